@@ -1,0 +1,63 @@
+# Every target does its own set-up first; nothing else needs typing. `make` alone lists them.
+#
+#   PYTHON=python3.12     another Python to build the environment with
+#   ARGS="-k ledger -x"   passed on to what the target runs
+#   BURNISH_ENGINE=cpu    do not use the NVIDIA GPU that is there
+
+PYTHON ?= python3
+ARGS ?=
+PY := .venv/bin/python
+BURNISH := .venv/bin/burnish
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo up test bench faults check lint format types imports generated migrations clean
+
+help: ## List the targets
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## Build .venv from constraints.txt, for the GPU if this machine has one, else for the CPU
+	@$(PYTHON) scripts/setup.py
+
+demo: setup ## Train a small model on a reward, deploy it, call it (QUICK=1: the tiny one, in 2 minutes)
+	$(BURNISH) demo $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
+
+up: setup ## Start the platform on this machine and leave it running
+	$(BURNISH) up $(ARGS)
+
+test: setup ## Run the tests
+	$(PY) -m pytest -q --ignore=tests/faults $(ARGS)
+
+bench: setup ## Measure speed and print the numbers
+	$(PY) -m benchmarks $(ARGS)
+
+faults: setup ## Kill every part of a running platform in turn, and see that nothing is lost
+	$(PY) -m pytest -q tests/faults $(ARGS)
+
+check: lint format types imports generated migrations ## Run everything that judges the code without running it
+	@echo "make check: all good"
+
+lint: setup
+	$(PY) -m ruff check .
+
+format: setup
+	$(PY) -m ruff format --check .
+
+types: setup
+	$(PY) -m mypy
+
+imports: setup
+	.venv/bin/lint-imports
+
+# The committed GraphQL schema and OpenAPI description are what the code says.
+generated: setup
+	$(PY) -m schema.export --check
+	$(PY) -m rest_compat.export --check
+
+# The migrations build exactly what the models say, on SQLite and on Postgres.
+migrations: setup
+	$(PY) -m models.migrations.check
+
+clean: ## Remove the environment and every cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,61 @@
+"""The API process: GraphQL, the REST dialects and the status page over one core."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from burnish import status
+from burnish.kit.core import Core
+from burnish.kit.settings import Settings
+from engines import actors
+from resolvers.context import Platform
+from resolvers.inference import Gateway
+from burnish.requests import RequestId
+from rest_compat.openai.routes import routes as openai_routes
+from rest_compat.veri.routes import routes as veri_routes
+from schema.app import routes as graphql_routes
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Return the application; its state holds the `Platform` while it runs."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        core = Core(settings, actors.Broker(settings).send)
+        gateway = Gateway(core)
+        app.state.platform = Platform(core, gateway)
+        tasks = [asyncio.create_task(core.hub.run()), asyncio.create_task(gateway.run())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await gateway.close()
+            await core.close()
+
+    routes: list[BaseRoute] = [
+        Route("/", status.page),
+        Route("/health", health),
+        *graphql_routes(),
+        *openai_routes(),
+        *veri_routes(),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(RequestId)])
+
+
+async def health(request: Request) -> Response:
+    """Answer 200 while the API can read its database, 503 otherwise."""
+    core: Core = request.app.state.platform.core
+    try:
+        async with core.db.read() as session:
+            await session.connection()
+    except Exception:
+        return JSONResponse({"status": "unavailable", "database": "unreachable"}, 503, {"Retry-After": "5"})
+    return JSONResponse({"status": "ok"})

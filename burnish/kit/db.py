@@ -1,0 +1,113 @@
+"""The database: one engine, short transactions, effects that happen only after the commit.
+
+`transaction()` is the only way to write. Whatever must be told to the world because of it (frames for followers, messages for
+hosts) is put
+on `session.effects` and dispatched after the commit; an effect that fails is logged and lost, because each is only a hint to
+look at the
+database.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import BigInteger, Dialect, event
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from burnish.kit import clock
+
+log = structlog.get_logger(__name__)
+BUSY_TIMEOUT_MS = 5000
+# Migrations on SQLite rebuild tables and can only do so with constraints that have names.
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Timestamp(TypeDecorator[datetime]):
+    """An aware UTC datetime, stored as microseconds since the epoch."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else clock.to_micros(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else clock.from_micros(value)
+
+
+class Session(AsyncSession):
+    """A session that remembers what to do after its commit."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.effects: list[object] = []
+
+
+class Database:
+    """`on_commit` receives the effects of each transaction, in order, after its commit."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        self.engine = make_engine(url, pool_size=pool_size)
+        self._read = async_sessionmaker(self.engine, class_=Session, expire_on_commit=False)
+        writing = self.engine.execution_options(burnish_write=True)
+        self._write = async_sessionmaker(writing, class_=Session, expire_on_commit=False)
+        self.on_commit: Callable[[list[object]], Awaitable[None]] | None = None
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Session]:
+        async with self._read() as session:
+            yield session
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        """Commit on a clean exit, roll back on an exception; then dispatch the effects."""
+        async with self._write() as session:
+            async with session.begin():
+                yield session
+            effects = session.effects
+        if effects and self.on_commit is not None:
+            try:
+                await self.on_commit(effects)
+            except Exception:
+                log.warning("effects_lost", count=len(effects), exc_info=True)
+
+    async def dispose(self) -> None:
+        await self.engine.dispose()
+
+
+def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
+    """Return an engine; SQLite gets WAL, foreign keys and `BEGIN IMMEDIATE` for writers."""
+    if not url.startswith("sqlite"):
+        return create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+    engine = create_async_engine(url, pool_size=pool_size, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    event.listen(engine.sync_engine, "connect", _sqlite_connect)
+    event.listen(engine.sync_engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_connect(connection: Any, record: object) -> None:
+    # The driver's own BEGIN is late and deferred, which turns a read that later writes into a lock error: transactions are begun
+    # below.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _sqlite_begin(connection: Any) -> None:
+    writing = connection.get_execution_options().get("burnish_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -1,0 +1,36 @@
+"""Ids: a prefix and a UUIDv7 in base32, so that they sort by the time they were made.
+
+Crockford's alphabet in lower case keeps the order of the bytes under every common collation.
+"""
+
+import os
+import re
+import threading
+
+from burnish.kit import clock
+
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_SHAPE = re.compile(r"[a-z]+(?:-|_)[0-9a-hjkmnp-tv-z]{26}")
+_lock = threading.Lock()
+_last = 0
+
+
+def uuid7() -> int:
+    """Return a UUIDv7 (RFC 9562) as an integer; strictly increasing within this process."""
+    global _last
+    random = int.from_bytes(os.urandom(10))
+    millis = clock.now_micros() // 1000
+    value = millis << 80 | 0x7 << 76 | (random >> 68) << 64 | 0b10 << 62 | random & (1 << 62) - 1
+    with _lock:
+        _last = value if value > _last else _last + 1
+        return _last
+
+
+def new(prefix: str, separator: str = "_") -> str:
+    """Return a fresh id such as `job_01kaj5…`."""
+    value = uuid7()
+    return prefix + separator + "".join(ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+
+
+def is_id(text: str, prefix: str) -> bool:
+    return text.startswith(prefix + "_") and _SHAPE.fullmatch(text) is not None

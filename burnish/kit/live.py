@@ -1,0 +1,187 @@
+"""Following streams live: replay from the database, then frames from Redis, healed by a look at the database each second.
+
+One `Hub` a process holds one Redis subscription, however many follow. Redis only makes it fast: with Redis gone, followers still
+get every row
+within a second, because the cursor is the database's.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import orjson
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlmodel import col, select, tuple_
+
+from burnish.kit import stream
+from burnish.kit.db import Database
+from burnish.kit.stream import Frame, Row
+from burnish.kit.tables import StreamHead
+
+log = structlog.get_logger(__name__)
+CHANNEL = "burnish:live:"
+HEAL_S = 1.0
+PAGE = 1000
+BUFFERED_FRAMES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows in order; `cursor` resumes after them. `end_reason` is set on the last batch of a stream that has ended, which may
+    hold no rows.
+    """
+
+    rows: list[Row]
+    cursor: int
+    end_reason: str | None = None
+
+
+@dataclass(eq=False, slots=True)
+class _Follower:
+    cursor: int
+    frames: list[Frame] = field(default_factory=list)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def offer(self, frame: Frame) -> None:
+        # A follower too slow to take its frames reads from the database again: nothing is lost, and nothing piles up here.
+        if len(self.frames) >= BUFFERED_FRAMES:
+            self.frames.clear()
+        self.frames.append(frame)
+        self.wake.set()
+
+
+def pack(frame: Frame) -> bytes:
+    return orjson.dumps([frame.resource_id, frame.kind, frame.first_seq, frame.attempt, frame.rows, frame.end_reason])
+
+
+def unpack(raw: bytes) -> Frame:
+    resource_id, kind, first_seq, attempt, rows, end_reason = orjson.loads(raw)
+    return Frame(resource_id, kind, first_seq, attempt, tuple(rows), end_reason)
+
+
+class Hub:
+    """`run()` must be running while anyone follows; `publish` works without it."""
+
+    def __init__(self, db: Database, redis: Redis) -> None:
+        self._db = db
+        self._redis = redis
+        self._topics: dict[tuple[str, str], set[_Follower]] = {}
+
+    async def publish(self, frames: list[Frame]) -> None:
+        """Tell the followers of all processes; those of this one hear of it even with Redis gone."""
+        for frame in frames:
+            self._deliver(frame)
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for frame in frames:
+                    pipe.publish(CHANNEL + frame.resource_id, pack(frame))
+                await pipe.execute()
+        except (RedisError, OSError) as error:
+            log.debug("live_publish_lost", error=str(error))
+
+    async def run(self) -> None:
+        """Deliver what other processes publish, for ever; runs beside the healer."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._heal())
+
+    async def follow(self, resource_id: str, kind: str, after: int = 0) -> AsyncIterator[Batch]:
+        """Yield every row after the cursor, first those there are, then those that come, each exactly once; return when the
+        stream ends.
+        """
+        follower = _Follower(after)
+        topic = self._topics.setdefault((resource_id, kind), set())
+        topic.add(follower)
+        try:
+            async for batch in self._replay(resource_id, kind, after):
+                yield batch
+                after = follower.cursor = batch.cursor
+                if batch.end_reason:
+                    return
+            while True:
+                await follower.wake.wait()
+                follower.wake.clear()
+                frames, follower.frames = follower.frames, []
+                batch = _join(frames, after) or await self._missed(resource_id, kind, after)
+                if batch.rows or batch.end_reason:
+                    yield batch
+                    after = follower.cursor = batch.cursor
+                if batch.end_reason:
+                    return
+                if len(batch.rows) >= PAGE:
+                    follower.wake.set()
+        finally:
+            topic.discard(follower)
+            if not topic:
+                self._topics.pop((resource_id, kind), None)
+
+    async def _replay(self, resource_id: str, kind: str, after: int) -> AsyncIterator[Batch]:
+        while True:
+            batch = await self._missed(resource_id, kind, after)
+            if batch.rows or batch.end_reason:
+                yield batch
+            if len(batch.rows) < PAGE:
+                return
+            after = batch.cursor
+
+    async def _missed(self, resource_id: str, kind: str, after: int) -> Batch:
+        async with self._db.read() as session:
+            last, reason = await stream.head(session, resource_id, kind)
+            rows = await stream.read(session, resource_id, kind, after=after, limit=PAGE) if last > after else []
+        cursor = rows[-1].seq if rows else after
+        return Batch(rows, cursor, reason if cursor >= last else None)
+
+    def _deliver(self, frame: Frame) -> None:
+        for follower in self._topics.get((frame.resource_id, frame.kind), ()):
+            follower.offer(frame)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with self._redis.pubsub() as pubsub:
+                    await pubsub.psubscribe(CHANNEL + "*")
+                    async for message in pubsub.listen():
+                        if message["type"] == "pmessage":
+                            self._deliver(unpack(message["data"]))
+            except (RedisError, OSError) as error:
+                log.info("live_reader_reconnects", error=str(error))
+                await asyncio.sleep(HEAL_S)
+
+    async def _heal(self) -> None:
+        """Wake every follower that is behind its stream's head: a frame was lost."""
+        while True:
+            await asyncio.sleep(HEAL_S)
+            topics = list(self._topics)
+            if not topics:
+                continue
+            try:
+                heads = await self._heads(topics)
+            except Exception as error:
+                log.warning("live_heal_failed", error=str(error))
+                continue
+            for topic, (last, reason) in heads.items():
+                for follower in self._topics.get(topic, ()):
+                    if follower.cursor < last or reason:
+                        follower.wake.set()
+
+    async def _heads(self, topics: list[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, str | None]]:
+        statement = select(StreamHead).where(tuple_(col(StreamHead.resource_id), col(StreamHead.kind)).in_(topics))
+        async with self._db.read() as session:
+            heads = (await session.exec(statement)).all()
+        return {(head.resource_id, head.kind): (head.last_seq, head.end_reason) for head in heads}
+
+
+def _join(frames: list[Frame], after: int) -> Batch | None:
+    """Return the frames as one batch where they continue the cursor without a gap, else None."""
+    rows: list[Row] = []
+    cursor, reason = after, None
+    for frame in sorted(frames, key=lambda frame: frame.first_seq):
+        if frame.first_seq > cursor + 1:
+            return None
+        fresh = [Row(frame.first_seq + index, frame.attempt, data) for index, data in enumerate(frame.rows)]
+        rows.extend(row for row in fresh if row.seq > cursor)
+        cursor = max(cursor, frame.first_seq + len(frame.rows) - 1)
+        reason = reason or frame.end_reason
+    return Batch(rows, cursor, reason) if frames else None

@@ -1,0 +1,40 @@
+"""Keyset pages: newest first, by (created_at, id)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import and_, or_
+from sqlmodel import col, select
+
+from burnish.kit.db import Session
+from burnish.kit.errors import Invalid
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """`has_more` says whether rows follow the last of `items`."""
+
+    items: list[T]
+    has_more: bool
+
+
+async def page(
+    session: Session, table: type[T], *scope: Any, where: Sequence[Any] = (), limit: int, after: str | None = None
+) -> Page[T]:
+    """Return rows within `scope` (the tenant's own) that meet `where`, after the row with id `after`.
+
+    Invalid (`after`) where the scope holds no such row; that row itself need not meet `where`.
+    """
+    model: Any = table
+    created_at, row_id = col(model.created_at), col(model.id)
+    statement = select(model).where(*scope, *where)
+    if after is not None:
+        anchor = (await session.exec(select(model.created_at).where(*scope, row_id == after))).first()
+        if anchor is None:
+            raise Invalid(f"No such item to continue after: {after}", param="after")
+        statement = statement.where(or_(created_at < anchor, and_(created_at == anchor, row_id < after)))
+    rows = (await session.exec(statement.order_by(created_at.desc(), row_id.desc()).limit(limit + 1))).all()
+    return Page(list(rows[:limit]), len(rows) > limit)

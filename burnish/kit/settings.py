@@ -1,0 +1,80 @@
+"""Every setting of the platform: an environment variable `BURNISH_…`, a default, and what it does."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+BROKER_SOCKET = "run/broker.sock"
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="BURNISH_", extra="ignore")
+
+    home: Path = Field(Path.home() / ".burnish", description="Where this machine keeps its state.")
+    host: str = Field("127.0.0.1", description="Address the API listens on.")
+    port: int = Field(8400, ge=1, le=65535, description="Port the API listens on.")
+    public_url: str = Field("", description="The URL under which clients reach the API; made from host and port by default.")
+    database_url: str = Field("", description="sqlite+aiosqlite:///… or postgresql+asyncpg://…; a file under `home` by default.")
+    redis_url: str = Field("", description="redis://…; the broker that `burnish up` embeds by default.")
+    storage_url: str = Field("", description="s3://bucket/prefix or file:///…; a folder under `home` by default.")
+    storage_endpoint: str = Field("", description="Endpoint of an S3-compatible service, where it is not Amazon's.")
+    pepper: str = Field("", description="Key of the API key hashes, 64 hexadecimal digits; a file under `home` by default.")
+    encryption_key: str = Field(
+        "", description="Key that encrypts secrets at rest, 64 hexadecimal digits; a file under `home` by default."
+    )
+    cpu_fallback: bool | None = Field(
+        None, description="Run any requested hardware on the CPU; by default where no GPU is found."
+    )
+    cpu_slots: int = Field(2, ge=1, description="How many jobs and replicas run on this host's CPU at once.")
+    cpu_usd_per_hour: str = Field("0.10", description="Rate of a CPU slot.")
+    gpu_usd_per_hour: str = Field("2.00", description="Rate of one of this machine's own GPUs.")
+    lease_s: float = Field(15.0, gt=0, description="How long a host may be silent before its work is given to another.")
+    billing_period_s: int = Field(60, ge=1, description="How often running work is posted to the ledger.")
+    drain_s: float = Field(30.0, ge=0, description="How long the late output of a cancelled job is accepted.")
+    reward_deadline_s: float = Field(60.0, gt=0, description="How long a reward function may take for one batch.")
+    replica_start_s: float = Field(600.0, gt=0, description="How long a replica may take to become ready.")
+    replica_attempts: int = Field(5, ge=1, description="Failed starts in a row after which a deployment fails.")
+    max_dataset_bytes: int = Field(10 * 2**30, ge=1, description="Largest dataset file.")
+    max_line_bytes: int = Field(16 * 2**20, ge=1, description="Longest line of a dataset.")
+    max_reward_bytes: int = Field(2**20, ge=1, description="Largest reward function file.")
+    max_body_bytes: int = Field(10 * 2**20, ge=1, description="Largest JSON body of an ordinary request.")
+    download_url_s: int = Field(3600, ge=1, description="How long a download URL works.")
+    log_level: str = Field("info", description="debug, info, warning or error.")
+
+    @cached_property
+    def base_url(self) -> str:
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://{host}:{self.port}"
+
+    @cached_property
+    def database(self) -> str:
+        return self.database_url or f"sqlite+aiosqlite:///{self.home / 'burnish.db'}"
+
+    @cached_property
+    def redis(self) -> str:
+        return self.redis_url or f"unix://{self.home / BROKER_SOCKET}"
+
+    @cached_property
+    def storage(self) -> str:
+        return self.storage_url or f"file://{self.home / 'storage'}"
+
+    @property
+    def cache(self) -> Path:
+        """Models fetched or built once, shared by all that runs on this machine."""
+        return self.home / "cache"
+
+    @property
+    def work(self) -> Path:
+        """Scratch folders of running children; whatever a dead child left here may be deleted."""
+        return self.home / "work"
+
+    def prepare_home(self) -> None:
+        """Create the folders, closed to other users of the machine."""
+        for folder in (self.home, self.home / "run", self.cache, self.work):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chmod(self.home, 0o700)

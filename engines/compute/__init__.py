@@ -1,0 +1,1 @@
+"""Where work runs: which of our hosts has room for it."""

@@ -1,0 +1,69 @@
+"""The words for hardware: what callers may ask for, what a machine has, and what it costs here."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from burnish.kit.money import parse_usd
+from burnish.kit.settings import Settings
+
+CPU = "CPU"
+GPU_TYPES = (
+    "T4-16GB", "L4-24GB", "L40S-48GB", "A100-40GB", "A100-80GB", "H100-80GB", "H200-141GB",
+    "B200-180GB", "B300-270GB", "RTX6000-48GB", "RTXPRO6000-96GB",
+)  # fmt: skip
+MAX_COUNT = 8
+
+
+@dataclass(frozen=True)
+class Shape:
+    """So many GPUs of a type, or one CPU slot. `type` is the canonical name."""
+
+    type: str
+    count: int
+
+    @property
+    def is_cpu(self) -> bool:
+        return self.type == CPU
+
+
+def canonical(name: str) -> str | None:
+    """Return the canonical name of a hardware type, None where it is unknown. `h100` means `H100-80GB`, the largest memory that
+    the name has.
+    """
+    plain = _plain(name)
+    if plain == _plain(CPU):
+        return CPU
+    exact = [gpu for gpu in GPU_TYPES if _plain(gpu) == plain]
+    family = [gpu for gpu in GPU_TYPES if _plain(gpu.rpartition("-")[0]) == plain]
+    return next(iter(exact or family[-1:]), None)
+
+
+def canonical_of_device(device_name: str) -> str | None:
+    """Return the type of a device as its driver names it, such as `NVIDIA H100 80GB HBM3`."""
+    words = re.sub(r"[^a-z0-9]+", " ", device_name.lower())
+    compact = words.replace(" ", "")
+    for gpu in sorted(GPU_TYPES, key=len, reverse=True):
+        family, memory = gpu.rsplit("-", 1)
+        if _plain(family) in compact and (memory.lower() in compact or not _same_family(family)):
+            return gpu
+    return next((gpu for gpu in GPU_TYPES if _plain(gpu.rsplit("-", 1)[0]) in words.split()), None)
+
+
+def rate_micros(settings: Settings, shape: Shape) -> int:
+    """Return what an hour of a shape costs on the installation's own hardware."""
+    if shape.is_cpu:
+        return parse_usd(settings.cpu_usd_per_hour)
+    return parse_usd(settings.gpu_usd_per_hour) * shape.count
+
+
+def as_json(shape: Shape) -> dict[str, Any]:
+    return {"type": shape.type, "count": shape.count}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _same_family(family: str) -> bool:
+    return sum(gpu.rsplit("-", 1)[0] == family for gpu in GPU_TYPES) > 1

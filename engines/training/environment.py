@@ -1,0 +1,37 @@
+"""The environment of a training process, settled before torch and its kin are imported, since they read it only then."""
+
+import os
+import sys
+from pathlib import Path
+
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+}
+QUIET = {"TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore"}
+# Below this size of the weights the threads cost more than they bring: two are ten times slower than one.
+SMALL_MODEL_BYTES = 50_000_000
+
+
+def thread_count(model: Path, limit: int | None) -> int:
+    """Return how many threads to compute with: one for a small model, else the limit or every core that this process may use."""
+    size = sum(path.stat().st_size for path in model.glob("*.safetensors"))
+    return 1 if size < SMALL_MODEL_BYTES else limit or len(os.sched_getaffinity(0))
+
+
+def settle(threads: int, device: str) -> None:
+    """Set variables so that nothing imported from here on reaches for the network, chatters, or takes more threads."""
+    os.environ.update(OFFLINE | QUIET, OMP_NUM_THREADS=str(threads))
+    os.environ["CUDA_VISIBLE_DEVICES"] = "" if device == "cpu" else _first_gpu()
+    if "huggingface_hub" in sys.modules:  # The fetch has imported it, and it read the variable then.
+        sys.modules["huggingface_hub"].constants.HF_HUB_OFFLINE = True
+    # TRL imports vllm where it finds it: seconds and hundreds of megabytes for a generation backend that is not used.
+    sys.modules["vllm"] = None  # type: ignore[assignment]
+
+
+def _first_gpu() -> str:
+    """Return the first GPU of those given to this process: one process trains on one."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]

@@ -1,0 +1,57 @@
+"""The GRPO trainer child: `main(spec, reporter)` runs one attempt at one job, from its base model to a folder that can be served.
+
+The order matters: what can fail cheaply fails first (dataset, reward file, download), the network is closed before the libraries that might
+use it are imported, and these, which take seconds, come last.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from engines.bases import hub
+from engines.protocol import ChildFailure, Reporter
+from engines.rewards.jail import Jail
+from engines.training import environment, interrupt, prompts
+from engines.training.spec import GrpoSpec, ModelSource
+
+
+def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+    """Train and return `{steps}`; after a stop return `{}`, with nothing final made."""
+    job = _parse(spec)
+    Path(job.work_dir).mkdir(parents=True, exist_ok=True)
+    rows = prompts.read_rows(Path(job.dataset_path))
+    try:
+        with Jail(Path(job.reward.path), job.reward.format, deadline_s=job.reward.deadline_s) as jail:
+            reporter.phase("pulling_model")
+            base = interrupt.call(lambda: locate(job.model, reporter), reporter.stop_requested)
+            threads = environment.thread_count(base, job.threads)
+            environment.settle(threads, job.device)
+            reporter.phase("starting")
+            from engines.training import run
+
+            return run.train(job, base, rows, jail, threads, reporter)
+    except interrupt.Stopped:
+        reporter.log("stopped within a step; the step is dropped")
+        return {}
+
+
+def _parse(spec: dict[str, Any]) -> GrpoSpec:
+    try:
+        return GrpoSpec.model_validate(spec)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise ChildFailure("config_error", f"{where}: {problem['msg']}", "platform") from error
+
+
+def locate(source: ModelSource, reporter: Reporter) -> Path:
+    """Return the base model's folder, fetched where it is a repository; report the revision that was pinned."""
+    if source.repo is None or source.cache_dir is None:
+        folder = Path(str(source.path))
+        if not (folder / "config.json").is_file():
+            raise ChildFailure("model_unavailable", "The registered model has no config.json in its folder.", "platform")
+        return folder
+    path, revision = hub.fetch(source.repo, source.revision, source.token, Path(source.cache_dir), reporter.log)
+    reporter.model(revision)
+    return Path(path)

@@ -1,0 +1,100 @@
+"""What is kept and measured of each step's completions. Plain Python on lists: no tensors."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engines.protocol import Completion, Group
+from engines.rewards.jail import Scores
+from engines.training.prompts import Row
+
+# A group without spread teaches nothing. It counts as passed where its common reward reaches this, else as failed.
+PASS_REWARD = 0.5
+ZERO_STD = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """The completions of one step, in order, those of one prompt beside each other."""
+
+    rows: Sequence[Row]
+    texts: Sequence[str]
+    tokens: Sequence[int]
+    truncated: Sequence[bool]
+    advantages: Sequence[float]
+
+
+def build_groups(sampled: Sampled, scores: Scores, group_size: int) -> list[Group]:
+    """Return the step's rollouts, one group per prompt."""
+    completions = [_completion(sampled, scores, index) for index in range(len(sampled.rows))]
+    return [
+        Group(
+            dataset_row=sampled.rows[start].index,
+            prompt=sampled.rows[start].prompt,
+            completions=completions[start : start + group_size],
+        )
+        for start in range(0, len(completions), group_size)
+    ]
+
+
+def _completion(sampled: Sampled, scores: Scores, index: int) -> Completion:
+    reward = scores.rewards[index]
+    return Completion(
+        text=sampled.texts[index],
+        reward=reward,
+        components={name: values[index] for name, values in scores.components.items()},
+        advantage=None if reward is None else sampled.advantages[index],
+        tokens=sampled.tokens[index],
+        truncated=sampled.truncated[index],
+        score_error=scores.errors[index],
+    )
+
+
+def score_metrics(scores: Scores, group_size: int) -> dict[str, float]:
+    """Return the step's reward metrics that TRL does not have: components, spread within groups, dead groups, skipped samples.
+
+    `reward_group_std` is the mean over groups of the sample standard deviation, the one that divides the advantages.
+    """
+    metrics = _dead_groups(scores.rewards, group_size)
+    _put(metrics, "reward_group_std", _mean(_spreads(scores.rewards, group_size)))
+    for name, values in scores.components.items():
+        _put(metrics, f"rewards/{name}/mean", _mean(_present(values)))
+        _put(metrics, f"rewards/{name}/std", _std(_present(values)))
+        _put(metrics, f"rewards/{name}/group_std", _mean(_spreads(values, group_size)))
+    metrics["reward_none_fraction"] = sum(reward is None for reward in scores.rewards) / len(scores.rewards)
+    return metrics
+
+
+def _dead_groups(rewards: Sequence[float | None], group_size: int) -> dict[str, float]:
+    groups = [_present(group) for group in _split(rewards, group_size)]
+    dead = [group for group in groups if group and max(group) - min(group) < ZERO_STD]
+    passed = sum(group[0] >= PASS_REWARD for group in dead)
+    return {"frac_reward_all_pass": passed / len(groups), "frac_reward_all_fail": (len(dead) - passed) / len(groups)}
+
+
+def _spreads(values: Sequence[float | None], group_size: int) -> list[float]:
+    return [spread for group in _split(values, group_size) if (spread := _std(_present(group))) is not None]
+
+
+def _split(values: Sequence[float | None], size: int) -> list[Sequence[float | None]]:
+    return [values[start : start + size] for start in range(0, len(values), size)]
+
+
+def _present(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _std(values: Sequence[float]) -> float | None:
+    if len(values) < 2:
+        return None
+    mean = sum(values) / len(values)
+    return math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
+def _put(metrics: dict[str, float], key: str, value: float | None) -> None:
+    if value is not None:
+        metrics[key] = value

@@ -1,0 +1,158 @@
+"""One training run with everything at hand: from the policy in memory to the final folder that the parent has taken over."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+import transformers
+from transformers.trainer_callback import PrinterCallback
+
+from engines.protocol import ChildFailure, Reporter
+from engines.training import weights
+from engines.training.checkpoints import Checkpoints
+from engines.training.interrupt import Stopped
+from engines.training.progress import Progress
+from engines.training.prompts import Row, fit
+from engines.training.rollouts import Sampled, build_groups
+from engines.training.scoring import Judge, Scorer
+from engines.training.spec import GrpoSpec
+from engines.training.trainer import RolloutTrainer, config
+
+# How long a step may go on after a stop before it is broken off between two forward passes.
+STOP_GRACE_S = 2.0
+PHASE_INTERVAL_S = 1.0
+ACK_POLL_S = 0.5
+CPU_ALLOCATION = "can't allocate memory"
+BROKEN_SAMPLING = "probability tensor contains"
+
+
+class Phases:
+    """Reports the phase when it changes: each at its first time, from then on at most once in `PHASE_INTERVAL_S`."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._seen: set[str] = set()
+        self._reported_at = 0.0
+
+    def __call__(self, phase: str) -> None:
+        now = time.monotonic()
+        if phase not in self._seen or now - self._reported_at >= PHASE_INTERVAL_S:
+            self._seen.add(phase)
+            self._reported_at = now
+            self._reporter.phase(phase)
+
+
+class StopClock:
+    """Tells when a stop has waited long enough for the step to end by itself."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._requested = reporter.stop_requested
+        self._seen_at: float | None = None
+
+    def __call__(self) -> bool:
+        if not self._requested.is_set():
+            return False
+        if self._seen_at is None:
+            self._seen_at = time.monotonic()
+        return time.monotonic() - self._seen_at >= STOP_GRACE_S
+
+
+def train(job: GrpoSpec, base: Path, rows: list[Row], judge: Judge, threads: int, reporter: Reporter) -> dict[str, Any]:
+    """Train, save, and hand over the final model; `{}` where the parent stopped the run."""
+    quieten()
+    torch.set_num_threads(threads)
+    trainer, dtype = prepare(job, base, rows, judge, reporter)
+    learn(trainer, job.resume_path)
+    if reporter.stop_requested.is_set():
+        reporter.log(f"stopped after step {trainer.state.global_step}")
+        return {}
+    return finish(trainer, dtype, base, Path(job.work_dir) / "final", reporter)
+
+
+def quieten() -> None:
+    """Keep the libraries' bars and notices out of the user's log."""
+    transformers.logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    for name in ("transformers", "trl", "datasets", "accelerate"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def prepare(
+    job: GrpoSpec, base: Path, rows: list[Row], judge: Judge, reporter: Reporter
+) -> tuple[RolloutTrainer, torch.dtype]:
+    """Return the trainer, ready to go, and the dtype of the base's files."""
+    hyper = job.hyperparameters
+    tokenizer = weights.load_tokenizer(base)
+    fitted = fit(rows, tokenizer, hyper.max_prompt_length)
+    if notice := fitted.notice(hyper.max_prompt_length):
+        reporter.log(notice, level="warning")
+    check_resume(job)
+    model, dtype = weights.load_policy(base, hyper, job.device)
+    scorer = Scorer(judge, fitted.rows, hyper.rollouts_per_prompt, reporter)
+
+    def report_rollouts(step: int, sampled: Sampled) -> None:
+        reporter.rollouts(step, build_groups(sampled, scorer.last, hyper.rollouts_per_prompt))
+
+    trainer = RolloutTrainer(
+        model=model,
+        tokenizer=tokenizer,
+        args=config(hyper, Path(job.work_dir) / "trainer", fitted.longest, job.device),
+        rows=fitted.rows,
+        reward=scorer.reward,
+        on_phase=Phases(reporter),
+        on_sampled=report_rollouts,
+        stop_due=StopClock(reporter),
+        callbacks=[Progress(reporter, Checkpoints(reporter, hyper.checkpoint_every))],
+        peft_config=weights.adapter_config(hyper),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer, dtype
+
+
+def check_resume(job: GrpoSpec) -> None:
+    """Raise `config_error` where the checkpoint is none, or is one of another kind of training."""
+    if job.resume_path is None:
+        return
+    folder = Path(job.resume_path)
+    if not (folder / "trainer_state.json").is_file():
+        raise ChildFailure("config_error", "The checkpoint to resume from is incomplete: it has no trainer_state.json.")
+    if (folder / "adapter_config.json").is_file() != (job.hyperparameters.lora_rank is not None):
+        raise ChildFailure("config_error", "The checkpoint and this job differ in lora_rank: one trains an adapter, the other all weights.")
+
+
+def learn(trainer: RolloutTrainer, resume_path: str | None) -> None:
+    """Run all steps; turn what the hardware and the numbers can do into failures of the job."""
+    try:
+        trainer.train(resume_from_checkpoint=resume_path)
+    except torch.OutOfMemoryError as error:
+        raise _out_of_memory(error) from error
+    except RuntimeError as error:
+        if CPU_ALLOCATION in str(error):
+            raise _out_of_memory(error) from error
+        if BROKEN_SAMPLING in str(error):
+            step = trainer.state.global_step
+            raise ChildFailure("config_error", f"Training diverged: the model gives no valid probabilities after step {step}.") from error
+        raise
+
+
+def _out_of_memory(error: Exception) -> ChildFailure:
+    first = str(error).partition("\n")[0]
+    return ChildFailure(
+        "oom", f"Out of memory: {first} A smaller global_batch_size or max_response_length, or lora_rank, takes less."
+    )
+
+
+def finish(trainer: RolloutTrainer, dtype: torch.dtype, base: Path, folder: Path, reporter: Reporter) -> dict[str, Any]:
+    """Save the final model and wait until the parent has it; a stop meanwhile raises `Stopped`."""
+    step = trainer.state.global_step
+    reporter.phase("saving")
+    weights.save_final(trainer.accelerator.unwrap_model(trainer.model), base, dtype, folder)
+    reporter.phase("uploading")
+    reporter.checkpoint(step, str(folder), final=True)
+    while not reporter.wait_uploaded(step, ACK_POLL_S):
+        if reporter.stop_requested.is_set():
+            raise Stopped
+    return {"steps": step}

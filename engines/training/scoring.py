@@ -1,0 +1,59 @@
+"""The reward function that TRL calls: it hands each step's completions to the jail that holds the user's own."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from engines.protocol import Reporter
+from engines.rewards.jail import Scores
+from engines.training import interrupt
+from engines.training.prompts import Row, columns_of
+from engines.training.rollouts import score_metrics
+
+
+class Judge(Protocol):
+    """What scores completions: `engines.rewards.jail.Jail`."""
+
+    def score(self, prompts: list[Any], completions: list[Any], columns: dict[str, list[Any]]) -> Scores: ...
+
+
+class Scorer:
+    """Scores the completions of one step at a time.
+
+    A failing reward raises `ChildFailure("reward_function_error")` from the jail, and a stop `interrupt.Stopped`: scoring may take as
+    long as the reward's deadline, and a cancelled job must not wait for it.
+    """
+
+    def __init__(self, judge: Judge, rows: Sequence[Row], group_size: int, reporter: Reporter) -> None:
+        self._judge = judge
+        self._rows = {row.index: row for row in rows}
+        self._group_size = group_size
+        self._reporter = reporter
+        self._last: Scores | None = None
+
+    # TRL names its own metrics after the function: `rewards/reward/mean`.
+    def reward(
+        self, prompts: list[Any], completions: list[Any], row: Sequence[int], log_metric: Callable[[str, float], None], **_: Any
+    ) -> list[float | None]:
+        """Return a reward per completion; None leaves the sample out."""
+        columns = columns_of([self._rows[index] for index in row])
+        started = time.perf_counter()
+        scores = interrupt.call(lambda: self._judge.score(prompts, completions, columns), self._stop)
+        log_metric("score_time", time.perf_counter() - started)
+        for name, value in score_metrics(scores, self._group_size).items():
+            log_metric(name, value)
+        for line in scores.stdout.splitlines():
+            self._reporter.log(line, source="reward")
+        self._last = scores
+        return scores.rewards
+
+    @property
+    def last(self) -> Scores:
+        """What the latest call found."""
+        assert self._last is not None
+        return self._last
+
+    @property
+    def _stop(self) -> threading.Event:
+        return self._reporter.stop_requested

@@ -1,0 +1,99 @@
+"""The model's files: loading the base as safetensors only, and writing the folder that is served.
+
+The served folder is the base's own folder with other weights: config, generation config, tokenizer and chat template are copied from the base
+as they are, never from objects that the trainer changed, so that a trained model is prompted exactly as it was trained.
+"""
+
+import shutil
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel
+from safetensors import SafetensorError
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from engines.protocol import ChildFailure
+from engines.training.spec import GrpoHyperparameters
+
+LOAD_ERRORS = (OSError, ValueError, KeyError, ImportError, SafetensorError)
+SIDE_FILES = ("*.json", "*.txt", "*.jinja", "*.model", "*.tiktoken")
+WEIGHT_INDEX = "*.safetensors.index.json"
+# Adapter scale alpha/rank, the usual choice.
+LORA_ALPHA_PER_RANK = 2
+
+
+def load_tokenizer(base: Path) -> PreTrainedTokenizerBase:
+    """Return the base's tokenizer, padding on the left; `model_unavailable` where its files cannot be read."""
+    try:
+        return AutoTokenizer.from_pretrained(base, padding_side="left", local_files_only=True, trust_remote_code=False)
+    except LOAD_ERRORS as error:
+        raise ChildFailure("model_unavailable", f"The base model's tokenizer cannot be loaded: {error}") from error
+
+
+def load_base(base: Path, **kwargs: Any) -> PreTrainedModel:
+    """Return the base in the dtype that its files have; `model_unavailable` where they cannot be read."""
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            base, dtype="auto", use_safetensors=True, local_files_only=True, trust_remote_code=False, **kwargs
+        )
+    except LOAD_ERRORS as error:
+        raise ChildFailure("model_unavailable", f"The base model cannot be loaded: {error}") from error
+
+
+def load_policy(base: Path, hyper: GrpoHyperparameters, device: str) -> tuple[PreTrainedModel, torch.dtype]:
+    """Return the model to train and the dtype of the base's files.
+
+    With an adapter the base stays in its own dtype, or in 4 bits. Without, the weights themselves train, in float32: an update of
+    1e-6 vanishes in bfloat16.
+    """
+    if hyper.load_in_4bit:
+        if device == "cpu":
+            raise ChildFailure("config_error", "load_in_4bit needs a GPU, and this job runs on the CPU.")
+        quantization = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
+        model = load_base(base, quantization_config=quantization)
+        return model, model.dtype
+    model = load_base(base)
+    dtype = model.dtype
+    return (model if hyper.lora_rank else model.float()), dtype
+
+
+def adapter_config(hyper: GrpoHyperparameters) -> LoraConfig | None:
+    """Return the LoRA configuration that the job asks for."""
+    if hyper.lora_rank is None:
+        return None
+    return LoraConfig(
+        r=hyper.lora_rank,
+        lora_alpha=LORA_ALPHA_PER_RANK * hyper.lora_rank,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+
+
+def save_final(model: PreTrainedModel | PeftModel, base: Path, dtype: torch.dtype, folder: Path) -> None:
+    """Write the model that is served, an adapter merged into a fresh copy of the base, in the base's own dtype."""
+    if isinstance(model, PeftModel):
+        model = _merge(model, base, folder.with_name(folder.name + "-adapter"))
+    model.to(dtype).save_pretrained(folder)
+    copy_side_files(base, folder)
+
+
+def _merge(model: PeftModel, base: Path, adapter: Path) -> PreTrainedModel:
+    model.save_pretrained(adapter)
+    merged = PeftModel.from_pretrained(load_base(base), adapter).merge_and_unload()
+    shutil.rmtree(adapter)
+    return merged
+
+
+def copy_side_files(base: Path, folder: Path) -> None:
+    """Copy everything of the base that is not weights."""
+    for path in base.iterdir():
+        if path.is_file() and any(fnmatch(path.name, pattern) for pattern in SIDE_FILES) and not fnmatch(path.name, WEIGHT_INDEX):
+            shutil.copyfile(path, folder / path.name)

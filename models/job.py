@@ -1,0 +1,81 @@
+"""Training jobs and their checkpoints."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Index
+from sqlmodel import Field, SQLModel
+
+from burnish.kit.db import Timestamp
+from models.leases import Leased
+
+QUEUED = "queued"
+PROVISIONING = "provisioning"
+RUNNING = "running"
+COMPLETED = "completed"
+FAILED = "failed"
+CANCELLED = "cancelled"
+STATUSES = (QUEUED, PROVISIONING, RUNNING, COMPLETED, FAILED, CANCELLED)
+TERMINAL = (COMPLETED, FAILED, CANCELLED)
+PHASES = ("validating", "pulling_model", "starting", "generating", "scoring", "updating", "saving", "uploading")
+STREAMS = ("events", "logs", "metrics", "rollouts")
+
+
+class Job(Leased, table=True):
+    """A training job. Its status moves only through `models.transitions`.
+
+    `gpu_requested` is what the caller wrote, `gpu` what it really runs on (null until placed). `attempt` counts the hosts that
+    have taken it; a later
+    attempt resumes from the newest checkpoint. `error` is `{code, message, attribution, user_code_line}`.
+    """
+
+    __table_args__ = (
+        Index("ix_job_page", "account_id", "created_at", "id"),
+        Index("ix_job_status", "status", "lease_expires_at"),
+        CheckConstraint(f"status IN {STATUSES}", name="status"),
+    )
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id")
+    status: str = QUEUED
+    phase: str | None = None
+    method: str = "grpo"
+    base_model: str
+    base_revision: str | None = None
+    dataset_id: str = Field(foreign_key="dataset.id")
+    reward_function_id: str | None = Field(default=None, foreign_key="reward_function.id")
+    output_name: str
+    hyperparameters: dict[str, Any] = Field(sa_type=JSON)
+    hyperparameters_defaulted: list[str] = Field(sa_type=JSON)
+    gpu_requested: dict[str, Any] = Field(sa_type=JSON)
+    gpu: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    provider_requested: str | None = None
+    provider: str | None = None
+    checkpoint_destination: dict[str, Any] = Field(sa_type=JSON)
+    attempt: int = 0
+    current_step: int = 0
+    total_steps: int | None = None
+    metric_keys: list[str] = Field(default_factory=list, sa_type=JSON)
+    cost_micros: int = Field(default=0, sa_type=BigInteger)
+    error: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    created_at: datetime = Field(sa_type=Timestamp)
+    updated_at: datetime = Field(sa_type=Timestamp)
+    started_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    completed_at: datetime | None = Field(default=None, sa_type=Timestamp)
+
+
+class Checkpoint(SQLModel, table=True):
+    """A folder in storage, whole before the row exists. Only a `final` one holds a model that can be served."""
+
+    __table_args__ = (Index("ix_checkpoint_job", "job_id", "step"),)
+
+    id: str = Field(primary_key=True)
+    job_id: str = Field(foreign_key="job.id")
+    account_id: str = Field(foreign_key="account.id")
+    attempt: int
+    step: int
+    final: bool = False
+    storage_prefix: str
+    file_count: int
+    size_bytes: int = Field(sa_type=BigInteger)
+    created_at: datetime = Field(sa_type=Timestamp)

@@ -1,0 +1,44 @@
+"""Alembic's environment: runs the history over the same async engine as the platform."""
+
+import asyncio
+from typing import Any, Literal
+
+from alembic import context
+from sqlalchemy import Connection
+from sqlmodel import AutoString
+
+from burnish.kit.db import Timestamp, make_engine
+from models.tables import metadata
+
+
+def render_item(kind: str, value: Any, _context: object) -> str | Literal[False]:
+    """Write plain SQL types into a revision, so that it never depends on the code of a later day."""
+    if kind == "type" and isinstance(value, Timestamp):
+        return "sa.BigInteger()"
+    if kind == "type" and isinstance(value, AutoString):
+        return "sa.String()"
+    return False
+
+
+def run(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        render_as_batch=True,
+        render_item=render_item,
+        compare_type=True,
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def main() -> None:
+    engine = make_engine(context.config.attributes["url"])
+    async with engine.execution_options(burnish_write=True).connect() as connection:
+        await connection.run_sync(run)
+        await connection.commit()
+    await engine.dispose()
+
+
+asyncio.run(main())

@@ -1,0 +1,1 @@
+"""What the platform does for a caller, one file per noun."""

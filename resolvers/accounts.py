@@ -1,0 +1,68 @@
+"""Accounts: made and funded by the operator, on the database of this machine."""
+
+import re
+
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from burnish.kit import clock, ids
+from burnish.kit.core import Core
+from burnish.kit.db import Session
+from burnish.kit.errors import Conflict, Invalid, NotFound
+from models import ledger
+from models.account import METERED, PREPAID, Account
+from models.api_key import SCOPES
+from resolvers import api_keys
+
+SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+async def create(core: Core, slug: str, *, credit_micros: int = 0, operator: bool = False) -> tuple[Account, str]:
+    """Make an account with a first API key; return both. The operator's is metered, all others prepaid. Conflict for a taken
+    name.
+    """
+    if not SLUG.fullmatch(slug):
+        raise Invalid("An account name has 1 to 63 lower-case letters, digits and inner hyphens.", param="name")
+    if credit_micros < 0:
+        raise Invalid("Credit cannot be negative.", param="credit")
+    async with core.db.transaction() as session:
+        if (await session.exec(select(Account.id).where(Account.slug == slug))).first():
+            raise Conflict(f"There is an account called {slug} already.", param="name")
+        account = Account(
+            id=ids.new("acct"),
+            slug=slug,
+            is_operator=operator,
+            billing_mode=METERED if operator else PREPAID,
+            created_at=clock.now(),
+        )
+        session.add(account)
+        await session.flush()
+        _, key = await api_keys.insert(session, core, account.id, name="default", scopes=list(SCOPES))
+        if credit_micros:
+            await _fund(session, account, credit_micros)
+    return account, key
+
+
+async def credit(core: Core, slug: str, amount_micros: int) -> Account:
+    """Add credit to an account; NotFound for an unknown name."""
+    if amount_micros <= 0:
+        raise Invalid("A top-up is more than zero.", param="amount")
+    async with core.db.transaction() as session:
+        account = (await session.exec(select(Account).where(Account.slug == slug))).first()
+        if account is None:
+            raise NotFound(f"There is no account called {slug}.", param="name")
+        await _fund(session, account, amount_micros)
+    return account
+
+
+async def ensure_first(core: Core) -> str | None:
+    """Make the operator's account where the installation has no account; return its key, or None."""
+    async with core.db.read() as session:
+        count = (await session.exec(select(func.count(col(Account.id))))).one()
+    return None if count else (await create(core, "operator", operator=True))[1]
+
+
+async def _fund(session: Session, account: Account, amount_micros: int) -> None:
+    reference = f"topup:{ids.new('top')}"
+    await ledger.fund(session, account.id, amount_micros, reference=reference, description="Credit added by the operator")
+    await session.refresh(account)

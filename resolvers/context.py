@@ -1,0 +1,50 @@
+"""Who calls, and what they call upon."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from burnish.kit.core import Core
+from burnish.kit.db import Database
+from burnish.kit.errors import Forbidden
+from models.account import Account
+from models.api_key import ApiKey
+
+if TYPE_CHECKING:
+    from resolvers.inference import Gateway
+
+
+@dataclass
+class Platform:
+    """What the resolvers of one API process share."""
+
+    core: Core
+    gateway: "Gateway"
+
+    @property
+    def db(self) -> Database:
+        return self.core.db
+
+
+@dataclass(frozen=True)
+class Context:
+    """One caller's request. Resolvers take the tenant from here and from nowhere else."""
+
+    platform: Platform
+    account: Account
+    key: ApiKey
+    request_id: str
+    idempotency_key: str | None = None
+    scopes: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def core(self) -> Core:
+        return self.platform.core
+
+    @property
+    def db(self) -> Database:
+        return self.platform.core.db
+
+    def require(self, scope: str) -> None:
+        """Forbidden where the caller's key does not carry the scope."""
+        if scope not in self.scopes:
+            raise Forbidden(f"This API key does not have the scope '{scope}'.", hint="Make a key with this scope.")

@@ -1,0 +1,238 @@
+"""Deployments: a trained checkpoint or a model by name, kept ready to answer."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+from sqlalchemy import case, func
+from sqlalchemy import select as sa_select
+from sqlmodel import col, or_, select
+
+from burnish.kit import clock, ids, outbox, paging, stream
+from burnish.kit.db import Session
+from burnish.kit.errors import Conflict, Invalid, InvalidState, NotFound
+from burnish.kit.live import Batch
+from models import deployment as dep
+from models import events, job, ledger, transitions
+from models.deployment import Deployment, InferenceRequest, Replica
+from models.job import Job
+from resolvers import base_models, hardware, jobs
+from resolvers.context import Context
+from resolvers.creating import once
+from resolvers.hardware import GpuInput
+from resolvers.inputs import MAX_NAME, Input
+
+SERVE_MESSAGE = "serving.run"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$"
+
+
+class DeploymentInput(Input):
+    """`model` is a training job's id where `source` is `training_job`, else a registered name or a Hugging Face id."""
+
+    model: str = Field(min_length=1, max_length=200)
+    name: str = Field(pattern=NAME, max_length=MAX_NAME)
+    source: Literal["training_job", "huggingface"] = "training_job"
+    gpu: GpuInput
+    provider: str | None = None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a deployment has served since it was made. `error_rate` is the share of requests answered with 400 or more."""
+
+    total_requests: int
+    total_prompt_tokens: int
+    total_completion_tokens: int
+    total_cost_micros: int
+    avg_latency_ms: float
+    error_rate: float
+    uptime_seconds: float
+
+
+async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
+    """Queue a deployment, with an hour of what it will run on set aside.
+
+    NotFound for a job of nobody or of another, InvalidState for one that is not completed, Conflict for a name that an active
+    deployment has.
+    """
+    ctx.require("write")
+    shape = hardware.shape_of(spec.gpu)
+    hardware.check_provider(spec.provider)
+    if spec.source == "huggingface":
+        base_models.check_id(spec.model, "model")
+    hour = hardware.hour_micros(ctx.core, shape)
+
+    async def make(session: Session) -> Deployment:
+        checkpoint_id = await _checkpoint(session, ctx, spec.model) if spec.source == "training_job" else None
+        await _check_name(session, ctx, spec.name)
+        now = clock.now()
+        row = Deployment(
+            id=ids.new("dep"),
+            account_id=ctx.account.id,
+            name=spec.name,
+            model=spec.model,
+            source=spec.source,
+            checkpoint_id=checkpoint_id,
+            gpu_requested={"type": spec.gpu.type, "count": spec.gpu.count},
+            provider_requested=spec.provider,
+            created_at=now,
+            updated_at=now,
+        )
+        session.add(row)
+        await session.flush()
+        await ledger.hold(session, ctx.account.id, row.id, hour)
+        await events.record(session, ctx.account.id, row.id, "created", line="Status: queued")
+        outbox.put(session, SERVE_MESSAGE, row.id)
+        return row
+
+    return await once(ctx, "deployments.create", spec.model_dump(), Deployment, make)
+
+
+async def get(ctx: Context, deployment_id: str) -> Deployment:
+    ctx.require("read")
+    async with ctx.db.read() as session:
+        return await _find(session, ctx, deployment_id)
+
+
+async def page(
+    ctx: Context, *, status: list[str] | None = None, limit: int = 50, after: str | None = None
+) -> paging.Page[Deployment]:
+    """Return the account's deployments; Invalid for a status that there is not."""
+    ctx.require("read")
+    unknown = [value for value in status or () if value not in dep.STATUSES]
+    if unknown:
+        raise Invalid(f"Unknown status '{unknown[0]}'; there are {', '.join(dep.STATUSES)}.", param="status")
+    where = [col(Deployment.status).in_(status)] if status else []
+    async with ctx.db.read() as session:
+        return await paging.page(
+            session, Deployment, Deployment.account_id == ctx.account.id, where=where, limit=limit, after=after
+        )
+
+
+async def stop(ctx: Context, deployment_id: str) -> Deployment:
+    """Stop a deployment at once, with its final billing in the same transaction; one that has ended is returned as it is."""
+    ctx.require("write")
+    async with ctx.db.transaction() as session:
+        row = await _find(session, ctx, deployment_id, lock=True)
+        if row.status in dep.TERMINAL:
+            return row
+        now = clock.now()
+        await ledger.accrue(session, row.id, now, description=f"Deployment {row.id}", close=True)
+        await ledger.release(session, row.id)
+        cost = await ledger.charged(session, row.id)
+        line = "Status: stopped, by the user"
+        await transitions.move(session, row, dep.STOPPED, line=line, stopped_at=now, cost_micros=cost)
+        if not row.is_leased:
+            await stream.end(session, row.id, dep.STREAMS, dep.STOPPED)
+        outbox.put(session, SERVE_MESSAGE, row.id)
+    return row
+
+
+async def replicas(ctx: Context, deployment_id: str) -> list[Replica]:
+    """Return a deployment's replicas, newest first."""
+    ctx.require("read")
+    async with ctx.db.read() as session:
+        await _find(session, ctx, deployment_id)
+        statement = select(Replica).where(Replica.deployment_id == deployment_id).order_by(col(Replica.created_at).desc())
+        return list((await session.exec(statement)).all())
+
+
+async def requests(
+    ctx: Context, deployment_id: str, *, limit: int = 50, after: str | None = None
+) -> paging.Page[InferenceRequest]:
+    """Return the log of a deployment's requests, newest first."""
+    ctx.require("read")
+    async with ctx.db.read() as session:
+        await _find(session, ctx, deployment_id)
+        scope = InferenceRequest.deployment_id == deployment_id
+        return await paging.page(session, InferenceRequest, scope, limit=limit, after=after)
+
+
+async def totals(ctx: Context, deployment_id: str) -> Totals:
+    """Return the aggregate figures of a deployment."""
+    ctx.require("read")
+    failed = func.sum(case((col(InferenceRequest.status_code) >= 400, 1), else_=0))
+    columns = (
+        func.count(col(InferenceRequest.id)),
+        func.sum(col(InferenceRequest.prompt_tokens)),
+        func.sum(col(InferenceRequest.completion_tokens)),
+        func.avg(col(InferenceRequest.latency_ms)),
+        failed,
+    )
+    async with ctx.db.read() as session:
+        row = await _find(session, ctx, deployment_id)
+        found = (await (await session.connection()).execute(sa_select(*columns).where(col(InferenceRequest.deployment_id) == row.id))).one()
+    count = int(found[0])
+    until = row.stopped_at or clock.now()
+    return Totals(
+        total_requests=count,
+        total_prompt_tokens=int(found[1] or 0),
+        total_completion_tokens=int(found[2] or 0),
+        total_cost_micros=row.cost_micros,
+        avg_latency_ms=round(float(found[3] or 0.0), 3),
+        error_rate=round(int(found[4] or 0) / count, 6) if count else 0.0,
+        uptime_seconds=round(clock.seconds_between(row.serving_since, until), 3) if row.serving_since else 0.0,
+    )
+
+
+async def rows(ctx: Context, deployment_id: str, kind: str, *, after: int = 0, limit: int = 1000) -> list[stream.Row]:
+    """Return rows of one of the deployment's streams (`events`, `logs`) after a cursor."""
+    ctx.require("read")
+    async with ctx.db.read() as session:
+        await _find(session, ctx, deployment_id)
+        return await stream.read(session, deployment_id, kind, after=after, limit=limit)
+
+
+async def last_rows(ctx: Context, deployment_id: str, kind: str, count: int) -> list[stream.Row]:
+    """Return the last `count` rows of one of the deployment's streams."""
+    ctx.require("read")
+    async with ctx.db.read() as session:
+        await _find(session, ctx, deployment_id)
+        return await stream.tail(session, deployment_id, kind, count)
+
+
+async def follow(ctx: Context, deployment_id: str, kind: str, *, after: int = 0) -> AsyncIterator[Batch]:
+    """Follow one of the deployment's streams until it ends."""
+    await get(ctx, deployment_id)
+    async for batch in ctx.core.hub.follow(deployment_id, kind, after):
+        yield batch
+
+
+async def by_reference(session: Session, ctx: Context, reference: str) -> Deployment | None:
+    """Return the deployment that a chat call's `model` names: its id, or the name of an active one, the newest first."""
+    named = or_(col(Deployment.id) == reference, (col(Deployment.name) == reference) & col(Deployment.status).in_(dep.ACTIVE))
+    statement = select(Deployment).where(Deployment.account_id == ctx.account.id, named)
+    return (await session.exec(statement.order_by(col(Deployment.created_at).desc()))).first()
+
+
+async def serving(ctx: Context) -> list[Deployment]:
+    """Return the deployments that have served and are active: what `/v1/models` lists."""
+    ctx.require("read")
+    active = col(Deployment.status).in_((dep.SERVING, dep.UNHEALTHY))
+    async with ctx.db.read() as session:
+        statement = select(Deployment).where(Deployment.account_id == ctx.account.id, active)
+        return list((await session.exec(statement.order_by(col(Deployment.created_at).desc()))).all())
+
+
+async def _find(session: Session, ctx: Context, deployment_id: str, *, lock: bool = False) -> Deployment:
+    row = await session.get(Deployment, deployment_id, with_for_update=lock or None)
+    if row is None or row.account_id != ctx.account.id:
+        raise NotFound(f"No such deployment: {deployment_id}")
+    return row
+
+
+async def _checkpoint(session: Session, ctx: Context, job_id: str) -> str:
+    row = await session.get(Job, job_id)
+    if row is None or row.account_id != ctx.account.id:
+        raise NotFound(f"No such training job: {job_id}", param="model")
+    if row.status != job.COMPLETED:
+        raise InvalidState(f"The job {job_id} is {row.status}: only a completed job has a model to deploy.", param="model")
+    return (await jobs.find_final(session, job_id)).id
+
+
+async def _check_name(session: Session, ctx: Context, name: str) -> None:
+    active = col(Deployment.status).in_(dep.ACTIVE)
+    statement = select(Deployment.id).where(Deployment.account_id == ctx.account.id, Deployment.name == name, active)
+    if (await session.exec(statement)).first() is not None:
+        raise Conflict(f"An active deployment is called {name} already.", param="name", hint="Stop it, or take another name.")

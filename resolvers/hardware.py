@@ -1,0 +1,50 @@
+"""Reading the hardware that a caller asks for."""
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from burnish.kit.core import Core
+from burnish.kit.errors import Invalid
+from burnish.kit.money import cost_micros
+from engines.compute import hardware, local
+from engines.compute.hardware import Shape
+from models.ledger import HOUR_S
+from resolvers.inputs import Input
+
+PROVIDERS = ("prime_intellect", "lambda", "runpod", "local")
+
+
+class GpuInput(Input):
+    """`{type, count}`; `{gpu_type, gpu_count}` is read too."""
+
+    type: str = Field(min_length=1, max_length=64)
+    count: int = Field(ge=1, le=hardware.MAX_COUNT)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_names(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        names = {"gpu_type": "type", "gpu_count": "count"}
+        return {names.get(key, key): value for key, value in data.items()}
+
+
+def shape_of(gpu: GpuInput) -> Shape:
+    """Return the shape; Invalid (`INVALID_GPU_TYPE`) naming the known types where it is unknown."""
+    known = hardware.canonical(gpu.type)
+    if known is None:
+        names = ", ".join((hardware.CPU, *hardware.GPU_TYPES))
+        raise Invalid(f"Unknown GPU type '{gpu.type}'. Known: {names}.", code="INVALID_GPU_TYPE", param="gpu.type")
+    return Shape(known, gpu.count)
+
+
+def check_provider(provider: str | None) -> None:
+    if provider is not None and provider not in PROVIDERS:
+        raise Invalid(f"Unknown provider '{provider}'. Known: {', '.join(PROVIDERS)}.", param="provider")
+
+
+def hour_micros(core: Core, asked: Shape) -> int:
+    """Return what an hour of the shape that will really run costs here: the amount that a start sets aside."""
+    runs_on = Shape(hardware.CPU, 1) if local.falls_back(core.settings) else asked
+    return cost_micros(hardware.rate_micros(core.settings, runs_on), HOUR_S)

@@ -1,0 +1,40 @@
+"""Reading what callers send: one strict model an input, errors that name the field."""
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from burnish.kit.errors import SchemaInvalid
+
+M = TypeVar("M", bound=BaseModel)
+MAX_NAME = 128
+
+
+class Input(BaseModel):
+    """Refuses what it does not know, so that nothing a caller sends is silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, str_strip_whitespace=True)
+
+
+def parse(model: type[M], data: Any, *, at: str = "") -> M:
+    """Validate `data`; SchemaInvalid naming the first wrong field as a dotted path below `at`, with all of them in `details`."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        problems = [{"param": _path(at, item["loc"]), "message": _message(item)} for item in error.errors()]
+    first = problems[0]
+    where = f"{first['param']}: " if first["param"] else ""
+    raise SchemaInvalid(f"{where}{first['message']}", param=first["param"] or None, details=problems)
+
+
+def _path(at: str, loc: tuple[int | str, ...]) -> str:
+    return ".".join([*([at] if at else []), *(str(part) for part in loc)])
+
+
+def _message(item: Any) -> str:
+    if item["type"] == "extra_forbidden":
+        return "unknown field"
+    if item["type"] == "missing":
+        return "this field is required"
+    message: str = item["msg"]
+    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")

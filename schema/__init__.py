@@ -1,0 +1,1 @@
+"""GraphQL: the native interface. Thin fields over the resolvers."""

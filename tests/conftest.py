@@ -1,0 +1,125 @@
+"""Fixtures of the whole suite: an installation of its own for each test, in a temporary home."""
+
+import asyncio
+import shutil
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+import uvicorn
+
+from burnish.app import create_app
+from burnish.kit.core import Core
+from burnish.kit.money import parse_usd
+from burnish.kit.settings import Settings
+from models import migrations
+from models.account import Account
+from resolvers import accounts
+from resolvers.context import Context, Platform
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database made by the real migrations, copied for each test."""
+    path = tmp_path_factory.mktemp("migrated") / "burnish.db"
+    migrations.upgrade(f"sqlite+aiosqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of an empty installation with a free port, no broker and no GPU."""
+    home = tmp_path / "home"
+    made = Settings(home=home, port=free_port(), cpu_fallback=True, log_level="warning")
+    made.prepare_home()
+    shutil.copy(migrated, home / "burnish.db")
+    return made
+
+
+@pytest.fixture
+async def core(settings: Settings) -> AsyncIterator[Core]:
+    """A core without an API process."""
+    made = Core(settings)
+    yield made
+    await made.close()
+
+
+@dataclass
+class Tenant:
+    """An account and a key of it."""
+
+    account: Account
+    key: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+
+@dataclass
+class Server:
+    """A running API process (in this one), and a way to make tenants of it."""
+
+    url: str
+    platform: Platform
+    tenant: Tenant
+    new_tenant: Callable[..., Awaitable[Tenant]]
+
+    def client(self, tenant: Tenant | None = None) -> httpx2.AsyncClient:
+        """Return a client of the API with the tenant's key."""
+        return httpx2.AsyncClient(base_url=self.url, headers=(tenant or self.tenant).headers, timeout=30)
+
+    async def context(self, tenant: Tenant | None = None, idempotency_key: str | None = None) -> Context:
+        """Return a caller's context, to call resolvers directly."""
+        from resolvers.auth import authenticate
+
+        principal = await authenticate(self.platform.core, (tenant or self.tenant).key)
+        return Context(
+            self.platform, principal.account, principal.key, "req_test", idempotency_key, frozenset(principal.key.scopes)
+        )
+
+
+@pytest.fixture
+async def server(settings: Settings) -> AsyncIterator[Server]:
+    """The API on a loopback port, with one prepaid tenant who has 100 USD. Nothing executes jobs: rows stay queued."""
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=settings.port, log_level="warning", ws="websockets-sansio", timeout_graceful_shutdown=1
+    )
+    running = uvicorn.Server(config)
+    running.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    task = asyncio.create_task(running.serve())
+    while not running.started:
+        if task.done():
+            task.result()
+        await asyncio.sleep(0.01)
+    platform: Platform = app.state.platform
+
+    async def new_tenant(slug: str, credit_usd: str = "100") -> Tenant:
+        return Tenant(*await accounts.create(platform.core, slug, credit_micros=parse_usd(credit_usd)))
+
+    yield Server(f"http://127.0.0.1:{settings.port}", platform, await new_tenant("tenant"), new_tenant)
+    running.should_exit = True
+    await task
+
+
+def free_port() -> int:
+    """Return a loopback port that is free and below the ephemeral range."""
+    for port in range(20_000, 32_000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free port")
+
+
