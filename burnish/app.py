@@ -13,10 +13,10 @@ from starlette.routing import BaseRoute, Route
 from burnish import status
 from burnish.kit.core import Core
 from burnish.kit.settings import Settings
+from burnish.requests import RequestId
 from engines import actors
 from resolvers.context import Platform
 from resolvers.inference import Gateway
-from burnish.requests import RequestId
 from rest_compat.openai.routes import routes as openai_routes
 from rest_compat.veri.routes import routes as veri_routes
 from schema.app import routes as graphql_routes

@@ -1,6 +1,8 @@
-"""The only place of Dramatiq actors. A message says "look at this resource" and nothing more: the work itself is the supervisor's.
+"""The only place of Dramatiq actors. A message says "look at this resource" and nothing more: the work itself is the
+supervisor's.
 
-An actor hands the id to whatever the host process registered with `deliver_to` and returns, so that it never runs for long, may arrive twice, and
+An actor hands the id to whatever the host process registered with `deliver_to` and returns, so that it never runs for long, may
+arrive twice, and
 may be lost: the database is looked at anyway.
 """
 

@@ -162,7 +162,9 @@ async def totals(ctx: Context, deployment_id: str) -> Totals:
     )
     async with ctx.db.read() as session:
         row = await _find(session, ctx, deployment_id)
-        found = (await (await session.connection()).execute(sa_select(*columns).where(col(InferenceRequest.deployment_id) == row.id))).one()
+        found = (
+            await (await session.connection()).execute(sa_select(*columns).where(col(InferenceRequest.deployment_id) == row.id))
+        ).one()
     count = int(found[0])
     until = row.stopped_at or clock.now()
     return Totals(

@@ -2,12 +2,12 @@
 
 import hashlib
 
-from engines.rewards.shapes import RewardProblem, check
 from pydantic import Field
 
 from burnish.kit import clock, ids, paging
 from burnish.kit.db import Session
 from burnish.kit.errors import Invalid, NotFound, PayloadTooLarge
+from engines.rewards.shapes import RewardProblem, check
 from models.reward_function import RewardFunction
 from resolvers.context import Context
 from resolvers.creating import once

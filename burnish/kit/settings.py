@@ -1,6 +1,8 @@
 """Every setting of the platform: an environment variable `BURNISH_…`, a default, and what it does."""
 
+import hashlib
 import os
+import tempfile
 from functools import cached_property
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 BROKER_SOCKET = "run/broker.sock"
+MAX_SOCKET_PATH = 100
 
 
 class Settings(BaseSettings):
@@ -57,7 +60,16 @@ class Settings(BaseSettings):
 
     @cached_property
     def redis(self) -> str:
-        return self.redis_url or f"unix://{self.home / BROKER_SOCKET}"
+        return self.redis_url or f"unix://{self.broker_socket}"
+
+    @cached_property
+    def broker_socket(self) -> Path:
+        """Where the embedded broker listens; beside `home` where that path is too long for the kernel."""
+        socket = self.home / BROKER_SOCKET
+        if len(str(socket).encode()) <= MAX_SOCKET_PATH:
+            return socket
+        name = hashlib.sha256(str(self.home.absolute()).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"burnish-{os.getuid()}-{name}" / "broker.sock"
 
     @cached_property
     def storage(self) -> str:
@@ -75,6 +87,6 @@ class Settings(BaseSettings):
 
     def prepare_home(self) -> None:
         """Create the folders, closed to other users of the machine."""
-        for folder in (self.home, self.home / "run", self.cache, self.work):
+        for folder in (self.home, self.broker_socket.parent, self.cache, self.work):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.chmod(self.home, 0o700)

@@ -1,8 +1,8 @@
 """Landlock: an unprivileged process gives up every file but a few folders, and cannot get them back.
 
-The invariant: after `restrict` the process can read beneath the folders it named and do nothing else to files, open no TCP connection and
-signal nobody outside, as far as the kernel's version of Landlock knows these things. It does not cover what is open already, nor
-`stat`, nor sockets other than TCP (see `engines.rewards.seccomp`).
+The invariant: after `restrict` the process can read beneath the folders it named and do nothing else to files, open no TCP
+connection and signal nobody outside, as far as the kernel's version of Landlock knows these things. It does not cover what is
+open already, nor `stat`, nor sockets other than TCP (see `engines.rewards.seccomp`).
 """
 
 import ctypes

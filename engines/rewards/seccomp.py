@@ -1,14 +1,14 @@
 """The system calls that reward code may make: an allow-list as a BPF program, for x86-64 and arm64.
 
-The invariant: what is not listed fails with EPERM, whoever asks and however (ctypes too). No call that creates a process or a thread, opens
-a socket, writes, creates or changes a file, touches another process or a key, or loads code into the kernel is listed. A call of another
-architecture, or of x32, ends the process. One thread is all there is, so that one filter covers everything.
+The invariant: what is not listed fails with EPERM, whoever asks and however (ctypes too). No call that creates a process or a
+thread, opens a socket, writes, creates or changes a file, touches another process or a key, or loads code into the kernel is
+listed. A call of another architecture, or of x32, ends the process. One thread is all there is, so that one filter covers
+everything.
 """
 
 import ctypes
 import errno
 import os
-import platform
 import signal
 import struct
 from dataclasses import dataclass
@@ -95,9 +95,10 @@ def _rules(pid: int, open_files: bool, stackable: bool) -> list[_Rule]:
 
 
 def program(machine: str, pid: int, *, open_files: bool, stackable: bool = False) -> bytes:
-    """Assemble the filter for `machine` (as `platform.machine` says it) and the process `pid`.
+    """Assemble the filter for `machine` (as `os.uname` says it) and the process `pid`.
 
-    `open_files` allows opening for reading; `stackable` allows one more filter to be installed on top. KeyError for another machine.
+    `open_files` allows opening for reading; `stackable` allows one more filter to be installed on top. KeyError for another
+    machine.
     """
     column = _MACHINES[machine]
     lines = [
@@ -138,7 +139,7 @@ class _Program(ctypes.Structure):
 
 def install(*, open_files: bool, stackable: bool = False) -> None:
     """Put the filter on every thread of this process, for good. Needs `no_new_privs`; OSError where the kernel refuses."""
-    machine = platform.machine()
+    machine = os.uname().machine
     if machine not in _MACHINES:
         raise OSError(errno.ENOSYS, f"no system call filter for {machine}")
     code = program(machine, os.getpid(), open_files=open_files, stackable=stackable)

@@ -1,20 +1,19 @@
 """What a reward function must look like, how it is called and what its answers mean.
 
-Nothing here runs users' code except `normalise`, which converts the objects that it returned and so belongs inside the jail. Standard
-library only: the API imports this module to check uploads.
+Nothing here runs users' code except `normalise`, which converts the objects that it returned and so belongs inside the jail.
+Standard library only: the API imports this module to check uploads.
 
-An answer is a list with one item per completion: a finite number, None (skip this sample), or a dict of named components whose values
-are finite numbers or None. A dict's reward is the sum of its numbers; a component of None was not measured for that sample, and a dict of
-nothing but None skips the sample. Everything else is an error that names the item; nothing is ever turned into a silent zero.
+An answer is a list with one item per completion: a finite number, None (skip this sample), or a dict of named components whose
+values are finite numbers or None. A dict's reward is the sum of its numbers; a component of None was not measured for that
+sample, and a dict of nothing but None skips the sample. Everything else is an error that names the item; nothing is ever turned
+into a silent zero.
 """
 
 import ast
 import inspect
-import io
 import math
 import re
 import threading
-import tokenize
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -62,13 +61,13 @@ def check(source: bytes, format: str) -> None:
 def entry_line(source: bytes, format: str) -> int:
     """Check the file as `check` does and return the line of the function that is called."""
     name = _entry_point(format)
-    return _callable_by_keyword(_find(_parse(_text(source)), name)).lineno
+    return _callable_by_keyword(_find(_parse(decoded(source)), name)).lineno
 
 
 def imported_modules(source: bytes) -> list[tuple[str, list[str]]]:
     """Return each absolute import anywhere in the file as (module, names taken from it)."""
     found: list[tuple[str, list[str]]] = []
-    for node in ast.walk(_parse(_text(source))):
+    for node in ast.walk(_parse(decoded(source))):
         if isinstance(node, ast.Import):
             found += [(alias.name, []) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -86,25 +85,16 @@ def _entry_point(format: str) -> str:
     raise RewardProblem(f"Unknown reward function format {format!r}; the formats are {', '.join(FORMATS)}.")
 
 
-def _text(source: bytes) -> str:
+def decoded(source: bytes) -> str:
+    """Return the file as text. It is always read as UTF-8, whatever encoding its first lines declare."""
     if len(source) > MAX_SOURCE_BYTES:
         raise RewardProblem(f"The file has {len(source)} bytes; at most {MAX_SOURCE_BYTES} are allowed.")
     if b"\0" in source:
         raise RewardProblem("The file holds a NUL byte.", source.count(b"\n", 0, source.index(b"\0")) + 1)
     try:
-        text = source.decode("utf-8-sig")
+        return source.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RewardProblem("The file is not UTF-8.", source.count(b"\n", 0, error.start) + 1) from None
-    if _declared_encoding(source) not in ("utf-8", "utf-8-sig"):
-        raise RewardProblem("The file declares an encoding other than UTF-8.", 1)
-    return text
-
-
-def _declared_encoding(source: bytes) -> str:
-    try:
-        return tokenize.detect_encoding(io.BytesIO(source).readline)[0]
-    except SyntaxError:
-        return "unknown"
 
 
 def _parse(text: str) -> ast.Module:
@@ -136,36 +126,39 @@ def _find(tree: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef
 
 def _callable_by_keyword(function: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.FunctionDef | ast.AsyncFunctionDef:
     if function.args.posonlyargs:
-        raise RewardProblem(f"`{function.name}` is called by keyword and cannot take positional-only parameters.", function.lineno)
+        raise RewardProblem(
+            f"`{function.name}` is called by keyword and cannot take positional-only parameters.", function.lineno
+        )
     return function
 
 
 def accepted(function: Callable[..., Any], offered: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keyword arguments that `function` takes: all of them with a `**` parameter, else those that it names.
 
-    TRL passes everything and so breaks on a function without `**kwargs`; here such a function works and sees only what it asks for.
-    RewardProblem names a parameter without a default that no column fills.
+    TRL passes everything and so breaks on a function without `**kwargs`; here such a function works and sees only what it asks
+    for. RewardProblem names a parameter without a default that no column fills.
     """
     parameters = inspect.signature(function).parameters.values()
-    missing = [p.name for p in parameters if _required(p) and p.name not in offered]
+    missing = [p.name for p in parameters if _named(p) and p.default is p.empty and p.name not in offered]
     if missing:
         raise RewardProblem(
             f"reward() requires {', '.join(map(repr, missing))}, but the batch has only {', '.join(map(repr, offered))}."
         )
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return dict(offered)
-    return {p.name: offered[p.name] for p in parameters if p.name in offered}
+    return {p.name: offered[p.name] for p in parameters if _named(p) and p.name in offered}
 
 
-def _required(parameter: inspect.Parameter) -> bool:
-    return parameter.default is parameter.empty and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+def _named(parameter: inspect.Parameter) -> bool:
+    return parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
 
 
 def normalise(answer: object, count: int, *, strict: bool = True) -> Answer:
     """Convert what a reward function returned for `count` completions into plain floats.
 
-    RewardProblem where the whole has the wrong type or length. A bad item raises too, naming its index, unless `strict` is off: then its
-    reward is None and `errors` says why. Numbers are anything with `__float__` or `__index__`; arrays with `tolist()` count as lists.
+    RewardProblem where the whole has the wrong type or length. A bad item raises too, naming its index, unless `strict` is off:
+    then its reward is None and `errors` says why. Numbers are anything with `__float__` or `__index__`; arrays with `tolist()`
+    count as lists.
     """
     items = _items(answer, count)
     rewards: list[Number] = []
@@ -182,6 +175,28 @@ def normalise(answer: object, count: int, *, strict: bool = True) -> Answer:
             errors[index] = problem.message
             rewards.append(None)
     return Answer(rewards, components, errors)
+
+
+def verify(message: Mapping[str, Any], count: int) -> Answer:
+    """Read the `rewards`, `components` and `errors` that a jail sent, trusting nothing; RewardProblem where they are not a
+    batch's answer."""
+    rewards, components, errors = (message.get(key) for key in ("rewards", "components", "errors"))
+    if not isinstance(components, dict) or len(components) > MAX_COMPONENTS:
+        raise RewardProblem("the jail sent no components")
+    if not all(COMPONENT_NAME.fullmatch(name) for name in components):
+        raise RewardProblem("the jail sent a wrong component name")
+    if not isinstance(errors, list) or len(errors) != count or not all(e is None or isinstance(e, str) for e in errors):
+        raise RewardProblem("the jail sent no list of errors")
+    columns = {name: _verified(values, count) for name, values in components.items()}
+    return Answer(_verified(rewards, count), columns, errors)
+
+
+def _verified(values: object, count: int) -> list[Number]:
+    if not isinstance(values, list) or len(values) != count:
+        raise RewardProblem("the jail sent a list of the wrong length")
+    if not all(value is None or (type(value) is float and math.isfinite(value)) for value in values):
+        raise RewardProblem("the jail sent something that is no number")
+    return values
 
 
 def _items(answer: object, count: int) -> list[object] | tuple[object, ...]:
@@ -221,7 +236,7 @@ def _spread(parts: dict[str, Number], components: dict[str, list[Number]], index
 
 def _total(parts: dict[str, Number]) -> Number:
     numbers = [value for value in parts.values() if value is not None]
-    return _finite(math.fsum(numbers) if all(map(math.isfinite, numbers)) else math.nan) if numbers else None
+    return _finite(sum(numbers)) if numbers else None
 
 
 def _number(value: object) -> Number:

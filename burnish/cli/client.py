@@ -1,0 +1,223 @@
+"""A thin client of the platform's REST and GraphQL interfaces: what the commands call, with errors that carry exit codes."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any, BinaryIO, NamedTuple
+
+import httpx2
+
+from burnish.cli.connection import Target
+from burnish.cli.exits import ERROR, TIMED_OUT, ApiError, CliError
+
+Json = dict[str, Any]
+Advance = Callable[[int], None]
+TIMEOUT_S = 30.0
+# A stream says something at least every 15 s: longer silence is a dead connection.
+STREAM_SILENCE_S = 45.0
+RECONNECT_S = 60.0
+RETRY_S = 0.5
+UPLOAD_S = 600.0
+PAGE = 100
+
+
+class Line(NamedTuple):
+    """One event of a server-sent stream; `cursor` resumes after it."""
+
+    cursor: str | None
+    data: str
+
+
+class Api:
+    """The platform as one key sees it. Every failure is a CliError."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        headers = {"Authorization": f"Bearer {target.api_key}", "User-Agent": "burnish-cli"}
+        try:
+            self._http = httpx2.Client(base_url=target.base_url, headers=headers, timeout=TIMEOUT_S)
+        except (UnicodeError, ValueError, httpx2.InvalidURL) as error:
+            raise CliError(f"The base URL or the API key cannot be sent: {error}", ERROR) from None
+
+    def __enter__(self) -> "Api":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._http.close()
+
+    def get(self, path: str, **query: Any) -> Json:
+        given = {key: value for key, value in query.items() if value is not None}
+        return self._json("GET", path, params=given)
+
+    def post(self, path: str, body: Any = None) -> Json:
+        return self._json("POST", path, json=body, headers=_once())
+
+    def delete(self, path: str) -> Json:
+        return self._json("DELETE", path)
+
+    def all(self, path: str, limit: int, **query: Any) -> list[Json]:
+        """Return up to `limit` items of a list, newest first, over as many pages as that takes."""
+        found: list[Json] = []
+        while len(found) < limit:
+            after = found[-1]["id"] if found else None
+            page = self.get(path, limit=min(PAGE, limit - len(found)), after=after, **query)
+            found += page["data"]
+            if not page["has_more"] or not page["data"]:
+                break
+        return found
+
+    def upload(self, path: str, fields: Mapping[str, str], name: str, file: BinaryIO) -> Json:
+        """Post a file, read while it is sent; the platform answers when it has checked all of it."""
+        timeout = httpx2.Timeout(TIMEOUT_S, read=UPLOAD_S)
+        return self._json("POST", path, data=dict(fields), files={"file": (name, file)}, headers=_once(), timeout=timeout)
+
+    def graphql(self, query: str, **variables: Any) -> Json:
+        """Return `data`; CliError for errors of the whole operation."""
+        answer = self._json("POST", "/graphql", json={"query": query, "variables": variables})
+        errors = answer.get("errors") or []
+        if errors:
+            code = (errors[0].get("extensions") or {}).get("code")
+            raise ApiError(errors[0]["message"], status=404 if code == "NOT_FOUND" else 400, error_code=code)
+        data: Json = answer["data"]
+        return data
+
+    @contextmanager
+    def stream(self, method: str, path: str, **arguments: Any) -> Iterator[httpx2.Response]:
+        """Open a request whose answer is read as it comes."""
+        with self._failures(), self._http.stream(method, path, timeout=_patient(), **arguments) as response:
+            if response.is_error:
+                response.read()
+                raise refused(response)
+            yield response
+
+    def events(self, method: str, path: str, **arguments: Any) -> Iterator[Line]:
+        """Yield the events of one server-sent stream until it ends."""
+        with self.stream(method, path, **arguments) as response:
+            yield from parse_events(response.iter_lines())
+
+    def follow(self, path: str, after: str | None = None, **query: Any) -> Iterator[Line]:
+        """Yield a resumable stream's events to its end, over broken connections: nothing twice, nothing left out."""
+        cursor, heard = after, None
+        while True:
+            headers = {"Last-Event-ID": cursor} if cursor else {}
+            try:
+                for line in self.events("GET", path, headers=headers, params=query):
+                    cursor, heard = line.cursor or cursor, monotonic()
+                    yield line
+                return
+            except Unreachable:
+                # A platform that never answered is not waited for, one that restarts is.
+                if cursor is None or heard is None or monotonic() - heard > RECONNECT_S:
+                    raise
+                sleep(RETRY_S)
+
+    def download(self, url: str, target: BinaryIO, start: Callable[[int | None], Advance]) -> None:
+        """Write what a signed URL answers into a file; the key is not sent along. `start` gets the size, where it is known, and
+        returns what counts the bytes.
+        """
+        with self._failures(), httpx2.stream("GET", url, timeout=_patient(), follow_redirects=True) as response:
+            if response.is_error:
+                response.read()
+                raise refused(response)
+            size = response.headers.get("content-length")
+            advance = start(int(size) if size else None)
+            for chunk in response.iter_bytes(2**16):
+                target.write(chunk)
+                advance(len(chunk))
+
+    def _json(self, method: str, path: str, **arguments: Any) -> Json:
+        with self._failures():
+            response = self._http.request(method, path, **arguments)
+        if response.is_error:
+            raise refused(response)
+        try:
+            answer: Json = response.json()
+        except ValueError:
+            raise CliError(f"{self.target.base_url}{path} did not answer as Burnish does: is it the right URL?") from None
+        return answer
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        url = self.target.base_url
+        try:
+            yield
+        except httpx2.ConnectError:
+            raise Unreachable(f"Nothing answers at {url}: `burnish up` is not running there.") from None
+        except httpx2.TimeoutException:
+            raise Unreachable(f"{url} did not answer in time.", TIMED_OUT) from None
+        except httpx2.TransportError as error:
+            raise Unreachable(f"The connection to {url} broke: {error or type(error).__name__}") from None
+
+
+class Unreachable(CliError):
+    """The platform is not there, or went away."""
+
+
+def refused(response: httpx2.Response) -> ApiError:
+    """Return the error that an answer tells."""
+    try:
+        error = response.json()["error"]
+        message, details = str(error["message"]), error.get("details") or []
+    except (ValueError, KeyError, TypeError):
+        return ApiError(f"HTTP {response.status_code} from {response.url}", status=response.status_code)
+    if response.status_code == 401:
+        return ApiError(f"{message} for {response.url.scheme}://{response.url.netloc.decode()}", status=401, hint="`burnish login`")
+    return ApiError(
+        message,
+        status=response.status_code,
+        error_code=error.get("code"),
+        param=error.get("param"),
+        details=[_detail(item) for item in details if isinstance(item, dict)][:20] if len(details) > 1 else [],
+        hint=error.get("hint"),
+    )
+
+
+def parse_events(lines: Iterator[str]) -> Iterator[Line]:
+    """Yield the events of `text/event-stream` lines; comments keep the connection alive and are no events."""
+    data: list[str] = []
+    cursor: str | None = None
+    for line in lines:
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "data":
+            data.append(value)
+        elif field == "id":
+            cursor = value
+        elif not line and data:
+            yield Line(cursor, "\n".join(data))
+            data, cursor = [], None
+    if data:
+        yield Line(cursor, "\n".join(data))
+
+
+def decoded(line: Line) -> Json:
+    """Return the JSON object of a completion stream's event; CliError where the stream broke off with an error."""
+    found: Json = json.loads(line.data)
+    if "error" in found:
+        raise CliError(str(found["error"].get("message") or found["error"]))
+    return found
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file that the user named; CliError where that fails."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise CliError(f"{path}: {error.strerror}", ERROR) from None
+
+
+def _detail(item: Mapping[str, Any]) -> str:
+    where = f"line {item['line']}" if item.get("line") else item.get("param")
+    return f"{where}: {item.get('message')}" if where else str(item.get("message"))
+
+
+def _once() -> dict[str, str]:
+    """Return a header that makes a request that is sent again after a broken connection do its work once."""
+    return {"Idempotency-Key": uuid.uuid4().hex}
+
+
+def _patient() -> httpx2.Timeout:
+    return httpx2.Timeout(TIMEOUT_S, read=STREAM_SILENCE_S)

@@ -1,0 +1,45 @@
+"""`burnish worker`: the one process of a machine that does the work, through children that it owns."""
+
+import asyncio
+import signal
+import sys
+
+from burnish.kit import logging
+from burnish.kit.core import Core
+from burnish.kit.settings import Settings
+from engines import actors
+from engines.supervise import Supervisor
+
+LISTENER_STOP_MS = 2000
+
+
+def run(settings: Settings) -> int:
+    """Work until SIGTERM or SIGINT; must be called on the main thread. Returns the exit code."""
+    logging.configure(settings.log_level)
+    settings.prepare_home()
+    asyncio.run(_main(settings))
+    return 0
+
+
+async def _main(settings: Settings) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stopping.set)
+    core = Core(settings)
+    supervisor = Supervisor(core)
+    broker = actors.Broker(settings, supervisor.wake)
+    core.sender = broker.send
+    listener = broker.worker()
+    listener.start()
+    work = asyncio.create_task(supervisor.run())
+    print("burnish worker: ready", file=sys.stderr, flush=True)
+    await stopping.wait()
+    await supervisor.stop()
+    await work
+    await asyncio.to_thread(listener.stop, LISTENER_STOP_MS)
+    await core.close()
+
+
+if __name__ == "__main__":
+    sys.exit(run(Settings()))

@@ -1,0 +1,340 @@
+"""Running a training job: from the lease to the stored model.
+
+A child trains; this side writes what it says, uploads its checkpoints and moves the job's status. A child that dies without a
+word is
+started again from the newest checkpoint, as the job of a dead host is; a job that dies again and again without getting any
+further fails.
+"""
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import col, select
+
+from burnish.kit import clock, ids, stream
+from burnish.kit.db import Session
+from engines import protocol
+from engines.compute import hardware
+from engines.leased import LeasedRun
+from engines.sources import source_of
+from engines.spawn import Child
+from models import events, job, transitions
+from models.dataset import Dataset
+from models.job import Checkpoint, Job
+from models.reward_function import RewardFunction
+
+DEATHS_WITHOUT_PROGRESS = 3
+STOP_GRACE_S = 10.0
+
+
+class JobRun(LeasedRun):
+    """One host's work on one job; several children, if they die."""
+
+    table = Job
+    noun = "Training job"
+    streams = job.STREAMS
+    terminal = job.TERMINAL
+
+    async def on_claim(self, session: Session, row: Job) -> bool:
+        resumed = row.attempt > 0
+        row.attempt += 1
+        self.attempt = row.attempt
+        row.gpu = hardware.as_json(self.placement.shape)
+        row.provider = "local"
+        row.phase = "validating"
+        session.add(row)
+        await session.flush()
+        await self.start_meter(session, row)
+        metadata = {"attempt": self.attempt, "gpu": row.gpu}
+        line = f"Attempt {self.attempt}: the host that ran this job is gone; going on here" if resumed else None
+        await events.record(session, row.account_id, row.id, "submitted", metadata, attempt=self.attempt, line=line)
+        if row.status == job.QUEUED:
+            line = f"Status: provisioning, on {self.placement.shape.count} x {self.placement.shape.type}"
+            await transitions.move(session, row, job.PROVISIONING, token=self.token, line=line)
+        return True
+
+    async def work(self) -> None:
+        deaths, furthest = 0, await self._furthest()
+        while True:
+            failure = await self._attempt()
+            if self.halted.is_set():
+                return await self.hand_over("The host is stopping; the job goes on from its newest checkpoint")
+            if self.ended.is_set():
+                return await self._close_ended()
+            if not isinstance(failure, _Died):
+                return await self._finish(failure)
+            reached = await self._furthest()
+            deaths, furthest = (1, reached) if reached > furthest else (deaths + 1, furthest)
+            if deaths >= DEATHS_WITHOUT_PROGRESS:
+                message = f"The trainer died {deaths} times without getting further; the last time with exit code {failure.code}."
+                return await self._finish(protocol.ChildFailure("worker_lost", message, "platform"))
+            await self._next_attempt(failure.code)
+
+    async def _attempt(self) -> "protocol.ChildFailure | _Died | None":
+        """Run one child to its end; return None for success, and why it failed otherwise."""
+        folder = self.settings.work / f"{self.id}-{self.attempt}-{self.token}"
+        try:
+            folder.mkdir(mode=0o700, parents=True)
+            spec = await self._spec(folder)
+            return await _Session(self, folder).run(spec)
+        except protocol.ChildFailure as failure:
+            return failure
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, True)
+
+    async def _spec(self, folder: Path) -> dict[str, Any]:
+        async with self.core.db.read() as session:
+            row = await session.get_one(Job, self.id)
+            dataset = await session.get_one(Dataset, row.dataset_id)
+            reward = await session.get_one(RewardFunction, row.reward_function_id)
+            model = await source_of(session, self.settings, row.base_model, row.base_revision)
+            checkpoint = await self._newest_checkpoint(session)
+        await self.core.storage.fetch(dataset.storage_key, folder / "data.jsonl")
+        (folder / "reward.py").write_text(reward.source)
+        resume_path = None
+        if checkpoint is not None:
+            resume_path = folder / f"resume-{checkpoint.step}"
+            await self.core.storage.fetch_folder(checkpoint.storage_prefix, resume_path)
+            await self.say(f"Resuming from the checkpoint of step {checkpoint.step}")
+        return {
+            "job_id": row.id,
+            "attempt": self.attempt,
+            "model": model,
+            "dataset_path": str(folder / "data.jsonl"),
+            "reward": {
+                "path": str(folder / "reward.py"),
+                "format": reward.format,
+                "deadline_s": self.settings.reward_deadline_s,
+            },
+            "hyperparameters": row.hyperparameters,
+            "work_dir": str(folder),
+            "resume_path": None if resume_path is None else str(resume_path),
+            "device": self.placement.device,
+        }
+
+    async def _newest_checkpoint(self, session: Session) -> Checkpoint | None:
+        order = (col(Checkpoint.step).desc(), col(Checkpoint.created_at).desc())
+        statement = select(Checkpoint).where(Checkpoint.job_id == self.id, col(Checkpoint.final).is_(False))
+        return (await session.exec(statement.order_by(*order))).first()
+
+    async def _furthest(self) -> int:
+        async with self.core.db.read() as session:
+            row = await session.get_one(Job, self.id)
+            return row.current_step
+
+    async def _next_attempt(self, code: int) -> None:
+        await self.flush()
+        async with self.writing() as session:
+            row = await session.get_one(Job, self.id)
+            row.attempt += 1
+            self.attempt, self.heard_of = row.attempt, clock.now()
+            session.add(row)
+            await session.flush()
+            await self.start_meter(session, row)
+            line = f"The trainer died with exit code {code}; attempt {self.attempt} goes on from the newest checkpoint"
+            metadata = {"attempt": self.attempt, "exit_code": code}
+            await events.record(
+                session, row.account_id, row.id, "submitted", metadata, attempt=self.attempt, line=line, level="warning"
+            )
+
+    async def _close_ended(self) -> None:
+        async with self.core.db.read() as session:
+            status = (await session.get_one(Job, self.id)).status
+        await self.close(status)
+
+    async def _finish(self, failure: protocol.ChildFailure | None) -> None:
+        """Move the job to its end with its final billing, close its streams and give the lease back, all at once."""
+        await self.flush()
+        async with self.writing() as session:
+            row = await session.get_one(Job, self.id, with_for_update=True)
+            if row.status not in self.terminal:
+                await self._end(session, row, failure)
+            for kind in ("logs", "metrics", "rollouts"):
+                await stream.compact(session, self.id, kind)
+            await self._close(session, row.status)
+
+    async def _end(self, session: Session, row: Job, failure: protocol.ChildFailure | None) -> None:
+        cost = await self.settle(session, refund=failure is not None and failure.attribution == "platform")
+        values: dict[str, Any] = {"cost_micros": cost, "completed_at": clock.now(), "phase": None}
+        if row.status == job.PROVISIONING and failure is None:
+            await transitions.move(session, row, job.RUNNING, token=self.token, started_at=clock.now())
+        if failure is None:
+            await transitions.move(session, row, job.COMPLETED, token=self.token, **values)
+            return
+        error = {
+            "code": failure.code,
+            "message": failure.message,
+            "attribution": failure.attribution,
+            "user_code_line": failure.user_code_line,
+        }
+        line = f"Status: failed ({failure.code}): {failure.message}"
+        metadata = {"code": failure.code, "message": failure.message}
+        await transitions.move(
+            session, row, job.FAILED, token=self.token, metadata=metadata, line=line, level="error", error=error, **values
+        )
+
+    # --- what the child says, applied to the job's own row ---
+
+    async def on_flush(self, session: Session, buffers: dict[str, list[stream.Data]]) -> None:
+        metrics = buffers.get("metrics")
+        if not metrics:
+            return
+        row = await session.get_one(Job, self.id)
+        row.current_step = max(item["step"] for item in metrics)
+        row.metric_keys = sorted({*row.metric_keys, *(key for item in metrics for key in item["values"])})
+        row.updated_at = clock.now()
+        session.add(row)
+
+    async def set_phase(self, phase: str) -> None:
+        async with self.writing() as session:
+            row = await session.get_one(Job, self.id)
+            row.phase = phase
+            session.add(row)
+
+    async def begin(self, total_steps: int) -> None:
+        """The model is loaded and training begins."""
+        async with self.writing() as session:
+            row = await session.get_one(Job, self.id, with_for_update=True)
+            row.total_steps = total_steps
+            session.add(row)
+            await session.flush()
+            if row.status == job.PROVISIONING:
+                line = f"Status: running, {total_steps} steps"
+                await transitions.move(session, row, job.RUNNING, token=self.token, line=line, started_at=clock.now())
+
+    async def pin(self, revision: str) -> None:
+        async with self.writing() as session:
+            row = await session.get_one(Job, self.id)
+            row.base_revision = revision
+            session.add(row)
+
+    async def save(self, step: int, folder: Path, final: bool) -> None:
+        """Store a checkpoint, whole before its row exists, under a key that only this attempt writes."""
+        prefix = f"{self.account_id}/{self.id}/{self.attempt}/{'final' if final else step}"
+        count, size = await self.core.storage.put_folder(prefix, folder)
+        async with self.writing() as session:
+            session.add(
+                Checkpoint(
+                    id=ids.new("ckpt"),
+                    job_id=self.id,
+                    account_id=self.account_id,
+                    attempt=self.attempt,
+                    step=step,
+                    final=final,
+                    storage_prefix=prefix,
+                    file_count=count,
+                    size_bytes=size,
+                    created_at=clock.now(),
+                )
+            )
+            what = "The trained model" if final else f"The checkpoint of step {step}"
+            line = f"{what} is stored: {count} files, {size / 2**20:.1f} MiB"
+            metadata = {"step": step, "final": final, "size_bytes": size}
+            await events.record(session, self.account_id, self.id, "checkpoint_saved", metadata, attempt=self.attempt, line=line)
+
+
+class _Died(Exception):
+    """The child ended without saying why."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class _Session:
+    """One child of a job, listened to until it ends."""
+
+    def __init__(self, run: JobRun, folder: Path) -> None:
+        self.run_of = run
+        self.folder = folder
+        self.failure: protocol.ChildFailure | None = None
+        self.done = False
+
+    async def run(self, spec: Mapping[str, Any]) -> protocol.ChildFailure | _Died | None:
+        child = await Child.task("training.grpo", spec, cwd=self.folder, env=_visible_gpus(self.run_of.placement.gpu_indices))
+        watching = asyncio.create_task(self._stop_when_told(child))
+        listening = [asyncio.create_task(self._listen(child)), asyncio.create_task(self._read_log(child))]
+        try:
+            await asyncio.gather(*listening)
+            code = await child.wait()
+        finally:
+            child.kill()
+            for task in (watching, *listening):
+                task.cancel()
+            await asyncio.gather(watching, *listening, return_exceptions=True)
+        await self.run_of.flush()
+        if self.failure is not None or self.done:
+            return self.failure
+        return _Died(code)
+
+    async def _listen(self, child: Child) -> None:
+        async for message in child.messages():
+            handler = getattr(self, f"_on_{message['type']}", None)
+            if handler is not None:
+                await handler(child, message)
+
+    async def _read_log(self, child: Child) -> None:
+        async for line in child.log():
+            if line:
+                await self.run_of.say(line, source="trainer")
+
+    async def _on_phase(self, child: Child, message: protocol.Message) -> None:
+        if message["phase"] in job.PHASES:
+            await self.run_of.set_phase(message["phase"])
+
+    async def _on_plan(self, child: Child, message: protocol.Message) -> None:
+        await self.run_of.begin(int(message["total_steps"]))
+
+    async def _on_model(self, child: Child, message: protocol.Message) -> None:
+        await self.run_of.pin(str(message["revision"]))
+
+    async def _on_metrics(self, child: Child, message: protocol.Message) -> None:
+        await self.run_of.put("metrics", {"step": int(message["step"]), "values": message["values"]})
+
+    async def _on_rollouts(self, child: Child, message: protocol.Message) -> None:
+        await self.run_of.put("rollouts", {"step": int(message["step"]), "groups": message["groups"]})
+
+    async def _on_log(self, child: Child, message: protocol.Message) -> None:
+        await self.run_of.say(message["message"], level=message["level"], source=message["source"])
+
+    async def _on_checkpoint(self, child: Child, message: protocol.Message) -> None:
+        folder = Path(message["path"]).resolve()
+        if not folder.is_relative_to(self.folder.resolve()):
+            raise protocol.ChildFailure("worker_error", "The trainer offered a folder that is not its own.", "platform")
+        await self.run_of.flush()
+        await self.run_of.save(int(message["step"]), folder, bool(message["final"]))
+        await child.send("uploaded", step=int(message["step"]))
+
+    async def _on_failed(self, child: Child, message: protocol.Message) -> None:
+        self.failure = protocol.ChildFailure(
+            message["code"], message["message"], message["attribution"], message.get("user_code_line")
+        )
+
+    async def _on_done(self, child: Child, message: protocol.Message) -> None:
+        self.done = True
+
+    async def _stop_when_told(self, child: Child) -> None:
+        """End the child when the user has cancelled, when the credit is gone or when the host stops; patiently, then not."""
+        waits = [asyncio.create_task(event.wait()) for event in (self.run_of.ended, self.run_of.credit_gone, self.run_of.halted)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if self.run_of.credit_gone.is_set() and not self.run_of.ended.is_set():
+                self.failure = protocol.ChildFailure("insufficient_credit", "The account's credit is used up.", "user")
+            if self.run_of.halted.is_set():
+                child.kill()
+                return
+            await child.send("stop")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(child.wait(), min(STOP_GRACE_S, self.run_of.settings.drain_s))
+            child.kill()
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+
+def _visible_gpus(indices: tuple[int, ...]) -> dict[str, str]:
+    return {"CUDA_VISIBLE_DEVICES": ",".join(map(str, indices))}

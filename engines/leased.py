@@ -1,0 +1,255 @@
+"""What every piece of leased work does: hold its lease, buffer its output, pay its way, notice that the user has ended it.
+
+Subclasses are `engines.jobs.JobRun` and `engines.serving.reconcile.DeploymentRun`. Every write begins with the lease, so that a
+host that
+was paused past its lease writes nothing when it wakes: `LeaseLost` ends the run and its child.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, ClassVar
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from burnish.kit import clock, stream
+from burnish.kit.core import Core
+from burnish.kit.db import Session
+from engines.compute.local import Inventory, Placement
+from models import events, leases, ledger
+from models.leases import LeaseLost
+
+log = structlog.get_logger(__name__)
+FLUSH_S = 0.05
+WATCH_S = 1.0
+MAX_BUFFERED = 500
+
+
+class LeasedRun:
+    """One resource that this host works on. `run()` returns when the host has nothing more to do for it."""
+
+    table: ClassVar[type[Any]]
+    noun: ClassVar[str]
+    streams: ClassVar[tuple[str, ...]]
+    terminal: ClassVar[tuple[str, ...]]
+
+    def __init__(self, core: Core, inventory: Inventory, resource_id: str, holder: str, placement: Placement) -> None:
+        self.core = core
+        self.settings = core.settings
+        self.inventory = inventory
+        self.id = resource_id
+        self.holder = holder
+        self.placement = placement
+        self.token = 0
+        self.attempt = 0
+        self.account_id = ""
+        self.heard_of: datetime | None = None
+        self.ended = asyncio.Event()
+        self.credit_gone = asyncio.Event()
+        self.halted = asyncio.Event()
+        self._looked = asyncio.Event()
+        self._buffers: dict[str, list[stream.Data]] = {}
+        self._buffered = asyncio.Event()
+        self._room = asyncio.Condition()
+        self._flush_lock = asyncio.Lock()
+
+    # --- the life of a run ---
+
+    async def run(self) -> None:
+        """Take the lease, work, and give it back; a lease that another has is left alone."""
+        try:
+            if await self._claim():
+                await self._hold()
+        except LeaseLost:
+            log.warning("lease_lost", resource=self.id, token=self.token)
+        finally:
+            self.inventory.give_back(self.id)
+
+    def look(self) -> None:
+        """Look at the resource's status now rather than at the next beat."""
+        self._looked.set()
+
+    def halt(self) -> None:
+        """Put the work down because the host is stopping."""
+        self.halted.set()
+
+    async def work(self) -> None:
+        """Do the work itself; runs beside the heartbeat, and is cancelled when the lease is lost."""
+        raise NotImplementedError
+
+    async def on_claim(self, session: Session, row: Any) -> bool:
+        """Record that this host begins, in the transaction that took the lease; False where there is nothing to do."""
+        raise NotImplementedError
+
+    async def _claim(self) -> bool:
+        async with self.core.db.transaction() as session:
+            before = await session.get_one(self.table, self.id)
+            self.heard_of = before.lease_renewed_at
+            token = await leases.take(session, self.table, self.id, self.holder, self.settings.lease_s)
+            if token is None:
+                return False
+            row = await session.get_one(self.table, self.id, populate_existing=True)
+            self.token, self.account_id, self.attempt = token, row.account_id, row.attempt
+            if row.status in self.terminal:
+                await self._close(session, row.status)
+                return False
+            return await self.on_claim(session, row)
+
+    async def _hold(self) -> None:
+        tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._flush_forever())]
+        worker = asyncio.create_task(self.work())
+        await asyncio.wait([worker, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in (worker, *tasks):
+            task.cancel()
+        results = await asyncio.gather(worker, *tasks, return_exceptions=True)
+        failed = [result for result in results if isinstance(result, Exception)]
+        if any(isinstance(error, LeaseLost) for error in failed):
+            raise LeaseLost(self.id)
+        if failed:
+            log.error("run_failed", resource=self.id, exc_info=failed[0])
+            raise failed[0]
+
+    # --- writing ---
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Session]:
+        """Open a transaction that holds the row's lock and proves the lease."""
+        async with self.core.db.transaction() as session:
+            await leases.guard(session, self.table, self.id, self.token)
+            yield session
+
+    async def put(self, kind: str, row: stream.Data) -> None:
+        """Buffer a row of one of the resource's streams; blocks while the database is behind, and so, in the end, the child."""
+        async with self._room:
+            await self._room.wait_for(lambda: sum(map(len, self._buffers.values())) < MAX_BUFFERED)
+        self._buffers.setdefault(kind, []).append(row)
+        self._buffered.set()
+
+    async def say(self, message: str, *, level: str = "info", source: str = "platform") -> None:
+        await self.put("logs", events.log_line(message, level=level, source=source))
+
+    async def flush(self) -> None:
+        """Write what is buffered, in one transaction."""
+        async with self._flush_lock:
+            buffers, self._buffers = self._buffers, {}
+            try:
+                await self._write(buffers)
+            except BaseException:
+                later, self._buffers = self._buffers, buffers
+                for kind, rows in later.items():
+                    self._buffers.setdefault(kind, []).extend(rows)
+                raise
+        async with self._room:
+            self._room.notify_all()
+
+    async def _write(self, buffers: dict[str, list[stream.Data]]) -> None:
+        if not buffers:
+            return
+        async with self.writing() as session:
+            await self.on_flush(session, buffers)
+            for kind, rows in buffers.items():
+                await stream.append(session, self.id, kind, rows, attempt=self.attempt)
+
+    async def on_flush(self, session: Session, buffers: dict[str, list[stream.Data]]) -> None:
+        """Bring the resource's own columns up to date with what is about to be written."""
+
+    async def _flush_forever(self) -> None:
+        while True:
+            await self._buffered.wait()
+            self._buffered.clear()
+            await asyncio.sleep(FLUSH_S)
+            try:
+                await self.flush()
+            except DBAPIError as error:
+                log.warning("database_unreachable", resource=self.id, error=str(error.orig))
+                await asyncio.sleep(WATCH_S)
+                self._buffered.set()
+
+    # --- the heartbeat ---
+
+    async def _beat(self) -> None:
+        """Renew the lease, post what was used, and look whether the user has ended the resource."""
+        loop = asyncio.get_running_loop()
+        renewed = billed = loop.time()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._looked.wait(), WATCH_S)
+            self._looked.clear()
+            try:
+                if loop.time() - renewed >= self.settings.lease_s / 3 - WATCH_S:
+                    await self._renew()
+                    renewed = loop.time()
+                await self._watch()
+                if loop.time() - billed >= self.settings.billing_period_s:
+                    await self._bill()
+                    billed = loop.time()
+            except DBAPIError as error:
+                # A database that is away for a moment costs nothing; away for longer than the lease, it may have given the work
+                # away.
+                log.warning("database_unreachable", resource=self.id, error=str(error.orig))
+                if loop.time() - renewed >= self.settings.lease_s:
+                    raise LeaseLost(self.id) from error
+
+    async def _renew(self) -> None:
+        async with self.core.db.transaction() as session:
+            await leases.renew(session, self.table, self.id, self.token, self.settings.lease_s)
+
+    async def _watch(self) -> None:
+        if self.ended.is_set():
+            return
+        async with self.core.db.read() as session:
+            row = await session.get_one(self.table, self.id)
+        if row.status in self.terminal:
+            self.ended.set()
+
+    async def _bill(self) -> None:
+        if self.ended.is_set():
+            return
+        async with self.writing() as session:
+            row = await session.get_one(self.table, self.id)
+            _, covered = await ledger.accrue(session, self.id, clock.now(), description=self.description)
+            row.cost_micros = await ledger.charged(session, self.id)
+            session.add(row)
+        if not covered:
+            self.credit_gone.set()
+
+    # --- ends ---
+
+    @property
+    def description(self) -> str:
+        return f"{self.noun} {self.id}"
+
+    async def start_meter(self, session: Session, row: Any) -> None:
+        """Close the meter of a former holder at the moment it was last heard of, and begin this attempt's."""
+        await ledger.accrue(session, self.id, self.heard_of or clock.now(), description=self.description, close=True)
+        rate = self.placement.rate_micros_per_hour
+        await ledger.start_meter(session, self.account_id, self.id, self.attempt, rate, clock.now())
+
+    async def settle(self, session: Session, *, refund: bool) -> int:
+        """End the billing and release the hold; return what the resource has cost. A failure of ours costs nothing."""
+        await ledger.accrue(session, self.id, clock.now(), description=self.description, close=True)
+        if refund:
+            await ledger.refund(session, self.account_id, self.id, description=f"{self.description}: refunded")
+        await ledger.release(session, self.id)
+        return await ledger.charged(session, self.id)
+
+    async def close(self, reason: str) -> None:
+        """End the streams and give the lease back, once everything has been said."""
+        await self.flush()
+        async with self.writing() as session:
+            await self._close(session, reason)
+
+    async def _close(self, session: Session, reason: str) -> None:
+        await stream.end(session, self.id, self.streams, reason)
+        await leases.release(session, self.table, self.id, self.token)
+
+    async def hand_over(self, line: str) -> None:
+        """Give the lease back with the work undone: another host, or this one after its restart, goes on at once."""
+        await self.say(line)
+        await self.flush()
+        async with self.writing() as session:
+            await ledger.accrue(session, self.id, clock.now(), description=self.description, close=True)
+            await leases.release(session, self.table, self.id, self.token)

@@ -1,0 +1,92 @@
+"""Turn the end of a batch that was not answered into the failure that a user reads, with their own line in it.
+
+The user is to blame for what the code did (exceptions, wrong answers, time, memory, its own death); the platform only where a
+process that used little memory was killed from outside, or where the jail could not be built.
+"""
+
+import re
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+from engines.protocol import ChildFailure
+from engines.rewards.jail_process import Lost
+from engines.rewards.shapes import RewardProblem
+
+MAX_MESSAGE_CHARS = 16_384
+# A jailed interpreter with NumPy stays far below: a process killed above this was killed for what the user's code had stored.
+OWN_MEMORY_BYTES = 512 * 2**20
+
+_FRAME = re.compile(r'^  File "(.*)", line (\d+) in (\S+)$', re.MULTILINE)
+
+
+def failed(message: Mapping[str, Any], memory_bytes: int) -> ChildFailure:
+    """Read the jail's own account of an exception, a wrong answer or the end of its memory; it is not to be trusted."""
+    text, line = clean(str(message.get("message"))), message.get("line")
+    if message.get("kind") == "memory":
+        text += f"\nThe reward function ran out of its {memory_bytes / 2**30:.1f} GiB of memory."
+    return _blame(text, line if isinstance(line, int) else None)
+
+
+def refused(problem: RewardProblem) -> ChildFailure:
+    return _blame(problem.message, problem.line)
+
+
+def nonsense() -> ChildFailure:
+    return _blame("The reward function wrote to the jail's own channel, and its answer could not be read.", None)
+
+
+def lost(end: Lost, name: str, source: str, deadline_s: float) -> ChildFailure:
+    """Say why the process is gone and, where its stack is known, at which of the user's lines."""
+    frames = [(int(line), function) for file, line, function in _FRAME.findall(end.dump) if file == ascii(name)[1:-1]]
+    stack = "".join(_frame(name, source, line, function) for line, function in reversed(frames))
+    text = f"Where it was (most recent call last):\n{stack}" if frames else ""
+    line = frames[0][0] if frames else None
+    if end.reason == "exited" and end.code == -signal.SIGKILL and end.peak_bytes < OWN_MEMORY_BYTES:
+        return ChildFailure("worker_lost", "The jail of the reward function was killed from outside (SIGKILL).", "platform")
+    return _blame(text + _why(end, deadline_s), line)
+
+
+def unusable(reason: str) -> ChildFailure:
+    return ChildFailure("config_error", f"This host cannot jail reward functions: {clean(reason)}", "platform")
+
+
+def clean(text: str) -> str:
+    """Make text that the jail sent fit to store and to show: valid Unicode without NUL, its middle left out where it is long."""
+    text = text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if len(text) <= MAX_MESSAGE_CHARS:
+        return text
+    half = MAX_MESSAGE_CHARS // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[-half:]}"
+
+
+def _why(end: Lost, deadline_s: float) -> str:
+    if end.reason == "deadline":
+        return f"The reward function did not answer within its deadline of {deadline_s:g} s a batch and was stopped."
+    if end.reason == "closed":
+        return "The reward function closed the jail's own channel."
+    if end.reason == "flooded":
+        return "The reward function wrote more to the jail's own channel than any answer can hold."
+    if end.code >= 0:
+        return f"The reward function ended its own process with exit code {end.code}."
+    return f"The reward function's process was ended by {_signal(end)}."
+
+
+def _signal(end: Lost) -> str:
+    name = signal.Signals(-end.code).name
+    reasons = {
+        signal.SIGKILL: f"{name}: the machine ran out of memory while it held {end.peak_bytes / 2**30:.1f} GiB",
+        signal.SIGSEGV: f"{name}: it crashed, as very deep recursion does",
+        signal.SIGSYS: f"{name}: it made a system call of another architecture",
+    }
+    return reasons.get(signal.Signals(-end.code), name)
+
+
+def _frame(name: str, source: str, line: int, function: str) -> str:
+    lines = source.splitlines()
+    text = f"    {lines[line - 1].strip()}\n" if 0 < line <= len(lines) else ""
+    return f'  File "{name}", line {line}, in {function}\n{text}'
+
+
+def _blame(message: str, line: int | None) -> ChildFailure:
+    return ChildFailure("reward_function_error", message, "user", line)

@@ -1,0 +1,194 @@
+"""What a host does: take the work there is room for, and look after it until it ends.
+
+The database is asked every two seconds and whenever a message says that something changed; messages only make it faster. Runs
+live on the event loop of the
+main thread, which spawns every child.
+"""
+
+import asyncio
+import contextlib
+import socket
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlmodel import col, or_, select
+
+from burnish.kit import clock, idempotency, ids, outbox, stream
+from burnish.kit.core import Core
+from engines import orphans
+from engines.compute import hardware
+from engines.compute.hardware import Shape
+from engines.compute.local import Inventory, Placement
+from engines.jobs import JobRun
+from engines.leased import LeasedRun
+from engines.serving.reconcile import DeploymentRun
+from models import job, ledger, transitions
+from models.host import Host
+
+log = structlog.get_logger(__name__)
+TICK_S = 2.0
+TIDY_EVERY = 15
+RUNS: tuple[type[LeasedRun], ...] = (JobRun, DeploymentRun)
+
+
+class Supervisor:
+    """One a host. `wake` may be called from any thread."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.inventory = Inventory(core.settings)
+        self.host_id = ids.new("host")
+        self.runs: dict[str, LeasedRun] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._woken = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._stopping = False
+
+    def wake(self, resource_id: str) -> None:
+        """Look at a resource now: a message named it."""
+        self._loop.call_soon_threadsafe(self._look, resource_id)
+
+    def _look(self, resource_id: str) -> None:
+        if resource_id in self.runs:
+            self.runs[resource_id].look()
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Supervise until `stop`; what fails is logged and tried again with the next tick."""
+        ticks = 0
+        while not self._stopping:
+            try:
+                await self._tick(tidy=ticks % TIDY_EVERY == 0)
+            except Exception as error:
+                log.warning("tick_failed", error=str(error), exc_info=True)
+            ticks += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), TICK_S)
+            self._woken.clear()
+
+    async def stop(self) -> None:
+        """Put all work down, so that it goes on elsewhere or after a restart at once."""
+        self._stopping = True
+        self._woken.set()
+        for run in self.runs.values():
+            run.halt()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        async with self.core.db.transaction() as session:
+            row = await session.get(Host, self.host_id)
+            if row is not None:
+                await session.delete(row)
+
+    async def _tick(self, *, tidy: bool) -> None:
+        await self._announce()
+        if tidy:
+            await self._tidy()
+        if self.core.sender is not None:
+            await outbox.sweep(self.core.db, self.core.sender)
+        await self._take_work()
+
+    async def _announce(self) -> None:
+        now = clock.now()
+        async with self.core.db.transaction() as session:
+            row = await session.get(Host, self.host_id)
+            if row is None:
+                name = socket.gethostname()
+                row = Host(id=self.host_id, name=name, offers=self.inventory.offers(), started_at=now, seen_at=now)
+            row.seen_at = now
+            session.add(row)
+
+    async def _tidy(self) -> None:
+        killed = await asyncio.to_thread(orphans.sweep)
+        if killed:
+            log.warning("orphans_killed", pids=killed)
+        async with self.core.db.transaction() as session:
+            await idempotency.purge(session)
+
+    async def _take_work(self) -> None:
+        for kind in RUNS:
+            for row in await self._waiting(kind.table, kind.terminal):
+                if row.id in self.runs:
+                    continue
+                await self._offer(kind, row)
+
+    async def _waiting(self, table: Any, terminal: tuple[str, ...]) -> list[Any]:
+        """Return what nobody works on, oldest first: open resources without a live lease, and ended ones whose holder died
+        before it had said all.
+        """
+        free = or_(col(table.lease_expires_at).is_(None), col(table.lease_expires_at) <= clock.now())
+        unfinished = or_(col(table.status).not_in(terminal), col(table.lease_holder).is_not(None))
+        async with self.core.db.read() as session:
+            statement = select(table).where(free, unfinished).order_by(col(table.created_at)).limit(200)
+            return list((await session.exec(statement)).all())
+
+    async def _offer(self, kind: type[LeasedRun], row: Any) -> None:
+        """Start a run where there is room; fail what no host will ever have room for."""
+        shape = Shape(hardware.canonical(row.gpu_requested["type"]) or "", row.gpu_requested["count"])
+        if row.status in kind.terminal:
+            self._start(kind, row.id, Placement(shape, (), 0))
+            return
+        reasons = await self._refusals(row, shape)
+        if reasons:
+            await self._refuse(kind, row, reasons)
+            return
+        if row.provider_requested not in (None, "local"):
+            return
+        placement = self.inventory.take(row.id, shape)
+        if placement is not None:
+            self._start(kind, row.id, placement)
+
+    def _start(self, kind: type[LeasedRun], resource_id: str, placement: Placement) -> None:
+        run = kind(self.core, self.inventory, resource_id, self.host_id, placement)
+        self.runs[resource_id] = run
+        task = asyncio.create_task(run.run(), name=resource_id)
+        self._tasks[resource_id] = task
+        task.add_done_callback(lambda done: self._ended(resource_id, done))
+
+    def _ended(self, resource_id: str, task: "asyncio.Task[None]") -> None:
+        self.runs.pop(resource_id, None)
+        self._tasks.pop(resource_id, None)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("run_ended", resource=resource_id, error=str(task.exception()))
+        self._woken.set()
+
+    async def _refusals(self, row: Any, shape: Shape) -> list[str]:
+        """Return why nobody can ever run this; empty where somebody can."""
+        if row.provider_requested not in (None, "local"):
+            return [f"{row.provider_requested}: this installation has no account there"]
+        if self.inventory.could_ever(shape):
+            return []
+        async with self.core.db.read() as session:
+            alive = clock.now() - timedelta(seconds=self.core.settings.lease_s)
+            hosts = (await session.exec(select(Host).where(col(Host.seen_at) > alive))).all()
+        if any(_offers(host.offers, shape) for host in hosts):
+            return []
+        return [f"{host.name}: has {_names(host.offers)}" for host in hosts]
+
+    async def _refuse(self, kind: type[LeasedRun], row: Any, reasons: list[str]) -> None:
+        asked = f"{row.gpu_requested['count']} x {row.gpu_requested['type']}"
+        message = f"No host offers {asked}. " + "; ".join(reasons)
+        async with self.core.db.transaction() as session:
+            fresh = await session.get_one(kind.table, row.id, with_for_update=True)
+            if fresh.status in kind.terminal:
+                return
+            await ledger.release(session, row.id)
+            now = clock.now()
+            line = f"Status: failed (CAPACITY_UNAVAILABLE): {message}"
+            values: dict[str, Any]
+            if kind is JobRun:
+                error = {"code": "CAPACITY_UNAVAILABLE", "message": message, "attribution": "platform", "user_code_line": None}
+                values = {"error": error, "completed_at": now}
+            else:
+                values = {"error": f"CAPACITY_UNAVAILABLE: {message}", "stopped_at": now}
+            await transitions.move(session, fresh, job.FAILED, line=line, level="error", **values)
+            await stream.end(session, row.id, kind.streams, job.FAILED)
+
+
+def _offers(offers: dict[str, Any], shape: Shape) -> bool:
+    if shape.is_cpu or offers.get("cpu_fallback"):
+        return True
+    return [gpu["type"] for gpu in offers.get("gpus", [])].count(shape.type) >= shape.count
+
+
+def _names(offers: dict[str, Any]) -> str:
+    return ", ".join(gpu["type"] for gpu in offers.get("gpus", [])) or "no GPU"

@@ -1,0 +1,128 @@
+"""One renderer for the error bodies of both dialects under `/v1`, from the same tree of errors.
+
+Both answer `{"error": {"type", "code", "message", "param"}}` and differ in the words: what each status is called, and a few codes. Nothing of an
+error but its public fields reaches a caller; what is our own fault is masked, and its log line found by the request id.
+"""
+
+import errno
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from burnish.kit.errors import BurnishError, RateLimited, Unavailable
+from rest_compat.wire import ErrorBody, ErrorDetail
+
+log = structlog.get_logger(__name__)
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+
+
+class RouteNotFound(BurnishError):
+    status = 404
+    kind = "NOT_FOUND"
+    code = "route_not_found"
+
+
+class MethodNotAllowed(BurnishError):
+    """`allowed` are the methods that the path has."""
+
+    status = 405
+    kind = "INVALID"
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, allowed: list[str]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """`types` names each status, `codes` and `statuses` replace ours where the dialect has its own."""
+
+    types: Mapping[int, str]
+    codes: Mapping[str, str] = field(default_factory=dict)
+    statuses: Mapping[int, int] = field(default_factory=dict)
+
+    def body(self, error: BurnishError) -> ErrorBody:
+        """Return the error as the dialect's clients read it."""
+        message = f"{error.message} {error.hint}" if error.hint else error.message
+        code = self.codes.get(error.code, error.code) if error.code else None
+        kind = self.types[self.status(error)]
+        return ErrorBody(
+            error=ErrorDetail(type=kind, code=code, message=message, param=error.param, details=_plain(error.details))
+        )
+
+    def status(self, error: BurnishError) -> int:
+        return self.statuses.get(error.status, error.status)
+
+    def response(self, error: BurnishError) -> Response:
+        body = self.body(error).model_dump_json(exclude_unset=True)
+        return Response(body, self.status(error), _headers(error), "application/json")
+
+
+VERI = Dialect(
+    {
+        400: "invalid_request_error",
+        401: "invalid_request_error",
+        402: "insufficient_credit",
+        403: "permission_error",
+        404: "not_found_error",
+        405: "invalid_request_error",
+        409: "conflict_error",
+        413: "invalid_request_error",
+        422: "invalid_request_error",
+        429: "rate_limit_error",
+        500: "api_error",
+        503: "api_error",
+    }
+)
+OPENAI = Dialect(
+    {
+        **VERI.types,
+        404: "invalid_request_error",
+        409: "invalid_request_error",
+        429: "rate_limit_exceeded",
+        500: "server_error",
+        503: "server_error",
+    },
+    codes={"RATE_LIMITED": "rate_limit_exceeded"},
+    statuses={422: 400},
+)
+
+
+def public(error: Exception, request: Request) -> BurnishError:
+    """Return what a caller may know of any exception; what is not theirs is logged with the request's id."""
+    if isinstance(error, BurnishError):
+        return error
+    if isinstance(error, HTTPException) and error.status_code in VERI.types:
+        return _from_starlette(error)
+    request_id: str = request.state.request_id
+    log.error("request_failed", request_id=request_id, method=request.method, path=request.url.path, exc_info=error)
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeout, ConnectionError)):
+        return Unavailable(f"The service cannot reach its database just now. Request id: {request_id}")
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
+        return Unavailable(f"The service has no room left for this just now. Request id: {request_id}", retry_after_s=60)
+    return BurnishError(f"Something went wrong on our side. Request id: {request_id}")
+
+
+def _from_starlette(error: HTTPException) -> BurnishError:
+    made = BurnishError(error.detail)
+    made.status = error.status_code
+    return made
+
+
+def _headers(error: BurnishError) -> dict[str, str]:
+    if isinstance(error, (RateLimited, Unavailable)):
+        return {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, MethodNotAllowed):
+        return {"Allow": ", ".join(error.allowed)}
+    return {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+
+
+def _plain(details: list[Mapping[str, object]] | None) -> list[dict[str, object]] | None:
+    return None if details is None else [dict(item) for item in details]

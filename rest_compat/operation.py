@@ -1,0 +1,140 @@
+"""Operations: a route, the handler behind it, and what the description of the API says of both.
+
+A handler's docstring is its documentation: the first line is the summary. The caller is known before anything else of a request is read.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
+
+from burnish.kit.errors import NotFound
+from rest_compat.errors import VERI, Dialect, MethodNotAllowed, RouteNotFound, public
+from rest_compat.wire import Wire
+from resolvers import auth
+from resolvers.context import Context
+from resolvers.inputs import Input
+
+JSON = "application/json"
+Answer = Wire | Response
+Handler = Callable[[Context, Request], Awaitable[Answer]]
+CLIENT_GONE = 499
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """`answers` is the model of a JSON answer, or the media type of any other. `upload` sends `body` as a form with a file.
+
+    `schema` describes a body that is passed on as it is.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    tag: str
+    answers: type[Wire] | str
+    status: int = 200
+    query: type[Input] | None = None
+    body: type[BaseModel] | None = None
+    schema: Mapping[str, Any] | None = None
+    upload: bool = False
+    idempotent: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    errors: Sequence[int] = ()
+    dialect: Dialect = VERI
+
+
+class Stream(StreamingResponse):
+    """A streamed answer whose source is closed at once when the client goes away, so that what it holds is given back."""
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Close the source, also while this task is being cancelled."""
+        close = getattr(self.body_iterator, "aclose", None)
+        if close is not None:
+            with anyio.CancelScope(shield=True):
+                await close()
+
+
+class Unmatched(BaseRoute):
+    """Stands behind all routes under a prefix: 405 where another method would have matched, else 404, both in the dialect's words."""
+
+    def __init__(self, prefix: str, dialect: Dialect) -> None:
+        self.prefix = prefix
+        self.dialect = dialect
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        path = scope.get("path", "")
+        inside = path == self.prefix or path.startswith(self.prefix + "/")
+        return (Match.FULL if scope["type"] == "http" and inside else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        partial = [route for route in scope["app"].routes if route.matches(scope)[0] is Match.PARTIAL]
+        allowed = sorted({method for route in partial for method in route.methods or ()})
+        what = f"{scope['method']} {scope['path']}"
+        if allowed:
+            error = MethodNotAllowed(f"No such method: {what}. This path has {', '.join(allowed)}.", allowed)
+            await self.dialect.response(error)(scope, receive, send)
+        else:
+            await self.dialect.response(RouteNotFound(f"No such route: {what}"))(scope, receive, send)
+
+
+def route(operation: Operation) -> Route:
+    """Return the route of an operation that only an authenticated caller may use."""
+
+    async def answer(request: Request) -> Answer:
+        ctx = await auth.caller(request.app.state.platform, request.headers, request.state.request_id)
+        return await operation.handler(ctx, request)
+
+    return guarded(operation.method, operation.path, answer, operation.dialect, operation.status)
+
+
+def guarded(
+    method: str, path: str, answer: Callable[[Request], Awaitable[Answer]], dialect: Dialect = VERI, status: int = 200
+) -> Route:
+    """Return a route whose every failure becomes an answer in the words of the dialect."""
+
+    async def endpoint(request: Request) -> Response:
+        started = time.perf_counter()
+        try:
+            _check_path(request)
+            response = await _shaped(await answer(request), request, status)
+        except ClientDisconnect:
+            return Response(status_code=CLIENT_GONE)
+        except Exception as error:
+            response = dialect.response(public(error, request))
+        if dialect is not VERI:
+            response.headers["openai-processing-ms"] = str(round((time.perf_counter() - started) * 1000))
+        return response
+
+    return Route(path, endpoint, methods=[method])
+
+
+async def _shaped(answer: Answer, request: Request, status: int) -> Response:
+    response = answer if isinstance(answer, Response) else Response(answer.model_dump_json(), status, media_type=JSON)
+    if request.method != "HEAD" or not isinstance(response, Stream):
+        return response
+    # Nobody reads the body of HEAD: a stream would only run for nothing.
+    await response.close()
+    bare = Response(status_code=response.status_code, headers=dict(response.headers))
+    if "content-length" not in response.headers:
+        del bare.headers["content-length"]
+    return bare
+
+
+def _check_path(request: Request) -> None:
+    # No id holds a NUL, and Postgres refuses to look for one.
+    if any("\x00" in str(value) for value in request.path_params.values()):
+        raise NotFound("No such resource.")
