@@ -46,7 +46,7 @@ def main(command: Sequence[str]) -> int:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     # It needs no signal of its own: on each one the kernel is asked whether the parent is still there.
-    pass
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     # The parent may have died before the first line here ran; then only the marker still tells.
     if os.getppid() != parent or orphans.abandoned():
         return EXIT_PARENT_GONE

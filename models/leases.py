@@ -27,6 +27,12 @@ class Leased(SQLModel):
     def is_leased(self) -> bool:
         return self.lease_expires_at is not None and self.lease_expires_at > clock.now()
 
+    @property
+    def at_work_until(self) -> datetime:
+        """Until when its holder is known to have worked: now while the lease stands, else when it was last heard of."""
+        now = clock.now()
+        return now if self.is_leased else self.lease_renewed_at or now
+
 
 class LeaseLost(Exception):
     """Another host has the resource now, or it has been taken from this one: stop, and write nothing more."""
@@ -46,6 +52,7 @@ async def take(session: Session, table: type[Any], resource_id: str, holder: str
             lease_renewed_at=now,
         )
         .returning(col(table.lease_token))
+        .execution_options(synchronize_session="fetch")
     )
     token = (await session.exec(statement)).scalar_one_or_none()
     return None if token is None else int(token)
@@ -77,6 +84,7 @@ async def _set(session: Session, table: type[Any], resource_id: str, token: int,
         .where(col(table.id) == resource_id, col(table.lease_token) == token, col(table.lease_expires_at) > clock.now())
         .values(**values)
         .returning(col(table.id))
+        .execution_options(synchronize_session="fetch")
     )
     if (await session.exec(statement)).scalar_one_or_none() is None:
         raise LeaseLost(resource_id)

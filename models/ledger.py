@@ -7,9 +7,11 @@ zero.
 """
 
 from datetime import datetime
+from typing import TypeVar
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, update
+from sqlalchemy import BigInteger, CheckConstraint, Index, func, update
 from sqlmodel import Field, SQLModel, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from burnish.kit import clock, ids
 from burnish.kit.db import Session, Timestamp
@@ -20,6 +22,7 @@ from models.account import METERED, Account
 REVENUE = "revenue"
 FUNDING = "funding"
 HOUR_S = 3600
+T = TypeVar("T")
 
 
 class LedgerTransaction(SQLModel, table=True):
@@ -95,7 +98,11 @@ async def hold(session: Session, account_id: str, resource_id: str, amount_micro
 async def start_meter(
     session: Session, account_id: str, resource_id: str, attempt: int, rate_micros_per_hour: int, at: datetime
 ) -> Meter:
-    """Begin to bill an attempt from the moment `at`."""
+    """Begin to bill an attempt from the moment `at`. An earlier attempt's meter that is still open ends where it was last billed:
+    no second is billed twice.
+    """
+    stale = update(Meter).where(col(Meter.resource_id) == resource_id, col(Meter.closed).is_(False)).values(closed=True)
+    await session.exec(stale)
     meter = Meter(
         resource_id=resource_id,
         attempt=attempt,
@@ -118,7 +125,7 @@ async def accrue(
     account could
     not renew its hold and less than a minute of it is left. The caller holds the resource's row lock.
     """
-    statement = select(Meter).where(Meter.resource_id == resource_id, col(Meter.closed).is_(False)).with_for_update()
+    statement = _locked(select(Meter).where(Meter.resource_id == resource_id, col(Meter.closed).is_(False)))
     posted, covered = 0, True
     for meter in (await session.exec(statement)).all():
         amount = await _post_period(session, meter, until, description)
@@ -133,7 +140,7 @@ async def accrue(
 
 async def release(session: Session, resource_id: str) -> None:
     """Give back what is still held for a resource; nothing happens where nothing is."""
-    found = (await session.exec(select(Hold).where(Hold.resource_id == resource_id).with_for_update())).first()
+    found = await _hold_of(session, resource_id)
     if found is None:
         return
     await _change(session, found.account_id, held=-found.amount_micros)
@@ -143,12 +150,13 @@ async def release(session: Session, resource_id: str) -> None:
 
 async def charged(session: Session, resource_id: str) -> int:
     """Return what a resource has been charged, less what was given back, in micro-dollars."""
-    statement = select(LedgerTransaction.amount_micros).where(LedgerTransaction.resource_id == resource_id)
-    return -sum((await session.exec(statement)).all())
+    total = func.coalesce(func.sum(col(LedgerTransaction.amount_micros)), 0)
+    return -int((await session.exec(select(total).where(LedgerTransaction.resource_id == resource_id))).one())
 
 
 async def refund(session: Session, account_id: str, resource_id: str, *, description: str) -> int:
     """Give back all that a resource has been charged, once; return the micro-dollars given back."""
+    await _account(session, account_id)
     amount = await charged(session, resource_id)
     if amount <= 0:
         return 0
@@ -160,7 +168,7 @@ async def refund(session: Session, account_id: str, resource_id: str, *, descrip
 
 
 async def _post_period(session: Session, meter: Meter, until: datetime, description: str) -> int:
-    """Post the cost of the whole seconds up to `until` that earlier periods have not; capped where a prepaid account has no more."""
+    """Post the cost of the whole seconds up to `until` that earlier periods have not; at most what a prepaid account has."""
     seconds = int(clock.seconds_between(meter.started_at, max(until, meter.billed_through)))
     due = cost_micros(meter.rate_micros_per_hour, seconds) - meter.posted_micros
     amount = await _spend(session, meter, due)
@@ -180,8 +188,8 @@ async def _spend(session: Session, meter: Meter, due: int) -> int:
     """Take `due` from the hold first, then from free credit, never below zero of a prepaid account; return what was taken."""
     if due <= 0:
         return 0
-    found = (await session.exec(select(Hold).where(Hold.resource_id == meter.resource_id).with_for_update())).first()
-    account = (await session.exec(select(Account).where(Account.id == meter.account_id).with_for_update())).one()
+    found = await _hold_of(session, meter.resource_id)
+    account = await _account(session, meter.account_id)
     held = min(due, found.amount_micros) if found else 0
     rest = due - held
     if account.billing_mode != METERED:
@@ -198,10 +206,10 @@ async def _spend(session: Session, meter: Meter, due: int) -> int:
 
 async def _renew_hold(session: Session, meter: Meter) -> bool:
     """Bring the hold back to an hour, or as near as the credit allows."""
-    found = (await session.exec(select(Hold).where(Hold.resource_id == meter.resource_id).with_for_update())).first()
+    found = await _hold_of(session, meter.resource_id)
     if found is None:
         return True
-    account = (await session.exec(select(Account).where(Account.id == meter.account_id).with_for_update())).one()
+    account = await _account(session, meter.account_id)
     missing = cost_micros(meter.rate_micros_per_hour, HOUR_S) - found.amount_micros
     if account.billing_mode != METERED:
         missing = min(missing, account.free_micros)
@@ -212,6 +220,23 @@ async def _renew_hold(session: Session, meter: Meter) -> bool:
     return found.amount_micros >= cost_micros(meter.rate_micros_per_hour, 60)
 
 
+def _locked(statement: SelectOfScalar[T]) -> SelectOfScalar[T]:
+    """Lock the selected rows and read them afresh, whatever the session holds of them.
+
+    The lock is Postgres's weaker one, which lets others insert rows that refer to these: such an insert in a transaction that
+    holds another of our locks would otherwise be a deadlock.
+    """
+    return statement.with_for_update(key_share=True).execution_options(populate_existing=True)
+
+
+async def _hold_of(session: Session, resource_id: str) -> Hold | None:
+    return (await session.exec(_locked(select(Hold).where(Hold.resource_id == resource_id)))).first()
+
+
+async def _account(session: Session, account_id: str) -> Account:
+    return (await session.exec(_locked(select(Account).where(Account.id == account_id)))).one()
+
+
 async def _reserve(session: Session, account_id: str, amount: int) -> str | None:
     covered = (col(Account.billing_mode) == METERED) | (col(Account.balance_micros) - col(Account.held_micros) >= amount)
     statement = (
@@ -219,6 +244,7 @@ async def _reserve(session: Session, account_id: str, amount: int) -> str | None
         .where(col(Account.id) == account_id, covered)
         .values(held_micros=col(Account.held_micros) + amount)
         .returning(col(Account.id))
+        .execution_options(synchronize_session="fetch")
     )
     return (await session.exec(statement)).scalar_one_or_none()
 
@@ -242,6 +268,8 @@ async def _book(
     resource_id: str | None = None,
 ) -> LedgerTransaction | None:
     """Enter a transaction and change the balance; None where the reference exists."""
+    # Under the account's lock, so that of two who book one reference the second finds the first's.
+    await _account(session, account_id)
     known = await session.exec(select(LedgerTransaction.id).where(LedgerTransaction.reference == reference))
     if known.first() is not None:
         return None

@@ -50,7 +50,9 @@ async def move(
     conditions = [col(table.id) == row.id, col(table.status) == row.status]
     if token is not None:
         conditions.append(col(table.lease_token) == token)
+    # "fetch": what the session holds of a row that another has moved meanwhile must not look as if it had been moved here.
     statement = update(table).where(*conditions).values(**values).returning(col(table.id))
+    statement = statement.execution_options(synchronize_session="fetch")
     if (await session.exec(statement)).scalar_one_or_none() is None:
         return False
     await session.refresh(row)

@@ -3,6 +3,7 @@
 import re
 
 from sqlalchemy import func
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from burnish.kit import clock, ids
@@ -25,21 +26,22 @@ async def create(core: Core, slug: str, *, credit_micros: int = 0, operator: boo
         raise Invalid("An account name has 1 to 63 lower-case letters, digits and inner hyphens.", param="name")
     if credit_micros < 0:
         raise Invalid("Credit cannot be negative.", param="credit")
-    async with core.db.transaction() as session:
-        if (await session.exec(select(Account.id).where(Account.slug == slug))).first():
-            raise Conflict(f"There is an account called {slug} already.", param="name")
-        account = Account(
-            id=ids.new("acct"),
-            slug=slug,
-            is_operator=operator,
-            billing_mode=METERED if operator else PREPAID,
-            created_at=clock.now(),
-        )
-        session.add(account)
-        await session.flush()
-        _, key = await api_keys.insert(session, core, account.id, name="default", scopes=list(SCOPES))
-        if credit_micros:
-            await _fund(session, account, credit_micros)
+    account = Account(
+        id=ids.new("acct"),
+        slug=slug,
+        is_operator=operator,
+        billing_mode=METERED if operator else PREPAID,
+        created_at=clock.now(),
+    )
+    try:
+        async with core.db.transaction() as session:
+            session.add(account)
+            await session.flush()
+            _, key = await api_keys.insert(session, core, account.id, name="default", scopes=list(SCOPES))
+            if credit_micros:
+                await _fund(session, account, credit_micros)
+    except IntegrityError:
+        raise Conflict(f"There is an account called {slug} already.", param="name") from None
     return account, key
 
 
@@ -59,7 +61,12 @@ async def ensure_first(core: Core) -> str | None:
     """Make the operator's account where the installation has no account; return its key, or None."""
     async with core.db.read() as session:
         count = (await session.exec(select(func.count(col(Account.id))))).one()
-    return None if count else (await create(core, "operator", operator=True))[1]
+    if count:
+        return None
+    try:
+        return (await create(core, "operator", operator=True))[1]
+    except Conflict:
+        return None
 
 
 async def _fund(session: Session, account: Account, amount_micros: int) -> None:

@@ -51,17 +51,17 @@ async def create(ctx: Context, spec: ApiKeyInput) -> tuple[ApiKey, str | None]:
     """Make a key; the key itself is None where an idempotency key replays an earlier answer."""
     ctx.require("write")
     scopes = _scopes(ctx, spec.scopes)
-    made: list[str] = []
+    made: dict[str, str] = {}
 
     async def make(session: Session) -> ApiKey:
         row, key = await insert(
             session, ctx.core, ctx.account.id, name=spec.name, scopes=scopes, expires_in_s=spec.expires_in_seconds
         )
-        made[:] = [key]
+        made[row.id] = key
         return row
 
     row = await once(ctx, "api_keys.create", spec.model_dump(), ApiKey, make)
-    return row, made[0] if made else None
+    return row, made.get(row.id)
 
 
 async def page(ctx: Context, *, limit: int = 20, after: str | None = None) -> paging.Page[ApiKey]:
@@ -84,12 +84,15 @@ async def get(ctx: Context, key_id: str) -> ApiKey:
 async def revoke(ctx: Context, key_id: str) -> ApiKey:
     """Revoke a key, from the next request on; a key that is revoked already is not found."""
     ctx.require("write")
-    async with ctx.db.transaction() as session:
-        row = await session.get(ApiKey, key_id, with_for_update=True)
-        if row is None or row.account_id != ctx.account.id or row.revoked_at is not None:
-            raise NotFound(f"No such API key: {key_id}")
-        row.revoked_at = clock.now()
-        session.add(row)
+    return await once(ctx, "api_keys.revoke", {"key_id": key_id}, ApiKey, lambda session: _revoke(session, ctx, key_id))
+
+
+async def _revoke(session: Session, ctx: Context, key_id: str) -> ApiKey:
+    row = await session.get(ApiKey, key_id, with_for_update=True)
+    if row is None or row.account_id != ctx.account.id or row.revoked_at is not None:
+        raise NotFound(f"No such API key: {key_id}")
+    row.revoked_at = clock.now()
+    session.add(row)
     return row
 
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
+import structlog
 from sqlalchemy import update
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
 from burnish.kit import clock
@@ -15,6 +17,7 @@ from models.account import Account
 from models.api_key import ApiKey
 from resolvers.context import Context, Platform
 
+log = structlog.get_logger(__name__)
 USED_EVERY = timedelta(minutes=1)
 
 
@@ -24,7 +27,7 @@ class Principal(NamedTuple):
 
 
 async def authenticate(core: Core, key: str | None) -> Principal:
-    """Return the account and key; Unauthenticated where the key is missing, unknown, revoked or expired, told apart by nothing."""
+    """Return the account and key; Unauthenticated for a missing, unknown, revoked or expired key, which nothing tells apart."""
     secret = bare_secret(key) if key else None
     if secret is None:
         raise Unauthenticated()
@@ -51,5 +54,9 @@ async def caller(platform: Platform, headers: Mapping[str, str], request_id: str
 
 
 async def _touch(core: Core, key: ApiKey) -> None:
-    async with core.db.transaction() as session:
-        await session.exec(update(ApiKey).where(col(ApiKey.id) == key.id).values(last_used_at=clock.now()))
+    try:
+        async with core.db.transaction() as session:
+            await session.exec(update(ApiKey).where(col(ApiKey.id) == key.id).values(last_used_at=clock.now()))
+    except DBAPIError as error:
+        # Whoever may only read must not fail because nothing can be written now.
+        log.warning("key_use_not_recorded", key=key.id, error=str(error.orig))

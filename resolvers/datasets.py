@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import anyio
 from pydantic import Field
 from sqlmodel import col
 
@@ -35,7 +36,6 @@ async def create(ctx: Context, spec: DatasetInput, file: Path) -> Dataset:
         raise Invalid(f"line {first['line']}: {first['message']}", code="invalid_dataset", param="file", details=report.problems)
     dataset_id = ids.new("ds")
     key = f"{ctx.account.id}/{dataset_id}/data.jsonl"
-    await ctx.core.storage.put(key, file)
 
     async def make(session: Session) -> Dataset:
         row = Dataset(
@@ -54,13 +54,22 @@ async def create(ctx: Context, spec: DatasetInput, file: Path) -> Dataset:
         return row
 
     try:
+        await ctx.core.storage.put(key, file)
         row = await once(ctx, "datasets.create", {"name": spec.name, "sha256": report.sha256}, Dataset, make)
     except BaseException:
-        await ctx.core.storage.delete(key)
+        with anyio.CancelScope(shield=True):
+            await _clean_up(ctx, dataset_id, key)
         raise
     if row.id != dataset_id:
         await ctx.core.storage.delete(key)
     return row
+
+
+async def _clean_up(ctx: Context, dataset_id: str, key: str) -> None:
+    """Delete the file of a dataset that was not made; a caller who went away right after the commit has made it."""
+    async with ctx.db.read() as session:
+        if await session.get(Dataset, dataset_id) is None:
+            await ctx.core.storage.delete(key)
 
 
 async def get(ctx: Context, dataset_id: str) -> Dataset:

@@ -1,6 +1,7 @@
 """Deployments: a trained checkpoint or a model by name, kept ready to answer."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -113,19 +114,23 @@ async def page(
 async def stop(ctx: Context, deployment_id: str) -> Deployment:
     """Stop a deployment at once, with its final billing in the same transaction; one that has ended is returned as it is."""
     ctx.require("write")
-    async with ctx.db.transaction() as session:
-        row = await _find(session, ctx, deployment_id, lock=True)
-        if row.status in dep.TERMINAL:
-            return row
-        now = clock.now()
-        await ledger.accrue(session, row.id, now, description=f"Deployment {row.id}", close=True)
-        await ledger.release(session, row.id)
-        cost = await ledger.charged(session, row.id)
-        line = "Status: stopped, by the user"
-        await transitions.move(session, row, dep.STOPPED, line=line, stopped_at=now, cost_micros=cost)
-        if not row.is_leased:
-            await stream.end(session, row.id, dep.STREAMS, dep.STOPPED)
-        outbox.put(session, SERVE_MESSAGE, row.id)
+    request = {"deployment_id": deployment_id}
+    return await once(ctx, "deployments.stop", request, Deployment, lambda session: _stop(session, ctx, deployment_id))
+
+
+async def _stop(session: Session, ctx: Context, deployment_id: str) -> Deployment:
+    row = await _find(session, ctx, deployment_id, lock=True)
+    if row.status in dep.TERMINAL:
+        return row
+    now = clock.now()
+    await ledger.accrue(session, row.id, row.at_work_until, description=f"Deployment {row.id}", close=True)
+    await ledger.release(session, row.id)
+    cost = await ledger.charged(session, row.id)
+    line = "Status: stopped, by the user"
+    await transitions.move(session, row, dep.STOPPED, line=line, stopped_at=now, cost_micros=cost)
+    if not row.is_leased:
+        await stream.end(session, row.id, dep.STREAMS, dep.STOPPED)
+    outbox.put(session, SERVE_MESSAGE, row.id)
     return row
 
 
@@ -151,29 +156,41 @@ async def requests(
 
 async def totals(ctx: Context, deployment_id: str) -> Totals:
     """Return the aggregate figures of a deployment."""
+    found = await totals_of(ctx, [deployment_id])
+    if deployment_id not in found:
+        raise NotFound(f"No such deployment: {deployment_id}")
+    return found[deployment_id]
+
+
+async def totals_of(ctx: Context, deployment_ids: Sequence[str]) -> dict[str, Totals]:
+    """Return the aggregate figures of those of the deployments that are the caller's."""
     ctx.require("read")
-    failed = func.sum(case((col(InferenceRequest.status_code) >= 400, 1), else_=0))
+    mine = (Deployment.account_id == ctx.account.id, col(Deployment.id).in_(set(deployment_ids)))
+    of_these = col(InferenceRequest.deployment_id).in_(set(deployment_ids))
     columns = (
+        col(InferenceRequest.deployment_id),
         func.count(col(InferenceRequest.id)),
         func.sum(col(InferenceRequest.prompt_tokens)),
         func.sum(col(InferenceRequest.completion_tokens)),
         func.avg(col(InferenceRequest.latency_ms)),
-        failed,
+        func.sum(case((col(InferenceRequest.status_code) >= 400, 1), else_=0)),
     )
+    grouped = sa_select(*columns).where(of_these).group_by(col(InferenceRequest.deployment_id))
     async with ctx.db.read() as session:
-        row = await _find(session, ctx, deployment_id)
-        found = (
-            await (await session.connection()).execute(sa_select(*columns).where(col(InferenceRequest.deployment_id) == row.id))
-        ).one()
-    count = int(found[0])
+        rows = (await session.exec(select(Deployment).where(*mine))).all()
+        figures = {found[0]: found[1:] for found in (await (await session.connection()).execute(grouped)).all()}
+    return {row.id: _totals(row, *figures.get(row.id, (0, 0, 0, 0.0, 0))) for row in rows}
+
+
+def _totals(row: Deployment, count: int, prompt_tokens: int, completion_tokens: int, latency_ms: float, failed: int) -> Totals:
     until = row.stopped_at or clock.now()
     return Totals(
         total_requests=count,
-        total_prompt_tokens=int(found[1] or 0),
-        total_completion_tokens=int(found[2] or 0),
+        total_prompt_tokens=int(prompt_tokens),
+        total_completion_tokens=int(completion_tokens),
         total_cost_micros=row.cost_micros,
-        avg_latency_ms=round(float(found[3] or 0.0), 3),
-        error_rate=round(int(found[4] or 0) / count, 6) if count else 0.0,
+        avg_latency_ms=round(float(latency_ms), 3),
+        error_rate=round(int(failed) / count, 6) if count else 0.0,
         uptime_seconds=round(clock.seconds_between(row.serving_since, until), 3) if row.serving_since else 0.0,
     )
 
@@ -194,11 +211,20 @@ async def last_rows(ctx: Context, deployment_id: str, kind: str, count: int) -> 
         return await stream.tail(session, deployment_id, kind, count)
 
 
-async def follow(ctx: Context, deployment_id: str, kind: str, *, after: int = 0) -> AsyncIterator[Batch]:
+async def before_last(ctx: Context, deployment_id: str, kind: str, count: int) -> int:
+    """Return the cursor that the last `count` rows of one of the deployment's streams follow."""
+    ctx.require("read")
+    async with ctx.db.read() as session:
+        await _find(session, ctx, deployment_id)
+        return max(0, await stream.last_seq(session, deployment_id, kind) - count)
+
+
+async def follow(ctx: Context, deployment_id: str, kind: str, *, after: int = 0) -> AsyncGenerator[Batch, None]:
     """Follow one of the deployment's streams until it ends."""
     await get(ctx, deployment_id)
-    async for batch in ctx.core.hub.follow(deployment_id, kind, after):
-        yield batch
+    async with aclosing(ctx.core.hub.follow(deployment_id, kind, after)) as batches:
+        async for batch in batches:
+            yield batch
 
 
 async def by_reference(session: Session, ctx: Context, reference: str) -> Deployment | None:

@@ -27,6 +27,9 @@ class GpuInput(Input):
         if not isinstance(data, dict):
             return data
         names = {"gpu_type": "type", "gpu_count": "count"}
+        twice = [f"{name} and {other}" for other, name in names.items() if other in data and name in data]
+        if twice:
+            raise ValueError(f"{twice[0]} mean the same: give one of them")
         return {names.get(key, key): value for key, value in data.items()}
 
 

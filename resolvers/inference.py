@@ -1,14 +1,171 @@
-"""Chat and text completions: from a caller's request to a replica, metered."""
+"""Chat and text completions: from a caller's request to a replica, metered.
 
+The gateway adds no meaning of its own: what the engine understands passes through. Request logs are written in batches, off the
+path of the answer.
+"""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import httpx2
+import structlog
+from sqlalchemy import update
+from sqlmodel import col, select
+
+from burnish.kit import clock, ids
 from burnish.kit.core import Core
+from burnish.kit.errors import Invalid, NotFound, Unavailable
+from engines.serving.proxy import ReplicaUnreachable, Reply, Served, forward
+from engines.serving.router import Table, Target
+from models import deployment as dep
+from models.deployment import Deployment, InferenceRequest, Replica
+from resolvers import deployments
+from resolvers.context import Context
+
+log = structlog.get_logger(__name__)
+PATHS = ("/v1/chat/completions", "/v1/completions")
+FLUSH_S = 0.25
+MAX_CONNECTIONS = 1000
+RETRY_AFTER_S = 5
+TIMEOUT = httpx2.Timeout(600.0, connect=5.0)
+READY = "running"
 
 
 class Gateway:
+    """The connections to replicas and the request log of one API process. `run()` writes the log; `close()` writes what is left
+    of it.
+    """
+
     def __init__(self, core: Core) -> None:
-        self.core = core
+        self._core = core
+        self._log: list[InferenceRequest] = []
+        self.table = Table()
+        limits = httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
+        self.client = httpx2.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False)
 
     async def run(self) -> None:
-        """Keep the routing table true and write the request log, for ever."""
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            try:
+                await self.flush()
+            except Exception as error:
+                log.warning("request_log_waits", error=str(error), waiting=len(self._log))
 
     async def close(self) -> None:
-        """Write what is left of the request log."""
+        with contextlib.suppress(Exception):
+            await self.flush()
+        await self.client.aclose()
+
+    def record(self, row: InferenceRequest) -> None:
+        self._log.append(row)
+
+    async def flush(self) -> None:
+        """Write the log so far, and the totals of its deployments with it."""
+        rows, self._log = self._log, []
+        if not rows:
+            return
+        try:
+            async with self._core.db.transaction() as session:
+                session.add_all(rows)
+                for deployment_id in {row.deployment_id for row in rows}:
+                    await session.exec(_add_totals([row for row in rows if row.deployment_id == deployment_id]))
+        except Exception:
+            self._log = rows + self._log
+            raise
+
+
+async def complete(ctx: Context, path: str, body: dict[str, Any], *, deployment_id: str | None = None) -> Reply:
+    """Answer a completion request with a replica of the deployment that `model`, or the URL's `deployment_id`, names.
+
+    NotFound (`model_not_found`) for what names none of the caller's deployments, Invalid (`deployment_not_serving`) for one that
+    has ended, Unavailable
+    while none of its replicas is ready.
+    """
+    ctx.require("inference")
+    deployment, targets = await _find(ctx, body.get("model"), deployment_id)
+    if deployment.status in dep.TERMINAL:
+        raise Invalid(f"The deployment {deployment.name} is {deployment.status}.", code="deployment_not_serving", param="model")
+    gateway = ctx.platform.gateway
+    gateway.table.set(deployment.id, targets)
+    for _ in targets:
+        target = gateway.table.pick(deployment.id)
+        if target is None:
+            break
+        try:
+            return await _ask(ctx, deployment, target, path, body)
+        except ReplicaUnreachable:
+            gateway.table.set(deployment.id, [other for other in targets if other != target])
+    raise Unavailable(
+        f"The deployment {deployment.name} is {deployment.status}: no replica is ready yet.", retry_after_s=RETRY_AFTER_S
+    )
+
+
+async def _ask(ctx: Context, deployment: Deployment, target: Target, path: str, body: dict[str, Any]) -> Reply:
+    gateway = ctx.platform.gateway
+    lease = gateway.table.acquire(target)
+    started = clock.now()
+
+    def on_done(served: Served) -> None:
+        lease.release()
+        gateway.record(
+            InferenceRequest(
+                id=ids.new("req"),
+                account_id=ctx.account.id,
+                deployment_id=deployment.id,
+                prompt_tokens=served.prompt_tokens,
+                completion_tokens=served.completion_tokens,
+                latency_ms=served.latency_ms,
+                ttft_ms=served.ttft_ms,
+                status_code=served.status_code,
+                streamed=served.streamed,
+                finish_reason=served.finish_reason,
+                client_cancelled=served.client_cancelled,
+                error_message=served.error_message,
+                created_at=started,
+            )
+        )
+
+    try:
+        return await forward(gateway.client, target.url, path, {**body, "model": deployment.name}, on_done=on_done)
+    except BaseException:
+        lease.release()
+        raise
+
+
+async def _find(ctx: Context, model: Any, deployment_id: str | None) -> tuple[Deployment, list[Target]]:
+    if model is not None and not isinstance(model, str):
+        raise Invalid("'model' is a text.", param="model")
+    async with ctx.db.read() as session:
+        if deployment_id is not None:
+            found = await session.get(Deployment, deployment_id)
+            if found is None or found.account_id != ctx.account.id:
+                raise NotFound(f"No such deployment: {deployment_id}")
+            if model is not None and model not in (found.id, found.name):
+                raise _unknown(model)
+        elif model is None:
+            raise Invalid("'model' is required: the id or the name of a deployment.", param="model")
+        else:
+            found = await deployments.by_reference(session, ctx, model)
+            if found is None:
+                raise _unknown(model)
+        statement = select(Replica).where(Replica.deployment_id == found.id, Replica.status == READY)
+        rows = (await session.exec(statement.order_by(col(Replica.created_at)))).all()
+    return found, [Target(row.id, row.url) for row in rows]
+
+
+def _unknown(model: str) -> NotFound:
+    return NotFound(f"The model '{model}' does not exist.", code="model_not_found", param="model")
+
+
+def _add_totals(rows: list[InferenceRequest]) -> Any:
+    table = Deployment
+    return (
+        update(table)
+        .where(col(table.id) == rows[0].deployment_id)
+        .values(
+            total_requests=col(table.total_requests) + len(rows),
+            total_prompt_tokens=col(table.total_prompt_tokens) + sum(row.prompt_tokens for row in rows),
+            total_completion_tokens=col(table.total_completion_tokens) + sum(row.completion_tokens for row in rows),
+        )
+    )

@@ -1,6 +1,7 @@
 """Training jobs: made, watched and cancelled by their account."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Literal
 
 from pydantic import Field
@@ -117,20 +118,23 @@ async def page(
 async def cancel(ctx: Context, job_id: str) -> Job:
     """Cancel a job at once: its status and the end of its billing are one transaction. InvalidState where it has ended already."""
     ctx.require("write")
-    async with ctx.db.transaction() as session:
-        row = await _find(session, ctx, job_id, lock=True)
-        if row.status in job.TERMINAL:
-            raise InvalidState(f"The job is {row.status}; only a job that has not ended can be cancelled.")
-        now = clock.now()
-        await ledger.accrue(session, row.id, now, description=f"Training job {row.id}", close=True)
-        await ledger.release(session, row.id)
-        cost = await ledger.charged(session, row.id)
-        await transitions.move(
-            session, row, job.CANCELLED, line="Status: cancelled, by the user", completed_at=now, cost_micros=cost, phase=None
-        )
-        if not row.is_leased:
-            await stream.end(session, row.id, job.STREAMS, job.CANCELLED)
-        outbox.put(session, TRAIN_MESSAGE, row.id)
+    return await once(ctx, "jobs.cancel", {"job_id": job_id}, Job, lambda session: _cancel(session, ctx, job_id))
+
+
+async def _cancel(session: Session, ctx: Context, job_id: str) -> Job:
+    row = await _find(session, ctx, job_id, lock=True)
+    if row.status in job.TERMINAL:
+        raise InvalidState(f"The job is {row.status}; only a job that has not ended can be cancelled.")
+    now = clock.now()
+    await ledger.accrue(session, row.id, row.at_work_until, description=f"Training job {row.id}", close=True)
+    await ledger.release(session, row.id)
+    cost = await ledger.charged(session, row.id)
+    await transitions.move(
+        session, row, job.CANCELLED, line="Status: cancelled, by the user", completed_at=now, cost_micros=cost, phase=None
+    )
+    if not row.is_leased:
+        await stream.end(session, row.id, job.STREAMS, job.CANCELLED)
+    outbox.put(session, TRAIN_MESSAGE, row.id)
     return row
 
 
@@ -181,11 +185,20 @@ async def last_rows(ctx: Context, job_id: str, kind: str, count: int) -> list[st
         return await stream.tail(session, job_id, kind, count)
 
 
-async def follow(ctx: Context, job_id: str, kind: str, *, after: int = 0) -> AsyncIterator[Batch]:
+async def before_last(ctx: Context, job_id: str, kind: str, count: int) -> int:
+    """Return the cursor that the last `count` rows of one of the job's streams follow."""
+    ctx.require("read")
+    async with ctx.db.read() as session:
+        await _find(session, ctx, job_id)
+        return max(0, await stream.last_seq(session, job_id, kind) - count)
+
+
+async def follow(ctx: Context, job_id: str, kind: str, *, after: int = 0) -> AsyncGenerator[Batch, None]:
     """Follow one of the job's streams: what there is after the cursor, then what comes, until it ends."""
     await get(ctx, job_id)
-    async for batch in ctx.core.hub.follow(job_id, kind, after):
-        yield batch
+    async with aclosing(ctx.core.hub.follow(job_id, kind, after)) as batches:
+        async for batch in batches:
+            yield batch
 
 
 async def _find(session: Session, ctx: Context, job_id: str, *, lock: bool = False) -> Job:

@@ -1,7 +1,8 @@
 """One renderer for the error bodies of both dialects under `/v1`, from the same tree of errors.
 
-Both answer `{"error": {"type", "code", "message", "param"}}` and differ in the words: what each status is called, and a few codes. Nothing of an
-error but its public fields reaches a caller; what is our own fault is masked, and its log line found by the request id.
+Both answer `{"error": {"type", "code", "message", "param"}}` and differ in the words: what each status is called, and a few
+codes. Nothing of an error but its public fields reaches a caller; what is our own fault is masked, and its log line found by
+the request id.
 """
 
 import errno
@@ -11,7 +12,6 @@ from dataclasses import dataclass, field
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -52,10 +52,9 @@ class Dialect:
         """Return the error as the dialect's clients read it."""
         message = f"{error.message} {error.hint}" if error.hint else error.message
         code = self.codes.get(error.code, error.code) if error.code else None
+        several = {"details": [dict(item) for item in error.details]} if error.details else {}
         kind = self.types[self.status(error)]
-        return ErrorBody(
-            error=ErrorDetail(type=kind, code=code, message=message, param=error.param, details=_plain(error.details))
-        )
+        return ErrorBody(error=ErrorDetail(type=kind, code=code, message=message, param=error.param, **several))
 
     def status(self, error: BurnishError) -> int:
         return self.statuses.get(error.status, error.status)
@@ -99,21 +98,14 @@ def public(error: Exception, request: Request) -> BurnishError:
     """Return what a caller may know of any exception; what is not theirs is logged with the request's id."""
     if isinstance(error, BurnishError):
         return error
-    if isinstance(error, HTTPException) and error.status_code in VERI.types:
-        return _from_starlette(error)
     request_id: str = request.state.request_id
-    log.error("request_failed", request_id=request_id, method=request.method, path=request.url.path, exc_info=error)
+    # The pattern, not the path itself: that of a download is a secret.
+    log.error("request_failed", request_id=request_id, method=request.method, route=request.scope["route"].path, exc_info=error)
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeout, ConnectionError)):
-        return Unavailable(f"The service cannot reach its database just now. Request id: {request_id}")
+        return Unavailable(f"The service cannot do this just now. Request id: {request_id}")
     if isinstance(error, OSError) and error.errno in FULL_DISK:
         return Unavailable(f"The service has no room left for this just now. Request id: {request_id}", retry_after_s=60)
     return BurnishError(f"Something went wrong on our side. Request id: {request_id}")
-
-
-def _from_starlette(error: HTTPException) -> BurnishError:
-    made = BurnishError(error.detail)
-    made.status = error.status_code
-    return made
 
 
 def _headers(error: BurnishError) -> dict[str, str]:
@@ -122,7 +114,3 @@ def _headers(error: BurnishError) -> dict[str, str]:
     if isinstance(error, MethodNotAllowed):
         return {"Allow": ", ".join(error.allowed)}
     return {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
-
-
-def _plain(details: list[Mapping[str, object]] | None) -> list[dict[str, object]] | None:
-    return None if details is None else [dict(item) for item in details]

@@ -1,6 +1,7 @@
 """Reading requests: JSON bodies, uploads and query strings, each within its limit, with errors that name the field."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, BinaryIO, TypeVar
 import orjson
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from burnish.kit.errors import PayloadTooLarge, SchemaInvalid
@@ -18,6 +19,7 @@ from burnish.kit.settings import Settings
 from resolvers.inputs import Input, parse
 
 Q = TypeVar("Q", bound=Input)
+T = TypeVar("T")
 FORM = "multipart/form-data"
 MAX_FIELDS = 16
 MAX_FIELD_BYTES = 64 * 1024
@@ -25,7 +27,9 @@ MAX_FIELD_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Upload:
-    """The text fields of a form, and its file on this machine's disk. The file has no name there: it is gone with the request, however that ends."""
+    """The text fields of a form, and its file on this machine's disk. The file has no name there: it is gone with the request,
+    however that ends.
+    """
 
     fields: dict[str, str]
     file: BinaryIO
@@ -78,13 +82,34 @@ async def upload(request: Request, settings: Settings, most: int) -> AsyncIterat
         yield Upload({name: value for name, value in form.items() if name != "file" and isinstance(value, str)}, target)
 
 
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Do `work` while the client waits for it; where the client goes away, cancel it and raise ClientDisconnect.
+
+    The body must have been read.
+    """
+    working = asyncio.ensure_future(work)
+    watching = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        watching.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 class _OnDisk(MultiPartParser):
     """Starlette's parser, except that the one file goes straight to `target`: the folder for temporary files is often memory."""
 
     def __init__(self, request: Request, target: BinaryIO) -> None:
-        super().__init__(
-            request.headers, request.stream(), max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
-        )
+        super().__init__(request.headers, request.stream(), max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
         self._target = target
 
     def on_headers_finished(self) -> None:

@@ -1,10 +1,11 @@
 """Operations: a route, the handler behind it, and what the description of the API says of both.
 
-A handler's docstring is its documentation: the first line is the summary. The caller is known before anything else of a request is read.
+A handler's docstring is its documentation: the first line is the summary. The caller is known before anything else of a
+request is read.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +17,11 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 from burnish.kit.errors import NotFound
-from rest_compat.errors import VERI, Dialect, MethodNotAllowed, RouteNotFound, public
-from rest_compat.wire import Wire
 from resolvers import auth
 from resolvers.context import Context
 from resolvers.inputs import Input
+from rest_compat.errors import VERI, Dialect, MethodNotAllowed, RouteNotFound, public
+from rest_compat.wire import Wire
 
 JSON = "application/json"
 Answer = Wire | Response
@@ -54,6 +55,12 @@ class Operation:
 class Stream(StreamingResponse):
     """A streamed answer whose source is closed at once when the client goes away, so that what it holds is given back."""
 
+    source: AsyncIterable[bytes]
+
+    def __init__(self, source: AsyncIterable[bytes], *args: Any, **kwargs: Any) -> None:
+        super().__init__(source, *args, **kwargs)
+        self.source = source
+
     async def stream_response(self, send: Send) -> None:
         try:
             await super().stream_response(send)
@@ -62,14 +69,16 @@ class Stream(StreamingResponse):
 
     async def close(self) -> None:
         """Close the source, also while this task is being cancelled."""
-        close = getattr(self.body_iterator, "aclose", None)
+        close = getattr(self.source, "aclose", None)
         if close is not None:
             with anyio.CancelScope(shield=True):
                 await close()
 
 
 class Unmatched(BaseRoute):
-    """Stands behind all routes under a prefix: 405 where another method would have matched, else 404, both in the dialect's words."""
+    """Stands behind all routes under a prefix: 405 where another method would have matched, else 404, both in the dialect's
+    words.
+    """
 
     def __init__(self, prefix: str, dialect: Dialect) -> None:
         self.prefix = prefix

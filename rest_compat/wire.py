@@ -5,6 +5,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from burnish.kit.errors import Invalid
 from burnish.kit.paging import Page
 from resolvers.inputs import Input
 
@@ -67,10 +68,10 @@ def listing(page: Page[Any], shape: Callable[[Any], T]) -> Listing[T]:
     return Listing[Any](data=[shape(row) for row in page.items], has_more=page.has_more)
 
 
-def window(rows: Sequence[Any], query: PageQuery) -> Page[Any] | None:
-    """Return the page of `rows`, which are all there are and newest first; None where `after` is none of them."""
+def window(rows: Sequence[Any], query: PageQuery) -> Page[Any]:
+    """Return the page of `rows`, which are all there are and newest first; Invalid where `after` is none of them."""
     ids = [row.id for row in rows]
     if query.after is not None and query.after not in ids:
-        return None
+        raise Invalid(f"No such item to continue after: {query.after}", param="after")
     start = 0 if query.after is None else ids.index(query.after) + 1
     return Page(list(rows[start : start + query.limit]), len(rows) > start + query.limit)

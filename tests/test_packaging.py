@@ -2,7 +2,6 @@
 
 import ast
 import importlib.metadata
-import importlib.util
 import re
 import subprocess
 import sys
@@ -57,10 +56,14 @@ def needed() -> dict[str, list[Requirement]]:
         name = canonicalize_name(requirement.name)
         wanted.setdefault(name, []).append(requirement)
         visit = (name, frozenset(requirement.extras))
-        if visit not in seen and importlib.util.find_spec("pip") and is_installed(name):
+        if visit not in seen and is_installed(name):
             seen.add(visit)
             waiting.extend(requirements(name, requirement.extras))
     return wanted
+
+
+def version_of(pin: Requirement) -> str:
+    return str(pin.specifier).removeprefix("==")
 
 
 def is_installed(name: str) -> bool:
@@ -140,10 +143,6 @@ def test_no_pin_is_left_over() -> None:
     assert sorted(installed - needed().keys() - ROOTS) == []
 
 
-def version_of(pin: Requirement) -> str:
-    return str(pin.specifier).removeprefix("==")
-
-
 def test_pyproject_names_every_distribution_that_the_rooms_import() -> None:
     named = {canonicalize_name(requirement.name) for group in project().values() for requirement in group}
     owners = importlib.metadata.packages_distributions()
@@ -184,7 +183,9 @@ def test_every_folder_of_python_files_in_the_rooms_is_a_package() -> None:
 
 
 def test_no_python_file_is_past_400_lines() -> None:
-    lengths = {str(file.relative_to(ROOT)): len(file.read_bytes().splitlines()) for file in tracked("*.py")}
+    # A migration is generated, and stays as it was written.
+    files = [file for file in tracked("*.py") if file.parent.name != "versions"]
+    lengths = {str(file.relative_to(ROOT)): len(file.read_bytes().splitlines()) for file in files}
 
     assert {name: length for name, length in lengths.items() if length > 400} == {}
 

@@ -22,6 +22,7 @@ RECONNECT_S = 60.0
 RETRY_S = 0.5
 UPLOAD_S = 600.0
 PAGE = 100
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Line(NamedTuple):
@@ -38,7 +39,9 @@ class Api:
         self.target = target
         headers = {"Authorization": f"Bearer {target.api_key}", "User-Agent": "burnish-cli"}
         try:
-            self._http = httpx2.Client(base_url=target.base_url, headers=headers, timeout=TIMEOUT_S)
+            # A proxy of the network knows nothing of this machine's own addresses.
+            proxied = httpx2.URL(target.base_url).host not in LOOPBACK
+            self._http = httpx2.Client(base_url=target.base_url, headers=headers, timeout=TIMEOUT_S, trust_env=proxied)
         except (UnicodeError, ValueError, httpx2.InvalidURL) as error:
             raise CliError(f"The base URL or the API key cannot be sent: {error}", ERROR) from None
 
@@ -118,7 +121,11 @@ class Api:
         """Write what a signed URL answers into a file; the key is not sent along. `start` gets the size, where it is known, and
         returns what counts the bytes.
         """
-        with self._failures(), httpx2.stream("GET", url, timeout=_patient(), follow_redirects=True) as response:
+        proxied = httpx2.URL(url).host not in LOOPBACK
+        with (
+            self._failures(),
+            httpx2.stream("GET", url, timeout=_patient(), follow_redirects=True, trust_env=proxied) as response,
+        ):
             if response.is_error:
                 response.read()
                 raise refused(response)
@@ -164,7 +171,9 @@ def refused(response: httpx2.Response) -> ApiError:
     except (ValueError, KeyError, TypeError):
         return ApiError(f"HTTP {response.status_code} from {response.url}", status=response.status_code)
     if response.status_code == 401:
-        return ApiError(f"{message} for {response.url.scheme}://{response.url.netloc.decode()}", status=401, hint="`burnish login`")
+        return ApiError(
+            f"{message} for {response.url.scheme}://{response.url.netloc.decode()}", status=401, hint="`burnish login`"
+        )
     return ApiError(
         message,
         status=response.status_code,
@@ -176,9 +185,12 @@ def refused(response: httpx2.Response) -> ApiError:
 
 
 def parse_events(lines: Iterator[str]) -> Iterator[Line]:
-    """Yield the events of `text/event-stream` lines; comments keep the connection alive and are no events."""
+    """Yield the events of `text/event-stream` lines, which comments are not; CliError where the platform tells of a failure.
+
+    An event that the connection cut off is left out: it comes again whole.
+    """
     data: list[str] = []
-    cursor: str | None = None
+    cursor, name = None, ""
     for line in lines:
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
@@ -186,11 +198,17 @@ def parse_events(lines: Iterator[str]) -> Iterator[Line]:
             data.append(value)
         elif field == "id":
             cursor = value
+        elif field == "event":
+            name = value
         elif not line and data:
-            yield Line(cursor, "\n".join(data))
-            data, cursor = [], None
-    if data:
-        yield Line(cursor, "\n".join(data))
+            yield _event(name, Line(cursor, "\n".join(data)))
+            data, cursor, name = [], None, ""
+
+
+def _event(name: str, line: Line) -> Line:
+    if name == "error":
+        decoded(line)
+    return line
 
 
 def decoded(line: Line) -> Json:

@@ -8,7 +8,7 @@ from typing import Annotated, Concatenate, ParamSpec
 
 import typer
 from typer.core import TyperGroup
-from typer.models import Context
+from typer import Context
 
 from burnish.cli import connection
 from burnish.cli.client import Api
@@ -17,11 +17,13 @@ from burnish.cli.output import Output
 
 P = ParamSpec("P")
 
-BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="URL of the platform, before settings and environment.")]
+BaseUrl = Annotated[
+    str | None, typer.Option("--base-url", metavar="URL", help="URL of the platform, before settings and environment.")
+]
 ApiKey = Annotated[str | None, typer.Option("--api-key", metavar="KEY", help="API key, before settings and environment.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON: one object, or one a line for streams.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before something that costs.")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="Show at most this many, the newest first.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="Show at most this many, the newest first.")]
 
 COMMON = {"base_url": BaseUrl, "api_key": ApiKey, "as_json": AsJson}
 DEFAULTS = {"base_url": None, "api_key": None, "as_json": False}
@@ -47,9 +49,7 @@ def remote(command: Callable[Concatenate[Cli, P], None]) -> Callable[..., None]:
 
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
     kind = inspect.Parameter.KEYWORD_ONLY
-    common = [
-        inspect.Parameter(name, kind, default=DEFAULTS[name], annotation=annotation) for name, annotation in COMMON.items()
-    ]
+    common = [inspect.Parameter(name, kind, default=DEFAULTS[name], annotation=annotation) for name, annotation in COMMON.items()]
     parameters = [parameter.replace(kind=kind) for parameter in own] + common
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

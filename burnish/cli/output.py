@@ -29,6 +29,11 @@ class Output:
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
         self._out = Console(highlight=False, soft_wrap=True)
 
+    @property
+    def can_draw(self) -> bool:
+        """Whether stdout takes characters beyond ASCII."""
+        return (self._out.encoding or "").lower().startswith("utf")
+
     def text(self, line: str = "", *, style: str | None = None, end: str = "\n") -> None:
         """Print a line of data."""
         self._out.print(self._shown(line), style=style, end=end, markup=False)
@@ -64,7 +69,9 @@ class Output:
             return
         cells = [[cell(row.get(column)) for column in columns] for row in rows]
         widths = [max(len(line[index]) for line in [list(columns), *cells]) for index in range(len(columns))]
-        self.text("  ".join(name.upper().ljust(width) for name, width in zip(columns, widths, strict=True)).rstrip(), style="bold")
+        self.text(
+            "  ".join(name.upper().ljust(width) for name, width in zip(columns, widths, strict=True)).rstrip(), style="bold"
+        )
         for line in cells:
             for text, width in zip(line[:-1], widths, strict=False):
                 self.text(text.ljust(width) + "  ", style=STYLES.get(text), end="")

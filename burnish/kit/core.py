@@ -47,6 +47,7 @@ class Core:
 
     async def close(self) -> None:
         await asyncio.gather(*self._background, return_exceptions=True)
+        await self.hub.close()
         await self.redis.aclose()
         await self.db.dispose()
 

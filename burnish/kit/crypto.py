@@ -11,7 +11,7 @@ import hmac
 import json
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,16 @@ KEY_PREFIXES = ("vk_", "lk_")
 MAX_KEY_BYTES = 256
 
 
+class TokenExpired(ValueError):
+    """The token was signed here, and its time is over."""
+
+
 @dataclass(frozen=True)
 class Secrets:
-    """The two keys of an installation, 32 bytes each."""
+    """The two keys of an installation, 32 bytes each; never shown by `repr`."""
 
-    pepper: bytes
-    encryption: bytes
+    pepper: bytes = field(repr=False)
+    encryption: bytes = field(repr=False)
 
     @classmethod
     def load(cls, settings: Settings) -> "Secrets":
@@ -61,7 +65,7 @@ class Secrets:
         return f"{_b64(body)}.{_b64(self._signature(body))}"
 
     def verify(self, token: str) -> dict[str, Any]:
-        """Return the claims of a token; ValueError where it was tampered with or has expired."""
+        """Return the claims of a token; TokenExpired past its time, ValueError where it was not signed here."""
         try:
             body, signature = (base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in token.split("."))
         except (ValueError, binascii.Error):
@@ -70,7 +74,7 @@ class Secrets:
             raise ValueError("a token that was not signed here")
         claims: dict[str, Any] = json.loads(body)
         if claims["exp"] < clock.now_micros() // 1_000_000:
-            raise ValueError("the token has expired")
+            raise TokenExpired("the token has expired")
         return claims
 
     def _signature(self, body: bytes) -> bytes:
@@ -84,7 +88,7 @@ def new_secret() -> str:
 
 def bare_secret(key: str) -> str | None:
     """Return a key's secret without its prefix, or None where the text cannot be a key."""
-    if len(key.encode()) > MAX_KEY_BYTES:
+    if len(key) > MAX_KEY_BYTES or not key.isascii():
         return None
     return next((key.removeprefix(prefix) for prefix in KEY_PREFIXES if key.startswith(prefix)), None)
 

@@ -6,11 +6,11 @@ it.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-import orjson
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
@@ -26,7 +26,7 @@ MAX_KEY = 255
 
 def fingerprint(request: Mapping[str, Any]) -> str:
     """Return a hash of a request's meaning, independent of the order of its keys."""
-    return hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()
+    return hashlib.sha256(json.dumps(request, sort_keys=True, default=str).encode()).hexdigest()
 
 
 async def find(session: Session, account_id: str, key: str | None, operation: str, print_: str) -> dict[str, Any] | None:

@@ -34,3 +34,13 @@ def new(prefix: str, separator: str = "_") -> str:
 
 def is_id(text: str, prefix: str) -> bool:
     return text.startswith(prefix + "_") and _SHAPE.fullmatch(text) is not None
+
+
+def made_ms(item_id: str) -> int:
+    """Return when an id was made, in milliseconds since the epoch; 0 for what is no id of ours."""
+    if _SHAPE.fullmatch(item_id) is None:
+        return 0
+    value = 0
+    for char in item_id[-26:]:
+        value = value << 5 | ALPHABET.index(char)
+    return value >> 80

@@ -6,13 +6,13 @@ within a second, because the cursor is the database's.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
 import orjson
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from sqlmodel import col, select, tuple_
 
 from burnish.kit import stream
@@ -24,7 +24,11 @@ log = structlog.get_logger(__name__)
 CHANNEL = "burnish:live:"
 HEAL_S = 1.0
 PAGE = 1000
+# A row of these can be megabytes.
+PAGE_OF_KIND = {"rollouts": 16}
 BUFFERED_FRAMES = 256
+TOPICS_AT_ONCE = 500
+SEND_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +72,35 @@ class Hub:
         self._db = db
         self._redis = redis
         self._topics: dict[tuple[str, str], set[_Follower]] = {}
+        self._unsent: deque[Frame] = deque(maxlen=BUFFERED_FRAMES)
+        self._sending: asyncio.Task[None] | None = None
 
     async def publish(self, frames: list[Frame]) -> None:
-        """Tell the followers of all processes; those of this one hear of it even with Redis gone."""
+        """Tell the followers of all processes; those of this one hear of it even with Redis gone.
+
+        Returns at once: a commit never waits for Redis. What Redis is too slow to take is dropped, and healed.
+        """
         for frame in frames:
             self._deliver(frame)
-        try:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for frame in frames:
-                    pipe.publish(CHANNEL + frame.resource_id, pack(frame))
-                await pipe.execute()
-        except (RedisError, OSError) as error:
-            log.debug("live_publish_lost", error=str(error))
+        self._unsent.extend(frames)
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send())
+
+    async def close(self) -> None:
+        """Send what was published."""
+        if self._sending is not None:
+            await asyncio.gather(self._sending, return_exceptions=True)
+
+    async def _send(self) -> None:
+        while self._unsent:
+            frames = [self._unsent.popleft() for _ in range(len(self._unsent))]
+            try:
+                async with asyncio.timeout(SEND_S), self._redis.pipeline(transaction=False) as pipe:
+                    for frame in frames:
+                        pipe.publish(CHANNEL + frame.resource_id, pack(frame))
+                    await pipe.execute()
+            except Exception as error:
+                log.debug("live_publish_lost", error=str(error))
 
     async def run(self) -> None:
         """Deliver what other processes publish, for ever; runs beside the healer."""
@@ -87,7 +108,7 @@ class Hub:
             tasks.create_task(self._listen())
             tasks.create_task(self._heal())
 
-    async def follow(self, resource_id: str, kind: str, after: int = 0) -> AsyncIterator[Batch]:
+    async def follow(self, resource_id: str, kind: str, after: int = 0) -> AsyncGenerator[Batch, None]:
         """Yield every row after the cursor, first those there are, then those that come, each exactly once; return when the
         stream ends.
         """
@@ -110,7 +131,7 @@ class Hub:
                     after = follower.cursor = batch.cursor
                 if batch.end_reason:
                     return
-                if len(batch.rows) >= PAGE:
+                if len(batch.rows) >= _page(kind):
                     follower.wake.set()
         finally:
             topic.discard(follower)
@@ -122,14 +143,14 @@ class Hub:
             batch = await self._missed(resource_id, kind, after)
             if batch.rows or batch.end_reason:
                 yield batch
-            if len(batch.rows) < PAGE:
+            if len(batch.rows) < _page(kind):
                 return
             after = batch.cursor
 
     async def _missed(self, resource_id: str, kind: str, after: int) -> Batch:
         async with self._db.read() as session:
             last, reason = await stream.head(session, resource_id, kind)
-            rows = await stream.read(session, resource_id, kind, after=after, limit=PAGE) if last > after else []
+            rows = await stream.read(session, resource_id, kind, after=after, limit=_page(kind)) if last > after else []
         cursor = rows[-1].seq if rows else after
         return Batch(rows, cursor, reason if cursor >= last else None)
 
@@ -145,7 +166,8 @@ class Hub:
                     async for message in pubsub.listen():
                         if message["type"] == "pmessage":
                             self._deliver(unpack(message["data"]))
-            except (RedisError, OSError) as error:
+            except Exception as error:
+                # Whatever came over the wire, the reader and with it the healer must go on.
                 log.info("live_reader_reconnects", error=str(error))
                 await asyncio.sleep(HEAL_S)
 
@@ -167,10 +189,17 @@ class Hub:
                         follower.wake.set()
 
     async def _heads(self, topics: list[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, str | None]]:
-        statement = select(StreamHead).where(tuple_(col(StreamHead.resource_id), col(StreamHead.kind)).in_(topics))
+        found: dict[tuple[str, str], tuple[int, str | None]] = {}
         async with self._db.read() as session:
-            heads = (await session.exec(statement)).all()
-        return {(head.resource_id, head.kind): (head.last_seq, head.end_reason) for head in heads}
+            for start in range(0, len(topics), TOPICS_AT_ONCE):
+                some = tuple_(col(StreamHead.resource_id), col(StreamHead.kind)).in_(topics[start : start + TOPICS_AT_ONCE])
+                for head in (await session.exec(select(StreamHead).where(some))).all():
+                    found[head.resource_id, head.kind] = (head.last_seq, head.end_reason)
+        return found
+
+
+def _page(kind: str) -> int:
+    return PAGE_OF_KIND.get(kind, PAGE)
 
 
 def _join(frames: list[Frame], after: int) -> Batch | None:

@@ -62,7 +62,9 @@ async def sweep(db: Database, sender: Sender) -> int:
     """Send what earlier processes left behind; return how many messages were found."""
     before = clock.now() - timedelta(seconds=STALE_S)
     async with db.read() as session:
-        rows = (await session.exec(select(Outbox).where(Outbox.created_at < before).limit(100))).all()
+        rows = (
+            await session.exec(select(Outbox).where(Outbox.created_at < before).order_by(col(Outbox.created_at)).limit(100))
+        ).all()
     messages = [Message(row.id, row.actor, row.resource_id) for row in rows]
     if messages:
         await send(db, sender, messages)

@@ -6,8 +6,10 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from burnish.kit.money import parse_usd
 
 BROKER_SOCKET = "run/broker.sock"
 MAX_SOCKET_PATH = 100
@@ -46,6 +48,13 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(10 * 2**20, ge=1, description="Largest JSON body of an ordinary request.")
     download_url_s: int = Field(3600, ge=1, description="How long a download URL works.")
     log_level: str = Field("info", description="debug, info, warning or error.")
+
+    @field_validator("cpu_usd_per_hour", "gpu_usd_per_hour")
+    @classmethod
+    def _a_rate(cls, value: str) -> str:
+        if parse_usd(value) < 0:
+            raise ValueError("a rate is not negative")
+        return value
 
     @cached_property
     def base_url(self) -> str:

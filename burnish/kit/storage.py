@@ -6,6 +6,7 @@ object store becomes visible when it is complete.
 """
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +17,7 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 from burnish.kit.settings import Settings
 
 CHUNK = 8 * 2**20
+UPLOADS_AT_ONCE = 4
 
 
 class Storage:
@@ -26,7 +28,7 @@ class Storage:
 
     async def put(self, key: str, source: Path | bytes | AsyncIterator[bytes]) -> None:
         """Store a file, some bytes or a stream under `key`, replacing what is there."""
-        await obstore.put_async(self._store, key, source, chunk_size=CHUNK)
+        await obstore.put_async(self._store, key, source, chunk_size=CHUNK, max_concurrency=UPLOADS_AT_ONCE)
 
     async def put_folder(self, prefix: str, folder: Path) -> tuple[int, int]:
         """Store every file of a folder under `prefix/…`; return how many files and bytes they were."""
@@ -51,11 +53,14 @@ class Storage:
     async def fetch(self, key: str, target: Path) -> None:
         """Copy a file to this machine, renamed into place once it is whole."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(target.name + ".part")
-        with draft.open("wb") as file:
-            async for chunk in self.stream(key):
-                await asyncio.to_thread(file.write, chunk)
-        draft.rename(target)
+        draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        try:
+            with draft.open("wb") as file:
+                async for chunk in self.stream(key):
+                    await asyncio.to_thread(file.write, chunk)
+            draft.rename(target)
+        finally:
+            draft.unlink(missing_ok=True)
 
     async def fetch_folder(self, prefix: str, folder: Path) -> None:
         """Copy every file under `prefix/` into a folder of this machine."""

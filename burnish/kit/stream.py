@@ -7,13 +7,15 @@ writes them, so that whoever has read up to a number has missed nothing before i
 Redis.
 """
 
+import json
 import zlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, update
+from sqlalchemy import delete, func, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
 from burnish.kit import series
@@ -22,6 +24,8 @@ from burnish.kit.tables import StreamChunk, StreamHead
 
 Data = dict[str, Any]
 COMPACT_ROWS = 4096
+COMPACT_BYTES = 2**20
+MAX_SEQ = 2**63 - 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """An effect: rows that were just committed, for those who follow. `rows` is empty where only the end was marked."""
+    """An effect: rows that were just committed, as they will be read again. `rows` is empty where only the end was marked."""
 
     resource_id: str
     kind: str
@@ -51,11 +55,9 @@ async def append(session: Session, resource_id: str, kind: str, rows: Sequence[D
         return await last_seq(session, resource_id, kind)
     last = await _advance(session, resource_id, kind, len(rows))
     first = last - len(rows) + 1
-    chunk = StreamChunk(
-        resource_id=resource_id, kind=kind, first_seq=first, last_seq=last, attempt=attempt, payload=_encode(kind, rows)
-    )
-    session.add(chunk)
-    session.effects.append(Frame(resource_id, kind, first, attempt, tuple(rows)))
+    payload, plain = _encode(kind, rows)
+    session.add(StreamChunk(resource_id=resource_id, kind=kind, first_seq=first, last_seq=last, attempt=attempt, payload=payload))
+    session.effects.append(Frame(resource_id, kind, first, attempt, tuple(plain)))
     return last
 
 
@@ -63,12 +65,14 @@ async def end(session: Session, resource_id: str, kinds: Sequence[str], reason: 
     """Mark streams as ended: their followers leave once they have read everything. The first reason stays."""
     for kind in kinds:
         last = await _advance(session, resource_id, kind, 0)
-        await session.exec(
+        marked = await session.exec(
             update(StreamHead)
             .where(col(StreamHead.resource_id) == resource_id, col(StreamHead.kind) == kind, col(StreamHead.end_reason).is_(None))
             .values(end_reason=reason)
+            .returning(col(StreamHead.kind))
         )
-        session.effects.append(Frame(resource_id, kind, last + 1, 0, (), reason))
+        if marked.first() is not None:
+            session.effects.append(Frame(resource_id, kind, last + 1, 0, (), reason))
 
 
 async def head(session: Session, resource_id: str, kind: str) -> tuple[int, str | None]:
@@ -86,9 +90,13 @@ async def last_seq(session: Session, resource_id: str, kind: str) -> int:
 
 async def read(session: Session, resource_id: str, kind: str, *, after: int = 0, limit: int = 1000) -> list[Row]:
     """Return up to `limit` rows that follow the cursor `after`."""
+    after = min(after, MAX_SEQ)
+    within = (col(StreamChunk.resource_id) == resource_id, col(StreamChunk.kind) == kind)
+    # Chunks never overlap: the one with the next row is found by the key, however long the stream is.
+    start = select(func.max(col(StreamChunk.first_seq))).where(*within, col(StreamChunk.first_seq) <= after + 1).scalar_subquery()
     statement = (
         select(StreamChunk)
-        .where(StreamChunk.resource_id == resource_id, StreamChunk.kind == kind, col(StreamChunk.last_seq) > after)
+        .where(*within, col(StreamChunk.first_seq) >= func.coalesce(start, 0), col(StreamChunk.last_seq) > after)
         .order_by(col(StreamChunk.first_seq))
     )
     rows: list[Row] = []
@@ -117,23 +125,21 @@ async def tail(session: Session, resource_id: str, kind: str, count: int) -> lis
 
 
 async def compact(session: Session, resource_id: str, kind: str) -> int:
-    """Merge runs of small chunks of one attempt into chunks of up to 4,096 rows; return how many chunks are left."""
-    statement = (
-        select(StreamChunk)
-        .where(StreamChunk.resource_id == resource_id, StreamChunk.kind == kind)
-        .order_by(col(StreamChunk.first_seq))
-    )
-    chunks = list((await session.exec(statement)).all())
-    runs: list[list[StreamChunk]] = []
+    """Merge runs of small chunks of one attempt, up to 4,096 rows or 1 MiB each; return how many chunks are left."""
+    # Under the head's lock: no append and no other compaction can come between the reading and the writing.
+    await _advance(session, resource_id, kind, 0)
+    within = (col(StreamChunk.resource_id) == resource_id, col(StreamChunk.kind) == kind)
+    columns = (StreamChunk.first_seq, StreamChunk.last_seq, StreamChunk.attempt, func.length(col(StreamChunk.payload)))
+    chunks = (await session.exec(select(*columns).where(*within).order_by(col(StreamChunk.first_seq)))).all()
+    runs: list[list[tuple[int, int, int, int]]] = []
     for chunk in chunks:
-        run = runs[-1] if runs else None
-        if run and run[0].attempt == chunk.attempt and chunk.last_seq - run[0].first_seq < COMPACT_ROWS:
-            run.append(chunk)
+        if runs and _fits(runs[-1], chunk):
+            runs[-1].append(chunk)
         else:
             runs.append([chunk])
     for run in runs:
         if len(run) > 1:
-            await _merge(session, run)
+            await _merge(session, resource_id, kind, run[0][0], run[-1][1])
     return len(runs)
 
 
@@ -144,38 +150,54 @@ async def remove(session: Session, resource_id: str) -> None:
 
 
 def decode(chunk: StreamChunk) -> list[Row]:
-    data = series.decode(chunk.payload) if chunk.kind == "metrics" else orjson.loads(zlib.decompress(chunk.payload))
-    return [Row(chunk.first_seq + index, chunk.attempt, item) for index, item in enumerate(data)]
+    return [Row(chunk.first_seq + index, chunk.attempt, item) for index, item in enumerate(_decode(chunk.kind, chunk.payload))]
 
 
-def _encode(kind: str, rows: Sequence[Data]) -> bytes:
-    return series.encode(rows) if kind == "metrics" else zlib.compress(orjson.dumps(list(rows)), 6)
+def _decode(kind: str, payload: bytes) -> list[Data]:
+    if kind == "metrics":
+        return series.decode(payload)
+    rows: list[Data] = orjson.loads(zlib.decompress(payload))
+    return rows
+
+
+def _encode(kind: str, rows: Sequence[Data]) -> tuple[bytes, list[Data]]:
+    """Return the payload of a chunk, and the rows as they will be read from it."""
+    if kind == "metrics":
+        payload = series.encode(rows)
+        return payload, series.decode(payload)
+    raw = _dump(rows)
+    return zlib.compress(raw, 6), orjson.loads(raw)
+
+
+def _dump(rows: Sequence[Data]) -> bytes:
+    try:
+        return orjson.dumps(list(rows))
+    except orjson.JSONEncodeError:
+        # Half of a surrogate pair or a huge integer in what a user's program said must not cost the line.
+        return json.dumps(list(rows), ensure_ascii=False).encode(errors="replace")
 
 
 async def _advance(session: Session, resource_id: str, kind: str, count: int) -> int:
-    statement = (
-        update(StreamHead)
-        .where(col(StreamHead.resource_id) == resource_id, col(StreamHead.kind) == kind)
-        .values(last_seq=StreamHead.last_seq + count)
-        .returning(col(StreamHead.last_seq))
+    """Lock the stream's head, making it where there is none, and return its last sequence number after `count` more rows."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    row = insert(StreamHead).values(resource_id=resource_id, kind=kind, last_seq=count)
+    statement = row.on_conflict_do_update(
+        index_elements=["resource_id", "kind"], set_={"last_seq": col(StreamHead.last_seq) + row.excluded.last_seq}
     )
-    last = (await session.exec(statement)).scalar_one_or_none()
-    if last is not None:
-        return int(last)
-    # The first rows of a stream are written with the resource itself, so that two writers never meet here; should they, the
-    # primary key
-    # refuses the second transaction as a whole.
-    session.add(StreamHead(resource_id=resource_id, kind=kind, last_seq=count))
-    await session.flush()
-    return count
+    return int((await session.exec(statement.returning(col(StreamHead.last_seq)))).scalar_one())
 
 
-async def _merge(session: Session, run: list[StreamChunk]) -> None:
-    rows = [row.data for chunk in run for row in decode(chunk)]
-    first, rest = run[0], run[1:]
-    for chunk in rest:
-        await session.delete(chunk)
-    await session.flush()
-    first.last_seq = rest[-1].last_seq
-    first.payload = _encode(first.kind, rows)
-    session.add(first)
+def _fits(run: list[tuple[int, int, int, int]], chunk: tuple[int, int, int, int]) -> bool:
+    same_attempt = run[0][2] == chunk[2]
+    size = chunk[3] + sum(length for _, _, _, length in run)
+    return same_attempt and chunk[1] - run[0][0] < COMPACT_ROWS and size <= COMPACT_BYTES
+
+
+async def _merge(session: Session, resource_id: str, kind: str, first_seq: int, last_seq: int) -> None:
+    within = (col(StreamChunk.resource_id) == resource_id, col(StreamChunk.kind) == kind)
+    run = (*within, col(StreamChunk.first_seq) >= first_seq, col(StreamChunk.last_seq) <= last_seq)
+    payloads = (await session.exec(select(StreamChunk.payload).where(*run).order_by(col(StreamChunk.first_seq)))).all()
+    payload, _ = _encode(kind, [row for part in payloads for row in _decode(kind, part)])
+    await session.exec(delete(StreamChunk).where(*run, col(StreamChunk.first_seq) > first_seq))
+    whole = update(StreamChunk).where(*within, col(StreamChunk.first_seq) == first_seq)
+    await session.exec(whole.values(last_seq=last_seq, payload=payload))

@@ -1,7 +1,7 @@
 """Fetches a base model from a Hugging Face hub: the revision pinned to a commit, safetensors only, cached.
 
-The hub is the one that `HF_ENDPOINT` names. What one token could read is never served to a caller without it: each token has a cache of its own.
-No torch here.
+The hub is the one that `HF_ENDPOINT` names. What one token could read is never served to a caller without it: each token has a
+cache of its own. No torch here.
 """
 
 import hashlib
@@ -79,7 +79,7 @@ def _endpoint() -> str | None:
 
 
 def _look_up(repo: str, revision: str | None, token: str | None) -> ModelInfo:
-    """Ask the hub once, within `LOOKUP_TIMEOUT_S`, which the client's own timeouts do not ensure where a name does not resolve."""
+    """Ask the hub once, within `LOOKUP_TIMEOUT_S`: the client's own timeouts leave out the resolution of its name."""
     pool = ThreadPoolExecutor(1)
     try:
         return pool.submit(_model_info, repo, revision, token).result(LOOKUP_TIMEOUT_S)
@@ -183,14 +183,15 @@ def _recalled(cache: Path, repo: str, revision: str | None) -> str | None:
 
 @contextmanager
 def _progress(cache: Path, expected_bytes: int, on_log: OnLog) -> Iterator[None]:
-    """Log how far the download is every few seconds while the block runs, and how long it took where that was long."""
+    """Log how far the download is, every few seconds while the block runs."""
     done = threading.Event()
     before = _size(cache)
     started = time.monotonic()
 
     def watch() -> None:
         while not done.wait(PROGRESS_INTERVAL_S):
-            on_log(f"fetched {(_size(cache) - before) / 1e6:.0f} of {expected_bytes / 1e6:.0f} MB in {time.monotonic() - started:.0f} s")
+            fetched, elapsed_s = _size(cache) - before, time.monotonic() - started
+            on_log(f"fetched {fetched / 1e6:.0f} of {expected_bytes / 1e6:.0f} MB in {elapsed_s:.0f} s")
 
     watcher = threading.Thread(target=watch, name="download-progress", daemon=True)
     watcher.start()

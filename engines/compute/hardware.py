@@ -42,12 +42,11 @@ def canonical(name: str) -> str | None:
 def canonical_of_device(device_name: str) -> str | None:
     """Return the type of a device as its driver names it, such as `NVIDIA H100 80GB HBM3`."""
     words = re.sub(r"[^a-z0-9]+", " ", device_name.lower())
-    compact = words.replace(" ", "")
     for gpu in sorted(GPU_TYPES, key=len, reverse=True):
         family, memory = gpu.rsplit("-", 1)
-        if _plain(family) in compact and (memory.lower() in compact or not _same_family(family)):
+        if _names(words, family) and (_names(words, memory) or not _same_family(family)):
             return gpu
-    return next((gpu for gpu in GPU_TYPES if _plain(gpu.rsplit("-", 1)[0]) in words.split()), None)
+    return next((gpu for gpu in GPU_TYPES if _names(words, gpu.rsplit("-", 1)[0])), None)
 
 
 def rate_micros(settings: Settings, shape: Shape) -> int:
@@ -63,6 +62,11 @@ def as_json(shape: Shape) -> dict[str, Any]:
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _names(words: str, name: str) -> bool:
+    """Say whether whole words spell the name, however they are spaced: an `L40` is no `L4`."""
+    return re.search(r"\b" + r" ?".join(_plain(name)) + r"\b", words) is not None
 
 
 def _same_family(family: str) -> bool:

@@ -107,8 +107,10 @@ def _check_value(value: Any, depth: int) -> None:
     if isinstance(value, str):
         if "\x00" in value:
             raise _Problem("holds a NUL character")
-        if any("\ud800" <= char <= "\udfff" for char in value):
-            raise _Problem("holds half of a surrogate pair")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise _Problem("holds half of a surrogate pair") from None
     elif isinstance(value, float) and not math.isfinite(value):
         raise _Problem("holds a number too large for JSON")
     elif isinstance(value, dict):
@@ -121,13 +123,15 @@ def _check_value(value: Any, depth: int) -> None:
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
+    raise _Problem(f"{name} is not JSON")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        names = [key for key, _ in pairs]
-        twice = next(key for key in made if names.count(key) > 1)
-        raise ValueError(f"the key {json.dumps(twice)} stands twice")
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _Problem(f"the key {json.dumps(key)} stands twice")
+            seen.add(key)
     return made

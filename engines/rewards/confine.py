@@ -27,8 +27,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True)
 class Policy:
-    """What the parent decided. `libraries` are folders of installed packages; `landlock` false means that files are shut by
-    seccomp."""
+    """What the parent decided. `libraries` are folders of installed packages; without `landlock`, seccomp shuts files."""
 
     parent: int
     memory_bytes: int
@@ -63,8 +62,7 @@ def shut_files() -> None:
 
 
 def _offer_to_oom_killer() -> None:
-    """Make the kernel end this process before the trainer when the machine runs out of memory. A kernel without the file has no
-    such killer."""
+    """Have the kernel end this process before the trainer when memory runs out; one without the file has no such killer."""
     try:
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")

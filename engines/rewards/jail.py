@@ -84,13 +84,17 @@ class Jail:
         self.close()
 
     @property
+    def pid(self) -> int | None:
+        """The jailed process, None where there is none."""
+        return self._process.pid if self._process else None
+
+    @property
     def stdout(self) -> str:
         """What the reward printed in the latest batch, or while it was loaded, also where that failed."""
         return self._stdout
 
     def start(self) -> None:
-        """Check the file and load it in a fresh process; ChildFailure where it is refused or fails. Does nothing when one is
-        running."""
+        """Load the file in a fresh process, unless one is running; ChildFailure where it is refused or fails."""
         if self._process is not None and self._process.alive():
             return
         self._end()
@@ -151,6 +155,9 @@ class Jail:
         except Lost as end:
             complaint = str(process.output).strip().rpartition("\n")[2]
             raise verdicts.unusable(complaint or f"it ended with {end.code} ({end.reason}).") from None
+        except BaseException:
+            process.end()
+            raise
         self._process = process
 
     def _ask(self, request: dict[str, Any], expected: str, count: int) -> dict[str, Any]:

@@ -1,5 +1,4 @@
-"""The jailed process that runs one job's reward function. Started by `engines.rewards.jail` only, never imported by anything
-else.
+"""The jailed process that runs one job's reward function, started by `engines.rewards.jail` and imported by nothing.
 
 The parent's requests and this process's answers are JSON, one object a line, over two pipes of their own; a third takes the
 stack of a crash; standard output and error are a fourth and belong to the user. The user's file arrives over the pipe after the
@@ -109,8 +108,7 @@ async def _awaited(result: Any) -> Any:
 
 
 def _let_loops_run() -> None:
-    """Have asyncio's loops do without the socket pair by which other threads would wake them: there are none, and no sockets
-    either."""
+    """Have asyncio's loops do without the socket pair by which other threads wake them: here are neither sockets nor threads."""
     if "asyncio" in sys.modules:
         selector_events = importlib.import_module("asyncio.selector_events")
         for method in ("_make_self_pipe", "_close_self_pipe"):
@@ -163,16 +161,19 @@ def _hide_ourselves(libraries: list[str]) -> None:
 
 
 def _report_crashes(fd: int) -> None:
-    """Have a crash, or the parent at a deadline (SIGUSR1), write the stack to `fd`, even from inside a C function that never
-    returns."""
+    """Have a crash, or SIGUSR1 at a deadline, write the stack to `fd`, even from inside a C function that never returns."""
     faulthandler.enable(fd)
     faulthandler.register(signal.SIGUSR1, fd, all_threads=False, chain=False)
 
 
 def _load(message: Message, policy: Policy) -> Reward:
     source = message["source"].encode()
-    if not policy.landlock:
-        _preload(shapes.imported_modules(source))
+    modules = shapes.imported_modules(source)
+    if policy.landlock:
+        # The rest loads when it is asked for; asyncio has to be here before `_let_loops_run` looks.
+        _preload([(module, names) for module, names in modules if module.partition(".")[0] == "asyncio"])
+    else:
+        _preload(modules)
         shut_files()
     return Reward(message["name"], source, message["format"])
 

@@ -37,12 +37,14 @@ _COMMAND = [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", _START, str(_R
 _CHUNK = 256 * 1024
 _DRAIN_READS = 64
 _DUMP_PAUSE_S = 0.05
+_SAMPLE_S = 0.2
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 Reason = Literal["deadline", "exited", "closed", "flooded"]
 
 
 class Lost(Exception):
-    """The process is gone. `code` is its exit code or minus a signal, `dump` what it wrote of its stack on the way out."""
+    """The process is gone. `code` is its exit code or minus a signal, `peak_bytes` the most memory it was seen to hold, `dump` what it wrote of its stack on the way out."""
 
     def __init__(self, reason: Reason, code: int, peak_bytes: int, dump: str) -> None:
         super().__init__(reason)
@@ -80,6 +82,7 @@ class JailProcess:
         (self._answers, answers), (self._dumps, dumps), (self._printed, printed) = os.pipe(), os.pipe(), os.pipe()
         self._printing = True
         self.output = Output()
+        self.peak_bytes = 0
         pipes = {"requests": requests, "answers": answers, "dumps": dumps}
         try:
             self._process = subprocess.Popen(
@@ -116,8 +119,9 @@ class JailProcess:
         until = time.monotonic() + deadline_s
         unsent, answer = memoryview(request), bytearray()
         while not answer.endswith(b"\n"):
+            self._note_memory()
             ready = self._ready(until, writing=bool(unsent))
-            if not ready:
+            if not ready and time.monotonic() >= until:
                 raise self._lost("deadline")
             if self._printed in ready:
                 self._drain()
@@ -133,26 +137,31 @@ class JailProcess:
         self._drain()
         return bytes(answer)
 
-    def end(self) -> tuple[int, int]:
-        """Kill all of its session; return its exit code and the peak of its resident memory in bytes. To be called once."""
+    def end(self) -> int:
+        """Kill all of its session and return its exit code, or minus the signal that ended it. To be called once."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        _, status, usage = os.wait4(self.pid, 0)
-        self._process.returncode = os.waitstatus_to_exitcode(status)
+        code = self._process.wait()
         self._drain()
         self._close_pipes()
-        return self._process.returncode, usage.ru_maxrss * 1024
+        return code
 
     def _ready(self, until: float, *, writing: bool) -> set[int]:
-        """Wait for something to read or, when `writing`, for room to write; empty at the deadline."""
+        """Wait a little for something to read or, when `writing`, for room to write."""
         poll = select.poll()
         poll.register(self._answers, select.POLLIN)
         if self._printing:
             poll.register(self._printed, select.POLLIN)
         if writing:
             poll.register(self._requests, select.POLLOUT)
-        left_s = until - time.monotonic()
+        left_s = min(until - time.monotonic(), _SAMPLE_S)
         return {fd for fd, _ in poll.poll(left_s * 1000)} if left_s > 0 else set()
+
+    def _note_memory(self) -> None:
+        """Sample the resident memory: what the kernel says in the end begins with what this process held at the start."""
+        with contextlib.suppress(OSError):
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+            self.peak_bytes = max(self.peak_bytes, pages * _PAGE_BYTES)
 
     def _write(self, data: memoryview) -> memoryview:
         try:
@@ -184,7 +193,7 @@ class JailProcess:
         if reason == "deadline":
             os.kill(self.pid, signal.SIGUSR1)
         dump = self._dump(DUMP_WAIT_S if reason == "deadline" else 0.0)
-        return Lost(reason, *self.end(), dump)
+        return Lost(reason, self.end(), self.peak_bytes, dump)
 
     def _dump(self, wait_s: float) -> str:
         """Read the stack that the process writes on its way out; wait up to `wait_s` for it to begin."""

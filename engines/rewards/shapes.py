@@ -178,8 +178,7 @@ def normalise(answer: object, count: int, *, strict: bool = True) -> Answer:
 
 
 def verify(message: Mapping[str, Any], count: int) -> Answer:
-    """Read the `rewards`, `components` and `errors` that a jail sent, trusting nothing; RewardProblem where they are not a
-    batch's answer."""
+    """Read the answer that a jail sent, trusting nothing; RewardProblem where it is not one for `count` completions."""
     rewards, components, errors = (message.get(key) for key in ("rewards", "components", "errors"))
     if not isinstance(components, dict) or len(components) > MAX_COMPONENTS:
         raise RewardProblem("the jail sent no components")
@@ -257,7 +256,8 @@ def _finite(number: float) -> float:
 
 
 def _kind(value: object) -> str:
-    return f"a {type(value).__name__}"
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
 def _shown(value: object) -> str:

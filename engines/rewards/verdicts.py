@@ -11,13 +11,13 @@ from typing import Any
 
 from engines.protocol import ChildFailure
 from engines.rewards.jail_process import Lost
-from engines.rewards.shapes import RewardProblem
+from engines.rewards.shapes import MAX_SOURCE_BYTES, RewardProblem
 
 MAX_MESSAGE_CHARS = 16_384
 # A jailed interpreter with NumPy stays far below: a process killed above this was killed for what the user's code had stored.
 OWN_MEMORY_BYTES = 512 * 2**20
 
-_FRAME = re.compile(r'^  File "(.*)", line (\d+) in (\S+)$', re.MULTILINE)
+_FRAME = re.compile(r'^  File "(.*)", line (\d{1,7}) in (\S+)$', re.MULTILINE)
 
 
 def failed(message: Mapping[str, Any], memory_bytes: int) -> ChildFailure:
@@ -25,7 +25,7 @@ def failed(message: Mapping[str, Any], memory_bytes: int) -> ChildFailure:
     text, line = clean(str(message.get("message"))), message.get("line")
     if message.get("kind") == "memory":
         text += f"\nThe reward function ran out of its {memory_bytes / 2**30:.1f} GiB of memory."
-    return _blame(text, line if isinstance(line, int) else None)
+    return _blame(text, line if isinstance(line, int) and 0 < line <= MAX_SOURCE_BYTES else None)
 
 
 def refused(problem: RewardProblem) -> ChildFailure:
@@ -44,7 +44,7 @@ def lost(end: Lost, name: str, source: str, deadline_s: float) -> ChildFailure:
     line = frames[0][0] if frames else None
     if end.reason == "exited" and end.code == -signal.SIGKILL and end.peak_bytes < OWN_MEMORY_BYTES:
         return ChildFailure("worker_lost", "The jail of the reward function was killed from outside (SIGKILL).", "platform")
-    return _blame(text + _why(end, deadline_s), line)
+    return _blame(clean(text) + _why(end, deadline_s), line)
 
 
 def unusable(reason: str) -> ChildFailure:
@@ -75,7 +75,7 @@ def _why(end: Lost, deadline_s: float) -> str:
 def _signal(end: Lost) -> str:
     name = signal.Signals(-end.code).name
     reasons = {
-        signal.SIGKILL: f"{name}: the machine ran out of memory while it held {end.peak_bytes / 2**30:.1f} GiB",
+        signal.SIGKILL: f"{name} while it held {end.peak_bytes / 2**30:.1f} GiB, as happens when a machine runs out of memory",
         signal.SIGSEGV: f"{name}: it crashed, as very deep recursion does",
         signal.SIGSYS: f"{name}: it made a system call of another architecture",
     }

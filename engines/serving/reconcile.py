@@ -180,7 +180,7 @@ class _Session:
         self.url = f"http://127.0.0.1:{port}"
         async with run.core.db.read() as session:
             name = (await session.get_one(Deployment, run.id)).name
-        argv, env = vllm.command(self.model, [run.id, name], port, run.placement.device)
+        argv, env = vllm.command(self.model, [name, run.id], port, run.placement.device)
         if run.placement.gpu_indices:
             env |= {"CUDA_VISIBLE_DEVICES": ",".join(map(str, run.placement.gpu_indices))}
         child = await Child.command(argv, cwd=self.folder, env=env)

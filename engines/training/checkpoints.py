@@ -13,14 +13,14 @@ WAITING_MAX = 2
 
 
 def interval(total_steps: int, wished: int | None) -> int:
-    """Return the steps between checkpoints: the user's wish, or about four a run and none further apart than `INTERVAL_MAX`."""
+    """Return the steps between checkpoints: the user's wish, or a quarter of the run and at most `INTERVAL_MAX`."""
     return wished or min(INTERVAL_MAX, math.ceil(total_steps / RUN_SHARE))
 
 
 class Checkpoints:
     """Offers saved folders to the parent and deletes each after its upload, without holding up the training.
 
-    At most `WAITING_MAX` folders wait for their upload; a checkpoint that falls due meanwhile is saved at the first step after there is room.
+    At most `WAITING_MAX` folders wait for their upload; a checkpoint that falls due meanwhile is saved as soon as there is room.
     """
 
     def __init__(self, reporter: Reporter, every: int | None) -> None:

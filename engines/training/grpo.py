@@ -1,7 +1,7 @@
 """The GRPO trainer child: `main(spec, reporter)` runs one attempt at one job, from its base model to a folder that can be served.
 
-The order matters: what can fail cheaply fails first (dataset, reward file, download), the network is closed before the libraries that might
-use it are imported, and these, which take seconds, come last.
+The order matters: what can fail cheaply fails first (dataset, reward file, download), the network is closed before the libraries
+that might use it are imported, and these, which take seconds, come last.
 """
 
 from pathlib import Path

@@ -1,14 +1,14 @@
 """The dataset as the trainer sees it: rows read from JSONL, and prompts that fit the model.
 
-Rows stay plain Python objects and never pass through a columnar table, which would unify their types and fill gaps with nulls: the reward
-sees exactly what the user uploaded.
+Rows stay plain Python objects and never pass through a columnar table, which would unify their types and fill gaps with nulls:
+the reward sees exactly what the user uploaded.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from engines.protocol import ChildFailure
 
@@ -65,13 +65,15 @@ def _row(index: int, line: str) -> Row:
     if not isinstance(record, dict):
         raise _problem(index, "not a JSON object")
     prompt = record.get("prompt")
-    if not (_is_messages(prompt) or (isinstance(prompt, str) and prompt)):
+    if not _is_prompt(prompt):
         raise _problem(index, "prompt must be a text or a list of messages with role and content")
     return Row(index, prompt, _columns(record))
 
 
-def _is_messages(prompt: Any) -> bool:
-    return isinstance(prompt, list) and bool(prompt) and all(isinstance(m, dict) and "role" in m and "content" in m for m in prompt)
+def _is_prompt(value: Any) -> TypeGuard[str | Messages]:
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(message, dict) and {"role", "content"} <= message.keys() for message in value)
+    return isinstance(value, str) and bool(value)
 
 
 def _columns(record: dict[str, Any]) -> dict[str, Any]:

@@ -80,9 +80,7 @@ def quieten() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def prepare(
-    job: GrpoSpec, base: Path, rows: list[Row], judge: Judge, reporter: Reporter
-) -> tuple[RolloutTrainer, torch.dtype]:
+def prepare(job: GrpoSpec, base: Path, rows: list[Row], judge: Judge, reporter: Reporter) -> tuple[RolloutTrainer, torch.dtype]:
     """Return the trainer, ready to go, and the dtype of the base's files."""
     hyper = job.hyperparameters
     tokenizer = weights.load_tokenizer(base)
@@ -120,7 +118,7 @@ def check_resume(job: GrpoSpec) -> None:
     if not (folder / "trainer_state.json").is_file():
         raise ChildFailure("config_error", "The checkpoint to resume from is incomplete: it has no trainer_state.json.")
     if (folder / "adapter_config.json").is_file() != (job.hyperparameters.lora_rank is not None):
-        raise ChildFailure("config_error", "The checkpoint and this job differ in lora_rank: one trains an adapter, the other all weights.")
+        raise ChildFailure("config_error", "Of the checkpoint and this job, one trains an adapter and the other all weights.")
 
 
 def learn(trainer: RolloutTrainer, resume_path: str | None) -> None:
@@ -133,8 +131,8 @@ def learn(trainer: RolloutTrainer, resume_path: str | None) -> None:
         if CPU_ALLOCATION in str(error):
             raise _out_of_memory(error) from error
         if BROKEN_SAMPLING in str(error):
-            step = trainer.state.global_step
-            raise ChildFailure("config_error", f"Training diverged: the model gives no valid probabilities after step {step}.") from error
+            message = f"Training diverged: no valid probabilities after step {trainer.state.global_step}."
+            raise ChildFailure("config_error", message) from error
         raise
 
 

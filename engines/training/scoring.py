@@ -21,8 +21,8 @@ class Judge(Protocol):
 class Scorer:
     """Scores the completions of one step at a time.
 
-    A failing reward raises `ChildFailure("reward_function_error")` from the jail, and a stop `interrupt.Stopped`: scoring may take as
-    long as the reward's deadline, and a cancelled job must not wait for it.
+    A failing reward raises `ChildFailure("reward_function_error")` from the jail, and a stop `interrupt.Stopped`: scoring may
+    take as long as the reward's deadline, and a cancelled job must not wait for it.
     """
 
     def __init__(self, judge: Judge, rows: Sequence[Row], group_size: int, reporter: Reporter) -> None:

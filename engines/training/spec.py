@@ -1,6 +1,6 @@
 """What a GRPO job is told to do: the user's hyperparameters and the plain spec that the host hands to the child.
 
-Both models refuse unknown keys and values of the wrong type, so that an error names the key and nothing is ever ignored. Light: no torch.
+Both models refuse unknown keys and values of the wrong type, so that an error names the key and nothing is ever ignored.
 """
 
 from typing import Annotated, Literal, Self

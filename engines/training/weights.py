@@ -1,7 +1,7 @@
 """The model's files: loading the base as safetensors only, and writing the folder that is served.
 
-The served folder is the base's own folder with other weights: config, generation config, tokenizer and chat template are copied from the base
-as they are, never from objects that the trainer changed, so that a trained model is prompted exactly as it was trained.
+The served folder is the base's own folder with other weights: config, generation config, tokenizer and chat template are copied
+from the base as they are, never from objects that the trainer changed, so that a model is served as it was trained.
 """
 
 import shutil

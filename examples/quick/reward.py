@@ -3,7 +3,7 @@
 
 def reward(prompts, completions, answer, **columns):
     """Return named components for each completion; their sum is its reward."""
-    return [score(completion[-1]["content"], expected) for completion, expected in zip(completions, answer)]
+    return [score(completion[-1]["content"], expected) for completion, expected in zip(completions, answer, strict=True)]
 
 
 def score(text, expected):

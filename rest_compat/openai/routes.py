@@ -2,6 +2,11 @@
 
 from starlette.routing import BaseRoute
 
+from rest_compat.openai import chat, models
+from rest_compat.operation import route
+
+OPERATIONS = [*chat.OPERATIONS, *models.OPERATIONS]
+
 
 def routes() -> list[BaseRoute]:
-    return []
+    return [route(operation) for operation in OPERATIONS]

@@ -1,7 +1,29 @@
-"""The routes of this dialect."""
+"""The routes of this dialect, and the answer to everything else under `/v1`."""
 
 from starlette.routing import BaseRoute
 
+from rest_compat import downloads, openapi
+from rest_compat.errors import VERI
+from rest_compat.operation import Unmatched, guarded, route
+from rest_compat.veri import api_keys, datasets, deployments, job_history, job_logs, job_models, jobs, me, reward_functions
+
+OPERATIONS = [
+    *datasets.OPERATIONS,
+    *reward_functions.OPERATIONS,
+    *jobs.OPERATIONS,
+    *job_history.OPERATIONS,
+    *job_logs.OPERATIONS,
+    *job_models.OPERATIONS,
+    *deployments.OPERATIONS,
+    *api_keys.OPERATIONS,
+    *me.OPERATIONS,
+]
+
 
 def routes() -> list[BaseRoute]:
-    return []
+    return [
+        *(route(operation) for operation in OPERATIONS),
+        *(guarded("GET", path, downloads.get) for path in downloads.PATHS),
+        guarded("GET", "/v1/openapi.json", openapi.get),
+        Unmatched("/v1", VERI),
+    ]

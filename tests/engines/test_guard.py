@@ -86,8 +86,10 @@ def start() -> Iterator[Start]:
     yield _start
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait(DEADLINE_S)
     orphans.sweep()
+    for process in started:
+        process.communicate(timeout=DEADLINE_S)
 
 
 def pids_of(process: subprocess.Popen[str]) -> list[int]:
@@ -195,8 +197,9 @@ def test_everything_dies_with_the_guards_parent() -> None:
     pids = pids_of(host)
     assert len(pids) == 4
     host.kill()
-    host.communicate()
+    host.wait(DEADLINE_S)
     assert gone(*pids)
+    host.communicate(timeout=DEADLINE_S)
 
 
 def test_a_guard_whose_parent_died_first_starts_nothing(tmp_path: Path) -> None:

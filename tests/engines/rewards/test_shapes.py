@@ -157,7 +157,7 @@ def test_an_answer_of_the_wrong_type_or_length_is_refused(answer: object, messag
         ({"a": float("nan")}, "component 'a': nan is not a finite number; return None to skip a sample."),
         ({"a": 1e308, "b": 1e308}, "inf is not a finite number; return None to skip a sample."),
         ({"a b": 1}, "'a b' is no component name (letters, digits, `_`, `.`, `-`; at most 64)."),
-        ({1: 1}, "a int is no component name (letters, digits, `_`, `.`, `-`; at most 64)."),
+        ({1: 1}, "an int is no component name (letters, digits, `_`, `.`, `-`; at most 64)."),
         ({f"c{n}": 1 for n in range(65)}, "component 'c64' is one more than the 64 that a batch can have."),
     ],
 )

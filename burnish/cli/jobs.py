@@ -1,0 +1,204 @@
+"""`burnish jobs`: training jobs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from burnish.cli import creating, jobfile, records, watch
+from burnish.cli.command import Cli, Limit, Yes, group, remote
+from burnish.cli.exits import USAGE, CliError
+
+FIELDS = (
+    "id", "status", "output_name", "base_model", "method", "dataset_id", "reward_function_id", "current_step", "total_steps", "gpu_requested",
+    "gpu", "cost_usd", "error", "created_at", "started_at", "completed_at", "duration_seconds", "hyperparameters",
+)  # fmt: skip
+COLUMNS = ("id", "status", "output_name", "base_model", "current_step", "total_steps", "gpu", "cost_usd", "created_at")
+CHECKPOINT_COLUMNS = ("id", "step", "final", "size_bytes", "file_count", "created_at")
+
+app = group("Training jobs.")
+checkpoint = group("Checkpoints of a job: list them, download one.")
+app.add_typer(checkpoint, name="checkpoint")
+
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job (job_…).")]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", min=0.0, metavar="SECONDS", help="Give up waiting after this long: exit code 7.")
+]
+
+
+@app.command("create")
+@remote
+def create(
+    cli: Cli,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="A job file (TOML). Flags and --set go over what it says.")
+    ] = None,
+    assign: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Set one value, such as hyperparameters.learning_rate=1e-6; repeat for more."
+        ),
+    ] = None,
+    base_model: Annotated[
+        str | None, typer.Option("--base-model", "-m", help="Hugging Face id, or the name of a registered model.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Id of a dataset, or a JSONL file to upload.")] = None,
+    reward: Annotated[
+        str | None, typer.Option("--reward", "-r", help="Id of a reward function, or a Python file to upload.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the trained model.")] = None,
+    gpu: Annotated[
+        str | None, typer.Option("--gpu", "-g", metavar="TYPE[:COUNT]", help="Hardware, such as CPU, H100 or A100-80GB:2.")
+    ] = None,
+    method: Annotated[str | None, typer.Option("--method", help="Training method: grpo by default.")] = None,
+    provider: Annotated[str | None, typer.Option("--provider", help="Whose hardware; `local` is the installation's own.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the job and show what would be sent; upload and create nothing.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", "-w", help="Stay until it has ended, with its log. Ctrl-C detaches.")] = False,
+    timeout: Timeout = None,
+    yes: Yes = False,
+) -> None:
+    """Start a training job, from a file, from flags or from both. Files it names are uploaded, unless they are there already."""
+    spec = jobfile.read(file) if file else jobfile.JobFile()
+    flags = {
+        "base_model": base_model, "dataset": dataset, "reward": reward, "output_name": name, "gpu": gpu, "method": method, "provider": provider,
+    }  # fmt: skip
+    jobfile.apply(spec, assign or [], flags)
+    if timeout is not None and not wait:
+        raise CliError("--timeout bounds --wait, which is not given.", USAGE)
+    if dry_run:
+        creating.try_out(cli, spec)
+        return
+    job = creating.create(cli, spec, ask=not yes)
+    if wait:
+        cli.out.say(f"{job['id']} is queued. Ctrl-C detaches; the job goes on.")
+        job = watch.job(cli.api, cli.out, job["id"], lines=True, timeout_s=timeout)
+        cli.out.show(job, FIELDS)
+        watch.check_completed(job)
+        cli.out.say(f"Deploy it with `burnish deploy create {job['id']} -g {_hardware(job)} -w`.")
+    else:
+        cli.out.show(job, FIELDS)
+        cli.out.say(f"Follow it with `burnish jobs logs -f {job['id']}`.")
+
+
+@app.command("list")
+@remote
+def list_(
+    cli: Cli,
+    status: Annotated[
+        str | None, typer.Option("--status", help="Only these: queued, provisioning, running, completed, failed or cancelled.")
+    ] = None,
+    limit: Limit = 20,
+) -> None:
+    """List jobs, the newest first."""
+    found = cli.api.all("/v1/training_jobs", limit, status=status)
+    cli.out.table(found, COLUMNS, "No jobs yet: `burnish jobs create -f job.toml`.")
+
+
+@app.command("show")
+@remote
+def show(cli: Cli, job: JobId) -> None:
+    """Show one job."""
+    cli.out.show(cli.api.get(f"/v1/training_jobs/{job}"), FIELDS)
+
+
+@app.command("wait")
+@remote
+def wait(cli: Cli, job: JobId, timeout: Timeout = None) -> None:
+    """Wait until a job has ended. Exit code 3 where it failed or was cancelled; Ctrl-C leaves it running."""
+    found = watch.job(cli.api, cli.out, job, lines=False, timeout_s=timeout)
+    cli.out.show(found, FIELDS)
+    watch.check_completed(found)
+
+
+@app.command("cancel")
+@remote
+def cancel(cli: Cli, job: JobId) -> None:
+    """Cancel a job. Its bill ends at once."""
+    cli.out.show(cli.api.post(f"/v1/training_jobs/{job}/cancel"), FIELDS)
+
+
+@app.command("logs")
+@remote
+def logs(
+    cli: Cli,
+    job: JobId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay for the lines to come, until the job has ended.")] = False,
+    after: Annotated[
+        str | None, typer.Option("--after", metavar="CURSOR", help="Go on after this cursor, which --json gives with each line.")
+    ] = None,
+) -> None:
+    """Print a job's log. With --json: one object a line, each with its cursor."""
+    records.job_logs(cli, job, follow=follow, after=after)
+
+
+@app.command("metrics")
+@remote
+def metrics(
+    cli: Cli,
+    job: JobId,
+    keys: Annotated[
+        str | None,
+        typer.Option(
+            "--keys", "-k", metavar="KEY,KEY", help="These metrics, or `all`; a handful of the telling ones by default."
+        ),
+    ] = None,
+    from_step: Annotated[int | None, typer.Option("--from-step", min=0, help="The first step to show.")] = None,
+    to_step: Annotated[int | None, typer.Option("--to-step", min=0, help="The last step to show.")] = None,
+    max_points: Annotated[
+        int, typer.Option("--max-points", min=1, max=10_000, help="Thin longer series evenly to this many points.")
+    ] = 500,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay for the steps to come, until the job has ended.")] = False,
+    plot: Annotated[str | None, typer.Option("--plot", metavar="KEY", help="Draw one metric instead.")] = None,
+) -> None:
+    """Print a job's metrics, a line a step. With --json -f: one object a line; the step is the cursor for --from-step."""
+    asked = records.Asked(keys, from_step, to_step, max_points)
+    if plot:
+        records.plot(cli, job, plot, asked)
+    elif follow:
+        records.follow_metrics(cli, job, asked)
+    else:
+        records.metrics(cli, job, asked)
+
+
+@app.command("rollouts")
+@remote
+def rollouts(
+    cli: Cli,
+    job: JobId,
+    step: Annotated[
+        int | None, typer.Option("--step", min=0, help="The step whose completions to show; the newest by default.")
+    ] = None,
+    limit: Limit = 10,
+) -> None:
+    """Print what the model answered at a step, prompt by prompt, with rewards. With --json: one group a line, each with its cursor."""
+    records.rollouts(cli, job, step, limit)
+
+
+@checkpoint.command("list")
+@remote
+def list_checkpoints(cli: Cli, job: JobId, limit: Limit = 20) -> None:
+    """List a job's checkpoints, the newest first."""
+    cli.out.table(cli.api.all(f"/v1/training_jobs/{job}/checkpoints", limit), CHECKPOINT_COLUMNS, "No checkpoints yet.")
+
+
+@checkpoint.command("download")
+@remote
+def download(
+    cli: Cli,
+    job: JobId,
+    which: Annotated[
+        str | None, typer.Argument(metavar="[CHECKPOINT]", help="Id of a checkpoint (ckpt_…); the trained model by default.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write; JOB.tar.gz by default.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Download a job's trained model, or one of its checkpoints, as a .tar.gz."""
+    records.download(cli, job, which, output or Path(f"{which or job}.tar.gz"), force=force)
+
+
+def _hardware(job: dict[str, object]) -> str:
+    asked = job["gpu_requested"]
+    assert isinstance(asked, dict)
+    return f"{asked['type']}:{asked['count']}" if asked["count"] != 1 else str(asked["type"])

@@ -1,0 +1,52 @@
+"""`burnish`: noun, then verb. Data on stdout, the rest on stderr; exit codes in `burnish.cli.exits`."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from burnish.cli import accounts, chat, datasets, demo, deploy, doctor, jobs, keys, login, models, rewards, up, worker
+from burnish.cli.command import InOrder
+
+app = typer.Typer(
+    name="burnish",
+    help="Train models with your own rewards, deploy the checkpoints, call them with the OpenAI SDK.",
+    epilog="Exit codes: 0 ok, 1 error, 2 usage, 3 job failed, 4 not found, 5 key refused, 6 credit, 7 timed out, 130 interrupted.",
+    no_args_is_help=True,
+    cls=InOrder,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+app.command("up")(up.up)
+app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
+app.command("worker")(worker.worker)
+app.command("login")(login.login)
+app.add_typer(datasets.app, name="datasets")
+app.add_typer(rewards.app, name="rewards")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(deploy.app, name="deploy")
+app.command("chat")(chat.chat)
+app.add_typer(keys.app, name="keys")
+app.add_typer(models.app, name="models")
+app.add_typer(accounts.app, name="accounts")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("burnish"))
+        raise typer.Exit()
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Train models with your own rewards, deploy the checkpoints, call them with the OpenAI SDK."""
+
+
+if __name__ == "__main__":
+    app()

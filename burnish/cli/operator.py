@@ -1,0 +1,101 @@
+"""What the operator's commands do on the database of this machine.
+
+The platform's own modules are imported when a command runs and not before: they cost half a second, which no other command should pay.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from burnish.cli.exits import BY_STATUS, ERROR, USAGE, CliError
+
+if TYPE_CHECKING:
+    from burnish.kit.core import Core
+    from burnish.kit.settings import Settings
+    from models.account import Account
+    from models.base_model import BaseModel
+
+
+async def create_account(name: str, credit_micros: int) -> dict[str, Any]:
+    """Make an account; return it with its key."""
+    from resolvers import accounts
+
+    async with database() as core:
+        account, key = await accounts.create(core, name, credit_micros=credit_micros)
+    made = _account(account)
+    return {"id": made["id"], "name": made["name"], "api_key": key, "credit_usd": made["credit_usd"]}
+
+
+async def credit_account(name: str, micros: int) -> dict[str, Any]:
+    """Add credit to an account; return it."""
+    from resolvers import accounts
+
+    async with database() as core:
+        return _account(await accounts.credit(core, name, micros))
+
+
+async def add_model(name: str, path: Path) -> dict[str, Any]:
+    """Register a folder as a base model."""
+    from resolvers import base_models
+
+    async with database() as core:
+        return _model(await base_models.add(core, name, path))
+
+
+async def list_models() -> list[dict[str, Any]]:
+    from resolvers import base_models
+
+    async with database() as core:
+        return [_model(row) for row in await base_models.all_(core)]
+
+
+@asynccontextmanager
+async def database() -> AsyncIterator["Core"]:
+    """Open this machine's installation; its refusals become CliErrors, and where there is none, none is made."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from burnish.kit.core import opened
+    from burnish.kit.errors import BurnishError
+
+    try:
+        async with opened(installed()) as core:
+            yield core
+    except BurnishError as error:
+        where = f"{error.param}: " if error.param else ""
+        raise CliError(f"{where}{error.message}", BY_STATUS.get(error.status, ERROR), hint=error.hint) from None
+    except (SQLAlchemyError, OSError) as error:
+        raise CliError(f"The database of this installation cannot be used: {getattr(error, 'orig', None) or error}") from None
+
+
+def installed() -> "Settings":
+    """Return the settings of this machine's installation; CliError where it has never run here."""
+    settings = read_settings()
+    if not settings.database_url and not (settings.home / "burnish.db").is_file():
+        raise CliError(f"There is no installation in {settings.home}.", hint="`burnish up` makes one; BURNISH_HOME says where.")
+    return settings
+
+
+def read_settings(**flags: Any) -> "Settings":
+    """Return this machine's settings, flags before environment; CliError (`USAGE`) naming what is wrong."""
+    from pydantic import ValidationError
+
+    from burnish.kit.settings import Settings
+
+    try:
+        return Settings(**{key: value for key, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        shown = f"--{name}" if flags.get(name) is not None else f"BURNISH_{name.upper()}"
+        raise CliError(f"{shown}: {first['msg']}", USAGE) from None
+
+
+def _model(row: "BaseModel") -> dict[str, Any]:
+    return {"name": row.name, "path": row.path, "created_at": row.created_at.isoformat().replace("+00:00", "Z")}
+
+
+def _account(account: "Account") -> dict[str, Any]:
+    from burnish.kit.money import usd_float
+
+    return {"id": account.id, "name": account.slug, "credit_usd": usd_float(account.balance_micros)}

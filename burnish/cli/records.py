@@ -1,0 +1,180 @@
+"""What a job has left behind, as its commands print it: log, metrics, rollouts, checkpoints."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from burnish.cli import chart, watch
+from burnish.cli.client import RECONNECT_S, Json, Unreachable
+from burnish.cli.command import Cli
+from burnish.cli.exits import ERROR, NOT_FOUND, USAGE, CliError
+
+TELLING = ("reward", "reward_std", "frac_reward_zero_std", "kl", "entropy", "grad_norm", "completions/mean_length", "step_time")
+ROLLOUTS = """query Rollouts($id: ID!, $step: Int, $first: Int!, $after: String) {
+  trainingJob(id: $id) { rolloutGroups(step: $step, first: $first, after: $after) {
+    edges { cursor node { step datasetRow prompt rewardMean rewardStd completions {
+      text reward advantage tokens truncated scoreError components { name value } } } }
+    pageInfo { hasNextPage endCursor } } } }"""
+
+
+class Asked(NamedTuple):
+    """Which metrics are wanted."""
+
+    keys: str | None = None
+    from_step: int | None = None
+    to_step: int | None = None
+    max_points: int = 500
+
+
+def job_logs(cli: Cli, job: str, *, follow: bool, after: str | None) -> None:
+    path = f"/v1/training_jobs/{job}/logs"
+    back, stop = f"burnish jobs logs -f {job}", f"burnish jobs cancel {job}"
+    with watch.detaching(cli.out, job, back, stop):
+        for line in cli.api.follow(path, after, follow=str(follow).lower()):
+            if cli.out.as_json:
+                cli.out.json({"cursor": line.cursor, "line": line.data})
+            else:
+                cli.out.text(line.data)
+
+
+def metrics(cli: Cli, job: str, asked: Asked) -> None:
+    found = _points(cli, job, asked)
+    if cli.out.as_json:
+        cli.out.json(found)
+        return
+    keys = _columns(asked.keys, found["available_keys"])
+    rows = [{"step": point["step"], **point["values"]} for point in found["metrics"]]
+    cli.out.table(rows, ["step", *keys], "No metrics yet.")
+
+
+def follow_metrics(cli: Cli, job: str, asked: Asked) -> None:
+    """Print each step once as it comes, until the job has ended."""
+    with watch.detaching(cli.out, job, f"burnish jobs metrics -f {job}", f"burnish jobs cancel {job}"):
+        answered = time.monotonic()
+        while True:
+            try:
+                ended = cli.api.get(f"/v1/training_jobs/{job}")["status"] in watch.JOB_ENDED
+                found = _points(cli, job, asked)
+                answered = time.monotonic()
+            except Unreachable:
+                if time.monotonic() - answered > RECONNECT_S:
+                    raise
+                time.sleep(watch.POLL_S)
+                continue
+            for point in found["metrics"]:
+                _print_point(cli, point, _columns(asked.keys, found["available_keys"]))
+                asked = asked._replace(from_step=point["step"] + 1)
+            if ended:
+                return
+            time.sleep(watch.POLL_S)
+
+
+def plot(cli: Cli, job: str, key: str, asked: Asked) -> None:
+    """Draw one metric over the steps."""
+    found = _points(cli, job, asked._replace(keys=key))
+    if cli.out.as_json:
+        cli.out.json(found)
+        return
+    values = [point["values"][key] for point in found["metrics"]]
+    if not values:
+        known = ", ".join(found["available_keys"]) or "none yet"
+        raise CliError(f"--plot: {job} has no metric '{key}'.", NOT_FOUND, hint=f"There are: {known}.")
+    cli.out.text(f"{key}, steps {found['metrics'][0]['step']} to {found['metrics'][-1]['step']}")
+    for line in chart.area(values, unicode=cli.out.can_draw):
+        cli.out.text(line)
+
+
+def rollouts(cli: Cli, job: str, step: int | None, limit: int) -> None:
+    found = rollout_groups(cli, job, step, limit)
+    if cli.out.as_json:
+        for cursor, group in found:
+            cli.out.json({"cursor": cursor, **group})
+        return
+    if not found:
+        cli.out.say("No rollouts yet." if step is None else f"No rollouts of step {step}.")
+    for _, group in found:
+        mean = group["rewardMean"]
+        cli.out.text(
+            f"step {group['step']}  {question(group['prompt'])}" + (f"  (mean reward {mean:.3g})" if mean is not None else ""),
+            style="bold",
+        )
+        for completion in group["completions"]:
+            _print_completion(cli, completion)
+
+
+def rollout_groups(cli: Cli, job: str, step: int | None, limit: int) -> list[tuple[str, Json]]:
+    """Return up to `limit` groups of a step, the newest step by default, each with its cursor."""
+    if step is None:
+        step = cli.api.get(f"/v1/training_jobs/{job}/metrics", max_points=1)["latest_step"]
+    found: list[tuple[str, Json]] = []
+    after: str | None = None
+    while len(found) < limit:
+        variables = {"id": job, "step": step, "first": min(100, limit - len(found)), "after": after}
+        record = cli.api.graphql(ROLLOUTS, **variables)["trainingJob"]
+        if record is None:
+            raise CliError(f"No such training job: {job}", NOT_FOUND)
+        page = record["rolloutGroups"]
+        found += [(edge["cursor"], edge["node"]) for edge in page["edges"]]
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+    return found
+
+
+def question(prompt: Any) -> str:
+    """Return what a prompt asks: the text itself, or the last message of a conversation."""
+    if isinstance(prompt, list) and prompt:
+        return str(prompt[-1].get("content", ""))
+    return str(prompt)
+
+
+def download(cli: Cli, job: str, checkpoint: str | None, target: Path, *, force: bool) -> None:
+    """Fetch an archive beside its place and move it there once it is whole."""
+    if target.exists() and not force:
+        raise CliError(f"--output: {target} is there already.", USAGE, hint="--force replaces it.")
+    route = f"checkpoints/{checkpoint}/download" if checkpoint else "model"
+    url = cli.api.get(f"/v1/training_jobs/{job}/{route}")["download_url"]
+    draft = target.with_name(f"{target.name}.part")
+    try:
+        with draft.open("wb") as file, cli.out.transfer(target.name) as start:
+            cli.api.download(url, file, start)
+        size = draft.stat().st_size
+        draft.replace(target)
+    except OSError as error:
+        raise CliError(f"--output: {target}: {error.strerror}", ERROR) from None
+    finally:
+        draft.unlink(missing_ok=True)
+    if cli.out.as_json:
+        cli.out.json({"path": str(target), "size_bytes": size})
+    else:
+        cli.out.say(f"Saved {target} ({size / 1e6:.1f} MB).")
+
+
+def _points(cli: Cli, job: str, asked: Asked) -> Json:
+    query = asked._asdict()
+    query["keys"] = None if asked.keys in (None, "all") else asked.keys
+    return cli.api.get(f"/v1/training_jobs/{job}/metrics", **query)
+
+
+def _columns(keys: str | None, available: Sequence[str]) -> list[str]:
+    if keys == "all":
+        return list(available)
+    wanted = [key.strip() for key in keys.split(",") if key.strip()] if keys else TELLING
+    return [key for key in wanted if key in available]
+
+
+def _print_point(cli: Cli, point: Json, keys: Sequence[str]) -> None:
+    if cli.out.as_json:
+        cli.out.json({"cursor": point["step"] + 1, **point})
+    else:
+        shown = (f"{key} {point['values'][key]:.4g}" for key in keys if key in point["values"])
+        cli.out.text("  ".join([f"step {point['step']}", *shown]))
+
+
+def _print_completion(cli: Cli, completion: Json) -> None:
+    reward, advantage = completion["reward"], completion["advantage"]
+    numbers = f"{'skipped' if reward is None else f'{reward:.3g}':>8} {'' if advantage is None else f'{advantage:+.2f}':>6}"
+    parts = " ".join(f"{part['name']}={part['value']:.3g}" for part in completion["components"] if part["value"] is not None)
+    marks = " [truncated]" if completion["truncated"] else ""
+    cli.out.text(f"  {numbers}  {completion['text'].strip()!r}{marks}  {parts}".rstrip())

@@ -1,0 +1,191 @@
+"""Waiting for jobs and deployments, visibly: a bar and the newest numbers on a terminal, plain lines elsewhere. Never cancels anything."""
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from burnish.cli.client import RECONNECT_S, Api, Json, Unreachable
+from burnish.cli.exits import FAILED, INTERRUPTED, TIMED_OUT, CliError
+from burnish.cli.output import STYLES, Output
+
+JOB_ENDED = ("completed", "failed", "cancelled")
+DEPLOYMENT_ENDED = ("stopped", "failed")
+POLL_S = 1.0
+# How long the last lines may take after a job has ended: a cancelled one drains.
+DRAIN_S = 35.0
+PLAIN_EVERY_S = 10.0
+SHOWN = {"reward": "reward", "kl": "KL", "completions/mean_length": "length"}
+
+
+def job(api: Api, out: Output, job_id: str, *, lines: bool, timeout_s: float | None = None) -> Json:
+    """Return the job once it has ended, its log written to stderr meanwhile where `lines` says so.
+
+    CliError (`TIMED_OUT`) after `timeout_s`; an interruption leaves the job alone and says how to come back.
+    """
+    with detaching(out, job_id, f"burnish jobs wait {job_id}", f"burnish jobs cancel {job_id}"):
+        return JobWatch(api, out, job_id, lines).run(timeout_s)
+
+
+@contextmanager
+def detaching(out: Output, what: str, back: str, stop: str) -> Iterator[None]:
+    """Turn Ctrl-C into leaving."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        out.say(f"\nDetached: {what} goes on. Come back with `{back}`; end it with `{stop}`.")
+        raise CliError("interrupted", INTERRUPTED) from None
+
+
+class JobWatch:
+    """Follows one job's log from a thread of its own, and its numbers by polling."""
+
+    def __init__(self, api: Api, out: Output, job_id: str, lines: bool) -> None:
+        self._api, self._out, self._id, self._lines = api, out, job_id, lines
+        self._log: queue.Queue[str | None] = queue.Queue()
+        self._next_step = 0
+        self._values: dict[str, float] = {}
+        self._told: tuple[str, float] = ("", 0.0)
+        self._answered = time.monotonic()
+
+    def run(self, timeout_s: float | None) -> Json:
+        started = time.monotonic()
+        threading.Thread(target=self._read_log, name="job-log", daemon=True).start()
+        with self._bar() as (progress, task):
+            ended_at: float | None = None
+            log_ended = polled_at = 0.0
+            found: Json = {"status": ""}
+            while not (ended_at and (log_ended or time.monotonic() - ended_at > DRAIN_S)):
+                if time.monotonic() - polled_at >= POLL_S or log_ended:
+                    found, polled_at = self._poll() or found, time.monotonic()
+                    self._show(progress, task, found)
+                    ended_at = ended_at or (polled_at if found["status"] in JOB_ENDED else None)
+                if timeout_s is not None and time.monotonic() - started > timeout_s and not ended_at:
+                    raise CliError(f"{self._id} is {found['status']} after {timeout_s:g} s; it goes on.", TIMED_OUT)
+                log_ended = log_ended or self._pass_on_lines()
+            self._show(progress, task, found)
+        return self._api.get(f"/v1/training_jobs/{self._id}")
+
+    def _read_log(self) -> None:
+        try:
+            for line in self._api.follow(f"/v1/training_jobs/{self._id}/logs"):
+                self._log.put(line.data)
+        except CliError as error:
+            self._log.put(f"[the log could not be read: {error.message}]")
+        finally:
+            self._log.put(None)
+
+    def _pass_on_lines(self) -> float:
+        """Write the lines that have come within a moment; return the time when the log has ended, else 0."""
+        until = time.monotonic() + POLL_S / 4
+        while (left := until - time.monotonic()) > 0:
+            try:
+                line = self._log.get(timeout=left)
+            except queue.Empty:
+                return 0.0
+            if line is None:
+                return time.monotonic()
+            if self._lines:
+                self._out.say(line, style="dim")
+        return 0.0
+
+    def _poll(self) -> Json | None:
+        """Return the job, and take in its newest numbers; None while the platform restarts."""
+        try:
+            found = self._api.get(f"/v1/training_jobs/{self._id}")
+            metrics = self._api.get(f"/v1/training_jobs/{self._id}/metrics", keys=",".join(SHOWN), from_step=self._next_step)
+        except Unreachable:
+            if time.monotonic() - self._answered > RECONNECT_S:
+                raise
+            return None
+        self._answered = time.monotonic()
+        for point in metrics["metrics"]:
+            self._values.update(point["values"])
+            self._next_step = point["step"]
+        return found
+
+    def _show(self, progress: Progress, task: TaskID, found: Json) -> None:
+        if not found["status"]:
+            return
+        numbers = "  ".join(f"{label} {self._values[key]:.3g}" for key, label in SHOWN.items() if key in self._values)
+        done, total = found.get("current_step") or 0, found.get("total_steps")
+        if not progress.disable:
+            status = (
+                f"[{STYLES.get(found['status'], '')}]{found['status']}[/]" if STYLES.get(found["status"]) else found["status"]
+            )
+            progress.update(task, description=status, completed=done, total=total, numbers=numbers)
+        elif found["status"] != self._told[0] or (not self._lines and time.monotonic() - self._told[1] > PLAIN_EVERY_S):
+            self._told = (found["status"], time.monotonic())
+            steps = f" step {done}/{total}" if total else ""
+            self._out.say(f"{self._id} {found['status']}{steps} {numbers}".rstrip())
+
+    @contextmanager
+    def _bar(self) -> Iterator[tuple[Progress, TaskID]]:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self._out.err, disable=not self._out.err.is_terminal) as progress:
+            yield progress, progress.add_task("waiting", total=None, numbers="")
+
+
+def deployment(api: Api, out: Output, deployment_id: str, timeout_s: float | None = None) -> Json:
+    """Return the deployment once it serves. CliError: `FAILED` where it ends instead, `TIMED_OUT` after `timeout_s`."""
+    back, stop = f"burnish deploy show {deployment_id}", f"burnish deploy stop {deployment_id}"
+    with detaching(out, deployment_id, back, stop), waiting(out, "waiting") as tell:
+        started = time.monotonic()
+        while True:
+            found = api.get(f"/v1/deployments/{deployment_id}")
+            tell(found["status"])
+            if found["status"] == "serving":
+                return found
+            if found["status"] in DEPLOYMENT_ENDED:
+                raise CliError(
+                    f"{deployment_id} is {found['status']}{reason(found)}", FAILED, hint=f"burnish deploy logs {deployment_id}"
+                )
+            if timeout_s is not None and time.monotonic() - started > timeout_s:
+                raise CliError(f"{deployment_id} is {found['status']} after {timeout_s:g} s; it goes on.", TIMED_OUT)
+            time.sleep(POLL_S)
+
+
+@contextmanager
+def waiting(out: Output, label: str) -> Iterator[Any]:
+    """Show that something goes on. Yields a function that changes what is said of it; elsewhere than on a terminal only changes show."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=out.err, disable=not out.err.is_terminal, transient=True) as progress:
+        task = progress.add_task(label, total=None)
+        said = ""
+
+        def tell(text: str) -> None:
+            nonlocal said
+            progress.update(task, description=text)
+            if progress.disable and text != said:
+                out.say(text)
+            said = text
+
+        yield tell
+
+
+def reason(found: Json) -> str:
+    """Return why a job or deployment ended, as it follows its status."""
+    error = found.get("error")
+    if not error:
+        return ""
+    return f": {error}" if isinstance(error, str) else f": {error.get('code')}: {error.get('message')}"
+
+
+def check_completed(found: Json) -> None:
+    """CliError (`FAILED`) where a job has ended without its model."""
+    if found["status"] != "completed":
+        line = (found.get("error") or {}).get("user_code_line")
+        details = [f"line {line} of the reward function"] if line else []
+        raise CliError(
+            f"{found['id']} is {found['status']}{reason(found)}", FAILED, details=details, hint=f"burnish jobs logs {found['id']}"
+        )

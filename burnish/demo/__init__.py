@@ -1,0 +1,1 @@
+"""The demo: the main job of the platform, done visibly through its public interfaces alone."""

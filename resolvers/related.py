@@ -1,0 +1,56 @@
+"""What belongs to many things at once: one statement for a page of rows, within the caller's account."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from sqlmodel import col, select
+
+from models.deployment import Deployment, Replica
+from models.job import Checkpoint
+from resolvers.context import Context
+
+T = TypeVar("T")
+
+
+async def by_id(ctx: Context, table: type[T], ids: Sequence[str]) -> dict[str, T]:
+    """Return those of the rows that there are and that are the caller's."""
+    model: Any = table
+    rows = await _read(ctx, select(model).where(model.account_id == ctx.account.id, col(model.id).in_(set(ids))))
+    return {row.id: row for row in rows}
+
+
+async def checkpoints(ctx: Context, job_ids: Sequence[str]) -> dict[str, list[Checkpoint]]:
+    """Return each job's checkpoints, oldest first."""
+    statement = select(Checkpoint).where(Checkpoint.account_id == ctx.account.id, col(Checkpoint.job_id).in_(set(job_ids)))
+    rows = await _read(ctx, statement.order_by(col(Checkpoint.step), col(Checkpoint.created_at)))
+    return _grouped((row.job_id, row) for row in rows)
+
+
+async def deployments(ctx: Context, job_ids: Sequence[str]) -> dict[str, list[Deployment]]:
+    """Return the deployments that were made of each job, newest first."""
+    mine = (Deployment.account_id == ctx.account.id, Deployment.source == "training_job")
+    statement = select(Deployment).where(*mine, col(Deployment.model).in_(set(job_ids)))
+    rows = await _read(ctx, statement.order_by(col(Deployment.created_at).desc(), col(Deployment.id).desc()))
+    return _grouped((row.model, row) for row in rows)
+
+
+async def replicas(ctx: Context, deployment_ids: Sequence[str]) -> dict[str, list[Replica]]:
+    """Return each deployment's replicas, newest first."""
+    statement = select(Replica).join(Deployment, col(Deployment.id) == col(Replica.deployment_id))
+    statement = statement.where(Deployment.account_id == ctx.account.id, col(Replica.deployment_id).in_(set(deployment_ids)))
+    rows = await _read(ctx, statement.order_by(col(Replica.created_at).desc()))
+    return _grouped((row.deployment_id, row) for row in rows)
+
+
+async def _read(ctx: Context, statement: Any) -> list[Any]:
+    ctx.require("read")
+    async with ctx.db.read() as session:
+        return list((await session.exec(statement)).all())
+
+
+def _grouped(pairs: Iterable[tuple[str, T]]) -> dict[str, list[T]]:
+    groups: dict[str, list[T]] = defaultdict(list)
+    for key, row in pairs:
+        groups[key].append(row)
+    return groups

@@ -1,0 +1,92 @@
+"""Chat and text completions, passed on to a deployment."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from resolvers import inference
+from resolvers.context import Context
+from rest_compat import http
+from rest_compat.errors import OPENAI
+from rest_compat.operation import JSON, Operation, Stream
+
+TAG = "Inference"
+CHAT = "/v1/chat/completions"
+TEXT = "/v1/completions"
+ERRORS = (400, 402, 404, 413, 429, 503)
+MODEL = {"type": "string", "description": "The id of a deployment, or the name of an active one."}
+COMMON = {
+    "model": MODEL,
+    "stream": {"type": "boolean", "default": False, "description": "Answer with server-sent events; the last one is `[DONE]`."},
+    "max_tokens": {"type": "integer", "minimum": 1},
+    "temperature": {"type": "number", "minimum": 0, "default": 1.0},
+}
+MESSAGES = {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["role"]}}
+PASSED_ON = "Whatever else the engine understands is passed on as it is."
+CHAT_BODY: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["model", "messages"],
+    "properties": {**COMMON, "messages": MESSAGES},
+    "additionalProperties": True,
+    "description": PASSED_ON,
+}
+TEXT_BODY: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["model", "prompt"],
+    "properties": {**COMMON, "prompt": {"description": "A text, a list of texts, or token ids."}},
+    "additionalProperties": True,
+    "description": PASSED_ON,
+}
+
+
+async def chat(ctx: Context, request: Request) -> Response:
+    """Answer a conversation."""
+    return await _complete(ctx, request, CHAT)
+
+
+async def text(ctx: Context, request: Request) -> Response:
+    """Continue a text."""
+    return await _complete(ctx, request, TEXT)
+
+
+async def _complete(ctx: Context, request: Request, path: str) -> Response:
+    body = await http.json_object(request, ctx.core.settings)
+    work = inference.complete(ctx, path, body, deployment_id=request.path_params.get("deployment_id"))
+    reply = await http.unless_gone(request, work)
+    if reply.stream is not None:
+        return Stream(reply.stream, reply.status, reply.headers)
+    return Response(reply.body, reply.status, reply.headers)
+
+
+def _operations(prefix: str) -> list[Operation]:
+    return [
+        Operation(
+            method="POST",
+            path=f"{prefix}/chat/completions",
+            handler=chat,
+            tag=TAG,
+            answers=JSON,
+            schema=CHAT_BODY,
+            errors=ERRORS,
+            dialect=OPENAI,
+        ),
+        Operation(
+            method="POST",
+            path=f"{prefix}/completions",
+            handler=text,
+            tag=TAG,
+            answers=JSON,
+            schema=TEXT_BODY,
+            errors=ERRORS,
+            dialect=OPENAI,
+        ),
+    ]
+
+
+OPERATIONS = [
+    *_operations("/v1"),
+    *_operations("/v1/openai"),
+    *_operations("/v1/deployments/{deployment_id}"),
+]

@@ -1,0 +1,207 @@
+"""The OpenAPI description of `/v1`, made of the operations and of the models that parse and write the bodies."""
+
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engines.training.spec import GrpoHyperparameters
+from rest_compat import downloads
+from rest_compat.errors import VERI
+from rest_compat.operation import JSON, Operation
+from rest_compat.wire import ErrorBody
+
+Schema = dict[str, Any]
+PATH = Path(__file__).with_name("openapi.json")
+REF = "#/components/schemas/{model}"
+CONVERTOR = re.compile(r"\{(\w+)(?::\w+)?\}")
+WRITTEN: JsonSchemaMode = "serialization"
+READ: JsonSchemaMode = "validation"
+IDEMPOTENCY = (
+    "A key of your own, up to 255 characters: the same key and body make the thing once, however often they are sent in 24 hours."
+)
+MEANINGS = {
+    200: ("OK", "Done."),
+    201: ("Created", "Made."),
+    400: ("Invalid", "A value that can be read but not used, or a thing in a state that does not allow this."),
+    401: ("Unauthenticated", "No API key, or one that is not in force."),
+    402: ("InsufficientCredit", "The balance does not cover the start."),
+    403: ("Forbidden", "The API key lacks the scope, or the URL has expired."),
+    404: ("NotFound", "There is no such thing, or it is another account's."),
+    405: ("MethodNotAllowed", "This path has other methods; `Allow` names them."),
+    409: ("Conflict", "The name is taken, or the idempotency key was used for another request."),
+    413: ("TooLarge", "The body is larger than this installation accepts."),
+    422: ("SchemaInvalid", "The request does not have the documented shape; `param` names the field."),
+    429: ("RateLimited", "Too many requests; `Retry-After` says when to come again."),
+    500: ("Internal", "Our own fault; the message holds the id under which it was logged."),
+    503: ("Unavailable", "Not possible just now; `Retry-After` says when to come again."),
+}
+ABOUT = """The REST interface of Burnish. Authenticate with `Authorization: Bearer vk_…`. Every answer carries `x-request-id`."""
+
+
+async def get(request: Request) -> Response:
+    """Get this description."""
+    return Response(PATH.read_bytes(), media_type=JSON)
+
+
+def describe(operations: Sequence[Operation]) -> Schema:
+    """Return the description of `operations`, and of the download route beside them."""
+    schemas, components = _schemas(operations)
+    paths: dict[str, Schema] = {}
+    for operation in operations:
+        paths.setdefault(_plain(operation.path), {})[operation.method.lower()] = _operation(operation, schemas)
+    paths |= {_plain(path): {"get": _download(path)} for path in downloads.PATHS}
+    paths["/v1/openapi.json"] = {"get": _itself()}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Burnish", "version": version("burnish"), "description": ABOUT},
+        "security": [{"bearer": []}, {"header": []}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "responses": {MEANINGS[code][0]: _error(code) for code in VERI.types},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "header": {"type": "apiKey", "in": "header", "name": "xi-api-key"},
+            },
+        },
+    }
+
+
+def _schemas(operations: Sequence[Operation]) -> tuple[dict[tuple[Any, JsonSchemaMode], Schema], Schema]:
+    wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(GrpoHyperparameters, READ): None, (ErrorBody, WRITTEN): None}
+    for operation in operations:
+        if operation.body is not None and not operation.upload:
+            wanted[operation.body, READ] = None
+        if not isinstance(operation.answers, str):
+            wanted[operation.answers, WRITTEN] = None
+    schemas, defs = models_json_schema(list(wanted), ref_template=REF)
+    components: Schema = defs["$defs"]
+    # The job's input takes them as they are, and reads them once the method is known.
+    components["JobInput"]["properties"]["hyperparameters"] = {"$ref": REF.format(model="GrpoHyperparameters")}
+    return dict(schemas), components
+
+
+def _operation(operation: Operation, schemas: dict[tuple[Any, JsonSchemaMode], Schema]) -> Schema:
+    described = _documented(operation.handler.__doc__)
+    described |= {"operationId": _operation_id(operation), "tags": [operation.tag]}
+    parameters = _parameters(operation)
+    if parameters:
+        described["parameters"] = parameters
+    content = _body(operation, schemas)
+    if content:
+        described["requestBody"] = {"required": True, "content": content}
+    described["responses"] = _responses(operation, schemas)
+    return described
+
+
+def _documented(text: str | None) -> Schema:
+    summary, _, rest = cleandoc(text or "").partition("\n")
+    return {"summary": summary.rstrip("."), **({"description": rest.strip()} if rest.strip() else {})}
+
+
+def _operation_id(operation: Operation) -> str:
+    return operation.method.lower() + re.sub(r"[^a-z0-9]+", "_", _plain(operation.path).removeprefix("/v1")).rstrip("_")
+
+
+def _parameters(operation: Operation) -> list[Schema]:
+    found = [_path_parameter(name) for name in CONVERTOR.findall(operation.path)]
+    if operation.query is not None:
+        schema = operation.query.model_json_schema(ref_template=REF)
+        found += [_query_parameter(name, dict(field)) for name, field in schema["properties"].items()]
+    headers = dict(operation.headers)
+    if operation.idempotent:
+        headers["Idempotency-Key"] = IDEMPOTENCY
+    found += [
+        {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
+        for name, text in headers.items()
+    ]
+    return found
+
+
+def _path_parameter(name: str) -> Schema:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _query_parameter(name: str, schema: Schema) -> Schema:
+    return {"name": name, "in": "query", "required": False, "description": schema.pop("description", ""), "schema": schema}
+
+
+def _body(operation: Operation, schemas: dict[tuple[Any, JsonSchemaMode], Schema]) -> Schema:
+    if operation.schema is not None:
+        return {JSON: {"schema": operation.schema}}
+    if operation.body is None:
+        return {}
+    if operation.upload:
+        return {"multipart/form-data": {"schema": _form(operation.body)}}
+    return {JSON: {"schema": schemas[operation.body, READ]}}
+
+
+def _form(model: type[BaseModel]) -> Schema:
+    """Return the schema of a form: the model's text fields, and the file, whatever the model calls it."""
+    schema = model.model_json_schema(ref_template=REF)
+    texts = {name: field for name, field in schema["properties"].items() if field.get("format") != "binary"}
+    required = [name for name in schema.get("required", []) if name in texts]
+    file = {"type": "string", "format": "binary"}
+    return {**schema, "properties": {**texts, "file": file}, "required": [*required, "file"]}
+
+
+def _responses(operation: Operation, schemas: dict[tuple[Any, JsonSchemaMode], Schema]) -> Schema:
+    answers = operation.answers
+    if isinstance(answers, str):
+        content = {answers: {"schema": {"type": "object"} if answers == JSON else {"type": "string"}}}
+    else:
+        content = {JSON: {"schema": schemas[answers, WRITTEN]}}
+    codes = {401, 403, 500, 503, *operation.errors}
+    if operation.query or operation.body:
+        codes.add(422)
+    success = {str(operation.status): {"description": MEANINGS[operation.status][1], "content": content}}
+    return success | {str(code): _error_ref(code) for code in sorted(codes)}
+
+
+def _error_ref(code: int) -> Schema:
+    return {"$ref": f"#/components/responses/{MEANINGS[code][0]}"}
+
+
+def _error(code: int) -> Schema:
+    return {
+        "description": MEANINGS[code][1],
+        "content": {JSON: {"schema": {"$ref": REF.format(model="ErrorBody")}}},
+    }
+
+
+def _download(path: str) -> Schema:
+    names = CONVERTOR.findall(path)
+    gzip = {"application/gzip": {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        **_documented(downloads.get.__doc__),
+        "operationId": "_".join(["get_download", *names]),
+        "tags": ["Training jobs"],
+        "security": [],
+        "parameters": [_path_parameter(name) for name in names],
+        "responses": {
+            "200": {"description": MEANINGS[200][1], "content": gzip},
+            **{str(code): _error_ref(code) for code in (403, 404, 500, 503)},
+        },
+    }
+
+
+def _itself() -> Schema:
+    return {
+        **_documented(get.__doc__),
+        "operationId": "get_openapi",
+        "tags": ["Description"],
+        "security": [],
+        "responses": {"200": {"description": MEANINGS[200][1], "content": {JSON: {"schema": {"type": "object"}}}}},
+    }
+
+
+def _plain(path: str) -> str:
+    return CONVERTOR.sub(r"{\1}", path)

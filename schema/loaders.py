@@ -1,0 +1,65 @@
+"""Loaders: what the fields of a list ask for one by one is fetched together.
+
+They batch and never cache, so that a subscription or a second operation on the same socket always sees rows as they are.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from strawberry.dataloader import DataLoader
+
+from models.api_key import ApiKey
+from models.dataset import Dataset
+from models.deployment import Deployment, InferenceRequest, Replica
+from models.job import Checkpoint, Job
+from models.reward_function import RewardFunction
+from resolvers import deployments, related
+from resolvers.context import Context
+from resolvers.deployments import Totals
+
+T = TypeVar("T")
+
+
+class Known(Protocol):
+    """Whoever can say who calls."""
+
+    @property
+    def known(self) -> Context: ...
+
+
+class Loaders:
+    """One loader for each way from an id to rows of the caller's own account."""
+
+    def __init__(self, source: Known) -> None:
+        self._source = source
+        self.api_key = self._row(ApiKey)
+        self.checkpoint = self._row(Checkpoint)
+        self.dataset = self._row(Dataset)
+        self.deployment = self._row(Deployment)
+        self.inference_request = self._row(InferenceRequest)
+        self.job = self._row(Job)
+        self.reward_function = self._row(RewardFunction)
+        self.checkpoints_of_job: DataLoader[str, list[Checkpoint]] = self._rows(related.checkpoints)
+        self.deployments_of_job: DataLoader[str, list[Deployment]] = self._rows(related.deployments)
+        self.replicas_of_deployment: DataLoader[str, list[Replica]] = self._rows(related.replicas)
+        self.totals_of_deployment: DataLoader[str, Totals] = DataLoader(load_fn=self._totals, cache=False)
+
+    def _row(self, table: type[T]) -> DataLoader[str, T | None]:
+        async def load(ids: list[str]) -> list[T | None]:
+            found = await related.by_id(self._source.known, table, ids)
+            return [found.get(item) for item in ids]
+
+        return DataLoader(load_fn=load, cache=False)
+
+    def _rows(
+        self, resolver: Callable[[Context, Sequence[str]], Awaitable[Mapping[str, list[T]]]]
+    ) -> DataLoader[str, list[T]]:
+        async def load(ids: list[str]) -> list[list[T]]:
+            found = await resolver(self._source.known, ids)
+            return [found.get(item, []) for item in ids]
+
+        return DataLoader(load_fn=load, cache=False)
+
+    async def _totals(self, ids: list[str]) -> list[Totals]:
+        found = await deployments.totals_of(self._source.known, ids)
+        return [found[item] for item in ids]

@@ -1,0 +1,174 @@
+"""A host's supervisor over a real database and real children."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+from sqlmodel import col, select
+
+from burnish.kit import clock, stream
+from burnish.kit.settings import Settings
+from engines.supervise import Supervisor
+from models.account import Account
+from models.deployment import Deployment
+from models.job import Job
+from models.ledger import Hold
+from resolvers import base_models, datasets, deployments, jobs, reward_functions
+from resolvers.context import Context
+from tests.conftest import Server
+
+pytestmark = pytest.mark.anyio
+GOOD = b"def reward(completions, **columns):\n    return [1.0] * len(completions)\n"
+BROKEN = b"def reward(completions, **columns):\n    wrong = {}\n    return wrong['missing']\n"
+
+
+@asynccontextmanager
+async def supervising(server: Server) -> AsyncIterator[Supervisor]:
+    supervisor = Supervisor(server.platform.core)
+    task = asyncio.create_task(supervisor.run())
+    try:
+        yield supervisor
+    finally:
+        await supervisor.stop()
+        await task
+
+
+async def until(look: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
+    async with asyncio.timeout(seconds):
+        while not (found := await look()):
+            await asyncio.sleep(0.05)
+    return found
+
+
+async def new_job(server: Server, ctx: Context, folder: Path, source: bytes = GOOD, **changes: Any) -> Job:
+    rows = folder / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"prompt": [{"role": "user", "content": f"{a}+1"}]}) + "\n" for a in range(4)))
+    dataset = await datasets.create(ctx, datasets.DatasetInput(name="rows"), rows)
+    reward = await reward_functions.create(ctx, reward_functions.RewardFunctionInput(name="reward", source=source))
+    body = {
+        "base_model": "tiny",
+        "dataset_id": dataset.id,
+        "reward_function_id": reward.id,
+        "output_name": "out",
+        "gpu": {"type": "L4-24GB", "count": 1},
+        "hyperparameters": {
+            "max_steps": 3,
+            "rollouts_per_prompt": 2,
+            "global_batch_size": 4,
+            "max_response_length": 3,
+            "kl_coef": 0.0,
+        },
+    }
+    return await jobs.create(ctx, jobs.JobInput.model_validate(body | changes))
+
+
+def ended(ctx: Context, job_id: str) -> Callable[[], Awaitable[Job | None]]:
+    async def look() -> Job | None:
+        row = await jobs.get(ctx, job_id)
+        return row if row.completed_at else None
+
+    return look
+
+
+async def assert_nothing_held(server: Server, resource_id: str) -> None:
+    async with server.platform.db.read() as session:
+        assert (await session.exec(select(Hold).where(Hold.resource_id == resource_id))).all() == []
+        account = await session.get_one(Account, server.tenant.account.id)
+    assert account.held_micros == 0
+
+
+async def test_hardware_that_no_host_offers_fails_with_the_reasons(settings: Settings, server: Server, tmp_path: Path) -> None:
+    settings.cpu_fallback = False
+    ctx = await server.context()
+    job = await new_job(server, ctx, tmp_path)
+    async with supervising(server):
+        row = await until(ended(ctx, job.id), 10)
+    assert row.status == "failed"
+    assert row.error["code"] == "CAPACITY_UNAVAILABLE"
+    assert row.error["message"].startswith("No host offers 1 x L4-24GB. ")
+    assert row.error["attribution"] == "platform"
+    assert row.cost_micros == 0
+    await assert_nothing_held(server, job.id)
+
+
+async def test_a_provider_that_is_not_set_up_fails_with_the_reason(server: Server, tmp_path: Path) -> None:
+    ctx = await server.context()
+    job = await new_job(server, ctx, tmp_path, provider="lambda")
+    async with supervising(server):
+        row = await until(ended(ctx, job.id), 10)
+    assert (row.status, row.error["code"]) == ("failed", "CAPACITY_UNAVAILABLE")
+    assert "lambda: this installation has no account there" in row.error["message"]
+
+
+async def test_a_reward_that_raises_fails_the_job_with_the_users_line(server: Server, tmp_path: Path, tiny_model: Path) -> None:
+    ctx = await server.context()
+    await base_models.add(server.platform.core, "tiny", tiny_model)
+    job = await new_job(server, ctx, tmp_path, BROKEN)
+    async with supervising(server):
+        row = await until(ended(ctx, job.id))
+    assert row.status == "failed"
+    assert (row.error["code"], row.error["attribution"], row.error["user_code_line"]) == ("reward_function_error", "user", 3)
+    assert "KeyError: 'missing'" in row.error["message"]
+    lines = [line.data["message"] for line in await jobs.rows(ctx, job.id, "logs")]
+    assert lines[0] == "Status: queued"
+    assert lines[-1].startswith("Status: failed (reward_function_error)")
+    await assert_nothing_held(server, job.id)
+
+
+async def test_a_model_that_cannot_be_had_fails_job_and_deployment_within_seconds(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    ctx = await server.context()
+    job = await new_job(server, ctx, tmp_path, base_model="nobody/nothing")
+    spec = {"model": "nobody/nothing", "source": "huggingface", "name": "d", "gpu": {"type": "CPU", "count": 1}}
+    deployment = await deployments.create(ctx, deployments.DeploymentInput.model_validate(spec))
+
+    async def stopped() -> Deployment | None:
+        row = await deployments.get(ctx, deployment.id)
+        return row if row.stopped_at else None
+
+    async with supervising(server):
+        row = await until(ended(ctx, job.id), 30)
+        served = await until(stopped, 30)
+    assert (row.status, row.error["code"]) == ("failed", "model_unavailable")
+    assert served.status == "failed"
+    assert served.error.startswith("model_unavailable: ")
+    await assert_nothing_held(server, deployment.id)
+
+
+async def test_a_host_whose_lease_was_taken_writes_nothing_more(server: Server, tmp_path: Path, tiny_model: Path) -> None:
+    ctx = await server.context()
+    await base_models.add(server.platform.core, "tiny", tiny_model)
+    hyperparameters = {
+        "max_steps": 5000,
+        "rollouts_per_prompt": 2,
+        "global_batch_size": 4,
+        "max_response_length": 3,
+        "kl_coef": 0.0,
+    }
+    job = await new_job(server, ctx, tmp_path, hyperparameters=hyperparameters)
+
+    async def stepping() -> bool:
+        return (await jobs.get(ctx, job.id)).current_step >= 2
+
+    async def let_go() -> bool:
+        return job.id not in supervisor.runs
+
+    async with supervising(server) as supervisor:
+        await until(stepping)
+        far = clock.from_micros(clock.now_micros() + 10**9)
+        async with server.platform.db.transaction() as session:
+            taken = update(Job).where(col(Job.id) == job.id).values(lease_token=Job.lease_token + 1, lease_expires_at=far)
+            await session.exec(taken)
+            before = [await stream.last_seq(session, job.id, kind) for kind in ("logs", "metrics", "rollouts", "events")]
+        await until(let_go, 20)
+        async with server.platform.db.read() as session:
+            after = [await stream.last_seq(session, job.id, kind) for kind in ("logs", "metrics", "rollouts", "events")]
+    assert after == before
+    assert (await jobs.get(ctx, job.id)).status == "running"
