@@ -78,7 +78,7 @@ class Part:
 
 
 def run(settings: Settings) -> int:
-    """Start the platform and keep it running until SIGINT or SIGTERM; must be called on the main thread. Returns the exit code."""
+    """Start the platform and keep it running until SIGINT or SIGTERM, on the main thread; return the exit code."""
     logging.configure(settings.log_level)
     try:
         refuse_taken(settings.host, settings.port)

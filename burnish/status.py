@@ -4,8 +4,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Burnish</title><style>body{{font:16px/1.5 system-ui;max-width:42rem;margin:4rem auto;padding:0
-1rem}}code{{background:#eee;padding:.1em .3em}}
+<title>Burnish</title><style>
+body{{font:16px/1.5 system-ui;max-width:42rem;margin:4rem auto;padding:0
+1rem}}
+code{{background:#eee;padding:.1em .3em}}
 @media(prefers-color-scheme:dark){{body{{background:#111;color:#ddd}}code{{background:#333}}a{{color:#8bf}}}}</style>
 <h1>Burnish is running</h1><p>Train a model with your reward function, deploy the checkpoint, call it with the OpenAI SDK.</p>
 <ul><li>GraphQL and its explorer: <a href="{base}/graphql">{base}/graphql</a>

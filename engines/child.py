@@ -27,7 +27,7 @@ def die_with_parent(signum: int = signal.SIGKILL) -> None:
     parent = os.getppid()
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signum, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
-    if os.getppid() != parent or parent == 1:
+    if os.getppid() != parent:
         os._exit(protocol.EXIT_PARENT_GONE)
 
 
@@ -43,7 +43,7 @@ def run(task: str, spec: dict[str, Any], reporter: protocol.Reporter) -> int:
         return protocol.EXIT_FAILED
     except Exception as error:
         traceback.print_exc()
-        reporter.failed(protocol.ChildFailure("worker_error", f"{type(error).__name__}: {error}", "platform"))
+        reporter.failed(protocol.ChildFailure("worker_lost", f"{type(error).__name__}: {error}", "platform"))
         return protocol.EXIT_FAILED
     if reporter.stop_requested.is_set():
         return protocol.EXIT_STOPPED

@@ -255,7 +255,8 @@ class _Session:
         self.done = False
 
     async def run(self, spec: Mapping[str, Any]) -> protocol.ChildFailure | _Died | None:
-        child = await Child.task("training.grpo", spec, cwd=self.folder, env=_visible_gpus(self.run_of.placement.gpu_indices))
+        env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.run_of.placement.gpu_indices)), "TMPDIR": str(self.folder)}
+        child = await Child.task("training.grpo", spec, cwd=self.folder, env=env)
         watching = asyncio.create_task(self._stop_when_told(child))
         listening = [asyncio.create_task(self._listen(child)), asyncio.create_task(self._read_log(child))]
         try:
@@ -304,7 +305,7 @@ class _Session:
     async def _on_checkpoint(self, child: Child, message: protocol.Message) -> None:
         folder = Path(message["path"]).resolve()
         if not folder.is_relative_to(self.folder.resolve()):
-            raise protocol.ChildFailure("worker_error", "The trainer offered a folder that is not its own.", "platform")
+            raise protocol.ChildFailure("worker_lost", "The trainer offered a folder that is not its own.", "platform")
         await self.run_of.flush()
         await self.run_of.save(int(message["step"]), folder, bool(message["final"]))
         await child.send("uploaded", step=int(message["step"]))
@@ -323,7 +324,7 @@ class _Session:
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if self.run_of.credit_gone.is_set() and not self.run_of.ended.is_set():
-                self.failure = protocol.ChildFailure("insufficient_credit", "The account's credit is used up.", "user")
+                self.failure = protocol.ChildFailure("QUOTA_EXCEEDED", "The account's credit is used up.", "user")
             if self.run_of.halted.is_set():
                 child.kill()
                 return
@@ -334,7 +335,3 @@ class _Session:
         finally:
             for wait in waits:
                 wait.cancel()
-
-
-def _visible_gpus(indices: tuple[int, ...]) -> dict[str, str]:
-    return {"CUDA_VISIBLE_DEVICES": ",".join(map(str, indices))}

@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from burnish.kit.errors import SchemaInvalid
 
@@ -14,13 +14,6 @@ class Input(BaseModel):
     """Refuses what it does not know, so that nothing a caller sends is silently ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, str_strip_whitespace=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _storable(cls, value: Any) -> Any:
-        if isinstance(value, str) and "\x00" in value:
-            raise ValueError("holds a NUL character, which no database keeps")
-        return value
 
     @field_validator("*", mode="before")
     @classmethod

@@ -116,7 +116,7 @@ async def page(
 
 
 async def cancel(ctx: Context, job_id: str) -> Job:
-    """Cancel a job at once: its status and the end of its billing are one transaction. InvalidState where it has ended already."""
+    """Cancel a job at once, with the end of its billing in the same transaction; InvalidState where it has ended already."""
     ctx.require("write")
     return await once(ctx, "jobs.cancel", {"job_id": job_id}, Job, lambda session: _cancel(session, ctx, job_id))
 

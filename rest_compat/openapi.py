@@ -86,7 +86,15 @@ def _schemas(operations: Sequence[Operation]) -> tuple[dict[tuple[Any, JsonSchem
     components: Schema = defs["$defs"]
     # The job's input takes them as they are, and reads them once the method is known.
     components["JobInput"]["properties"]["hyperparameters"] = {"$ref": REF.format(model="GrpoHyperparameters")}
+    components["GpuInput"] = _both_spellings(components["GpuInput"])
     return dict(schemas), components
+
+
+def _both_spellings(gpu: Schema) -> Schema:
+    """Return the schema of `{type, count}` together with that of `{gpu_type, gpu_count}`, which is read too."""
+    names = {"gpu_" + name: field for name, field in gpu["properties"].items()}
+    other = {"type": "object", "properties": names, "required": sorted(names), "additionalProperties": False}
+    return {"title": gpu["title"], "description": gpu["description"], "anyOf": [gpu, other]}
 
 
 def _operation(operation: Operation, schemas: dict[tuple[Any, JsonSchemaMode], Schema]) -> Schema:

@@ -43,6 +43,8 @@ class Deleted(Wire):
 class ErrorDetail(Wire):
     """What went wrong. `details` is there only where several things did."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
     type: str
     code: str | None
     message: str

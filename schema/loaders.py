@@ -63,3 +63,11 @@ class Loaders:
     async def _totals(self, ids: list[str]) -> list[Totals]:
         found = await deployments.totals_of(self._source.known, ids)
         return [found[item] for item in ids]
+
+
+async def need(loader: DataLoader[str, T | None], item_id: str) -> T:
+    """Load what another row of the account refers to, so that it must be there."""
+    row = await loader.load(item_id)
+    if row is None:
+        raise LookupError(f"{item_id} is referred to and missing")
+    return row

@@ -224,14 +224,14 @@ def holds(pin: str) -> bool:
 
 
 def install_torch(pin: str, engine: str) -> None:
-    if holds(pin):
-        return
-    extra = []
-    if engine == "cpu" and answers(TORCH_CPU_INDEX):
-        extra = ["--extra-index-url", TORCH_CPU_INDEX]
-    pip("install", "--no-deps", "--only-binary=:all:", *extra, pin)
+    if not holds(pin):
+        index = ["--extra-index-url", TORCH_CPU_INDEX] if engine == "cpu" and answers(TORCH_CPU_INDEX) else []
+        pip("install", "--no-deps", "--only-binary=:all:", *index, pin)
     if engine == "cpu" and "+cpu" not in installed()["torch"]:
-        print("      pip found only the build of torch for CUDA, which wants CUDA's libraries even on a CPU: some GB more")
+        print(
+            "      pip found only the build of torch for CUDA, which wants CUDA's libraries even on a CPU: some GB more",
+            flush=True,
+        )
         pip("install", "--only-binary=:all:", "--constraint", requirements_file({**read_pins("gpu"), **read_pins("cpu")}), pin)
 
 

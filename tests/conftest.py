@@ -3,20 +3,25 @@
 import asyncio
 import shutil
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
 import pytest
 import uvicorn
+from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from burnish.app import create_app
+from burnish.kit import ids
 from burnish.kit.core import Core
+from burnish.kit.db import Database
 from burnish.kit.money import parse_usd
 from burnish.kit.settings import Settings
 from models import migrations
 from models.account import Account
+from models.migrations import check
 from resolvers import accounts
 from resolvers.context import Context, Platform
 
@@ -123,3 +128,46 @@ def free_port() -> int:
     raise RuntimeError("no free port")
 
 
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Postgres server; its database `migrated` was made by the real migrations."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+        with check.postgres() as url:
+            # Nothing here needs to survive a power cut.
+            for name in ("fsync", "full_page_writes", "synchronous_commit"):
+                asyncio.run(_execute(url, f"ALTER SYSTEM SET {name} = off"))
+            asyncio.run(_execute(url, "SELECT pg_reload_conf()"))
+            asyncio.run(_execute(url, "CREATE DATABASE migrated"))
+            migrations.upgrade(_named(url, "migrated"))
+            yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty installation's database, once of each kind."""
+    if request.param == "sqlite":
+        copy = shutil.copy(request.getfixturevalue("migrated"), tmp_path / "burnish.db")
+        return f"sqlite+aiosqlite:///{copy}"
+    server: str = request.getfixturevalue("postgres_url")
+    name = ids.new("test")
+    asyncio.run(_execute(server, f"CREATE DATABASE {name} TEMPLATE migrated"))
+    return _named(server, name)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    made = Database(database_url)
+    yield made
+    await made.dispose()
+
+
+def _named(url: str, database: str) -> str:
+    return make_url(url).set(database=database).render_as_string(hide_password=False)
+
+
+async def _execute(url: str, statement: str) -> None:
+    engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(text(statement))
+    await engine.dispose()

@@ -1,6 +1,7 @@
 """Line charts out of characters: a series of numbers as a terminal can draw it."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 PLAIN = "  ..::##"
@@ -37,4 +38,4 @@ def squeezed(values: Sequence[float], width: int) -> list[float]:
     """Return at most `width` numbers: the means of equal stretches of the series."""
     count = min(width, len(values))
     edges = [round(index * len(values) / count) for index in range(count + 1)]
-    return [sum(values[start:end]) / (end - start) for start, end in zip(edges, edges[1:], strict=False)]
+    return [sum(values[start:end]) / (end - start) for start, end in pairwise(edges)]

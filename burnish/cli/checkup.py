@@ -157,7 +157,7 @@ async def broker(core: Core) -> Check:
 
 
 async def _ping(core: Core) -> None:
-    await core.redis.execute_command("PING")
+    await core.redis.get("burnish:doctor")
 
 
 def api() -> Check:

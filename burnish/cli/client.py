@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, BinaryIO, NamedTuple
@@ -22,6 +23,7 @@ RECONNECT_S = 60.0
 RETRY_S = 0.5
 UPLOAD_S = 600.0
 PAGE = 100
+GRAPHQL_STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "NOT_FOUND": 404, "UNAVAILABLE": 503}
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -49,6 +51,10 @@ class Api:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Break off whatever is still being read, in any thread."""
         self._http.close()
 
     def get(self, path: str, **query: Any) -> Json:
@@ -82,8 +88,8 @@ class Api:
         answer = self._json("POST", "/graphql", json={"query": query, "variables": variables})
         errors = answer.get("errors") or []
         if errors:
-            code = (errors[0].get("extensions") or {}).get("code")
-            raise ApiError(errors[0]["message"], status=404 if code == "NOT_FOUND" else 400, error_code=code)
+            code = str((errors[0].get("extensions") or {}).get("code"))
+            raise ApiError(errors[0]["message"], status=GRAPHQL_STATUS.get(code, 400), error_code=code)
         data: Json = answer["data"]
         return data
 
@@ -219,7 +225,7 @@ def decoded(line: Line) -> Json:
     return found
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BufferedReader:
     """Open a file that the user named; CliError where that fails."""
     try:
         return path.open("rb")

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Annotated, Concatenate, ParamSpec
 
 import typer
-from typer.core import TyperGroup
-from typer import Context
 
 from burnish.cli import connection
 from burnish.cli.client import Api
@@ -73,16 +71,9 @@ class reported:
             raise typer.Exit(INTERRUPTED) from None
 
 
-class InOrder(TyperGroup):
-    """A group that lists its commands in the order in which they were added."""
-
-    def list_commands(self, ctx: Context) -> list[str]:
-        return list(self.commands)
-
-
 def group(help: str) -> typer.Typer:
     """Return an empty group of commands, which prints its help where no command follows."""
-    return typer.Typer(help=help, no_args_is_help=True, cls=InOrder)
+    return typer.Typer(help=help, no_args_is_help=True)
 
 
 def _text(value: object) -> str | None:

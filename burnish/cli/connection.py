@@ -1,8 +1,8 @@
 """Which platform the commands talk to, and with which key.
 
-Each of `base_url` and `api_key` comes from the first place that has it: flag, environment, project file (`burnish.toml` in the working
-folder), user file (`burnish login` writes it), and the credentials that `burnish up` left in this machine's `$BURNISH_HOME`. The invariant:
-a key that a file keeps beside a `base_url` is sent to that URL and to no other.
+Each of `base_url` and `api_key` comes from the first place that has it: flag, environment, project file (`burnish.toml` in the
+working folder), user file (`burnish login` writes it), and the credentials that `burnish up` left in this machine's
+`$BURNISH_HOME`. The invariant: a key that a file keeps beside a `base_url` is sent to that URL and to no other.
 """
 
 import json

@@ -1,29 +1,27 @@
 """From a job file to a job: uploads what it names, tells the price, asks, creates."""
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from burnish.cli import price
 from burnish.cli.client import PAGE, Api, Json, open_file
 from burnish.cli.command import Cli
-from burnish.cli.exits import BY_STATUS, ERROR, ApiError, CliError
-from burnish.cli.jobfile import JobFile, located
+from burnish.cli.exits import ApiError
+from burnish.cli.jobfile import ID_FIELDS, JobFile, located
 from burnish.cli.output import Output, counted
 
-UPLOADS = {"dataset": ("dataset_id", "/v1/datasets"), "reward": ("reward_function_id", "/v1/reward_functions")}
+ROUTES = {"dataset": "/v1/datasets", "reward": "/v1/reward_functions"}
 
 
 def create(cli: Cli, spec: JobFile, *, ask: bool) -> Json:
     """Create the job. CliError naming the flag, or the line of the file, that the platform refuses."""
     body = spec.body()
-    references = {key: spec.reference(key) for key in UPLOADS}
+    references = {key: spec.reference(key) for key in ROUTES}
     if ask:
         price.agree(cli, body["gpu"], "The job")
     for key, reference in references.items():
         if reference is not None:
-            body[UPLOADS[key][0]] = reference if isinstance(reference, str) else upload(cli.api, cli.out, key, reference)
+            body[ID_FIELDS[key]] = reference if isinstance(reference, str) else upload(cli.api, cli.out, key, reference)
     try:
         return cli.api.post("/v1/training_jobs", body)
     except ApiError as error:
@@ -34,14 +32,17 @@ def create(cli: Cli, spec: JobFile, *, ask: bool) -> Json:
 def try_out(cli: Cli, spec: JobFile) -> None:
     """Print the request that would be sent, checked as far as that goes without sending it."""
     body: Json = spec.body()
-    for key in UPLOADS:
+    for key in ROUTES:
         reference = spec.reference(key)
         if isinstance(reference, Path):
-            body[UPLOADS[key][0]] = f"(upload of {reference})"
+            body[ID_FIELDS[key]] = f"(upload of {reference})"
         elif reference is not None:
-            cli.api.get(f"{UPLOADS[key][1]}/{reference}")
-            body[UPLOADS[key][0]] = reference
-    _check(spec, body)
+            cli.api.get(f"{ROUTES[key]}/{reference}")
+            body[ID_FIELDS[key]] = reference
+    # Loaded here only: it costs half a second, which no other command should pay.
+    from burnish.cli import checking
+
+    checking.check(spec, body)
     price.tell(cli, body["gpu"], "The job")
     if cli.out.as_json:
         cli.out.json(body)
@@ -52,7 +53,7 @@ def try_out(cli: Cli, spec: JobFile) -> None:
 
 def upload(api: Api, out: Output, key: str, path: Path) -> str:
     """Return the id of an uploaded file: of an earlier upload where the platform has the same bytes under the same name."""
-    route = UPLOADS[key][1]
+    route = ROUTES[key]
     with open_file(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         for known in api.all(route, PAGE):
@@ -64,20 +65,3 @@ def upload(api: Api, out: Output, key: str, path: Path) -> str:
             made = api.upload(route, {"name": path.stem}, path.name, shown)
     out.say(f"{path.name}: uploaded as {made['id']}")
     return str(made["id"])
-
-
-def _check(spec: JobFile, body: Mapping[str, Any]) -> None:
-    """Run the platform's own checks of a job's shape, as this version of it knows them."""
-    # Loaded here only: it costs half a second, which no other command should pay.
-    from burnish.kit.errors import BurnishError
-    from engines.training.spec import GrpoHyperparameters
-    from resolvers import base_models, hardware, inputs, jobs
-
-    try:
-        job = inputs.parse(jobs.JobInput, body)
-        hardware.shape_of(job.gpu)
-        base_models.check_id(job.base_model, "base_model")
-        inputs.parse(GrpoHyperparameters, job.hyperparameters, at="hyperparameters")
-    except BurnishError as error:
-        code = BY_STATUS.get(error.status, ERROR)
-        raise CliError(located(spec, error.param, error.message), code, hint=error.hint) from None

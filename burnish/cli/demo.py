@@ -17,8 +17,8 @@ def demo(
 ) -> None:
     """Train a language model on this machine with a reward function, deploy it, and ask it what it learned.
 
-    Starts the platform where none is running, then goes on as any user would: over HTTP, with a key. At the end it keeps serving until Ctrl-C;
-    with BURNISH_DEMO_EXIT=1 it stops what it started and leaves.
+    Starts the platform where none is running, then goes on as any user would: over HTTP, with a key. At the end it keeps serving
+    until Ctrl-C; with BURNISH_DEMO_EXIT=1 it stops what it started and leaves.
     """
     out = Output()
     with reported(out):

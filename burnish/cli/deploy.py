@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import jobfile, price, watch
+from burnish.cli import jobfile, price, records, watch
 from burnish.cli.command import Cli, Limit, Yes, group, remote
 from burnish.cli.exits import USAGE, CliError
 
 FIELDS = (
-    "id", "status", "name", "model", "source", "endpoint_url", "gpu", "provider", "cost_per_hour_usd", "total_cost_usd", "total_requests",
-    "error", "created_at", "started_at", "stopped_at",
+    "id", "status", "name", "model", "source", "endpoint_url", "gpu", "provider", "cost_per_hour_usd", "total_cost_usd",
+    "total_requests", "error", "created_at", "started_at", "stopped_at",
 )  # fmt: skip
 COLUMNS = ("id", "status", "name", "model", "gpu", "cost_per_hour_usd", "total_cost_usd", "total_requests", "created_at")
 
@@ -89,6 +89,20 @@ def show(cli: Cli, deployment: DeploymentId) -> None:
 def stop(cli: Cli, deployment: DeploymentId) -> None:
     """Stop a deployment. Its bill ends at once; one that has ended is shown as it is."""
     cli.out.show(cli.api.post(f"/v1/deployments/{resolved(cli, deployment)}/stop"), FIELDS)
+
+
+@app.command("logs")
+@remote
+def logs(
+    cli: Cli,
+    deployment: DeploymentId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay for the lines to come, until it has ended.")] = False,
+    after: Annotated[
+        str | None, typer.Option("--after", metavar="CURSOR", help="Go on after this cursor, which --json gives with each line.")
+    ] = None,
+) -> None:
+    """Print a deployment's log. With --json: one object a line, each with its cursor."""
+    records.deployment_logs(cli, resolved(cli, deployment), follow=follow, after=after)
 
 
 def resolved(cli: Cli, reference: str) -> str:

@@ -13,7 +13,7 @@ COLUMNS = ("check", "status", "detail")
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check this machine: Python, engines, disk, GPU, database, broker, API, and the jail for rewards. Exit code 1 where one fails."""
+    """Check this machine: Python, engines, disk, GPU, reward jail, database, broker, API. Exit code 1 where one fails."""
     # Loaded here only: it costs half a second, which no other command should pay.
     from burnish.cli import checkup
 

@@ -1,4 +1,4 @@
-"""What `jobs create` sends: a TOML file, then `--set`, then flags, each over the one before it, and where in these each value came from."""
+"""What `jobs create` sends: a TOML file, then `--set`, then flags, each over the one before, and where each value came from."""
 
 import difflib
 import re
@@ -22,6 +22,7 @@ FLAGS = {
 KEYS = (*FLAGS, "hyperparameters", "checkpoint_destination")
 # The names of the API, which a file may use for what is there already.
 IDS = {"dataset_id": "dataset", "reward_function_id": "reward"}
+ID_FIELDS = {key: field for field, key in IDS.items()}
 SHORT = {"hp": "hyperparameters", "lr": "learning_rate"}
 GPU = re.compile(r"(?P<type>[^:]+?)(?::(?P<count>\d+))?")
 
@@ -64,7 +65,7 @@ class JobFile:
             self.values[key] = str((folder / value).absolute())
 
     def body(self) -> dict[str, Any]:
-        """Return the request as the API takes it, save `dataset` and `reward`. CliError naming the flag and key of what is missing."""
+        """Return the request as the API takes it, less `dataset` and `reward`. CliError naming what is missing."""
         missing = [key for key in ("base_model", "dataset", "output_name", "gpu") if key not in self.values]
         if missing:
             named = ", ".join(f"{key} ({FLAGS[key]})" for key in missing)

@@ -10,8 +10,9 @@ from burnish.cli.command import Cli, Limit, Yes, group, remote
 from burnish.cli.exits import USAGE, CliError
 
 FIELDS = (
-    "id", "status", "output_name", "base_model", "method", "dataset_id", "reward_function_id", "current_step", "total_steps", "gpu_requested",
-    "gpu", "cost_usd", "error", "created_at", "started_at", "completed_at", "duration_seconds", "hyperparameters",
+    "id", "status", "output_name", "base_model", "method", "dataset_id", "reward_function_id", "current_step", "total_steps",
+    "gpu_requested", "gpu", "cost_usd", "error", "created_at", "started_at", "completed_at", "duration_seconds",
+    "hyperparameters",
 )  # fmt: skip
 COLUMNS = ("id", "status", "output_name", "base_model", "current_step", "total_steps", "gpu", "cost_usd", "created_at")
 CHECKPOINT_COLUMNS = ("id", "step", "final", "size_bytes", "file_count", "created_at")
@@ -62,7 +63,8 @@ def create(
     """Start a training job, from a file, from flags or from both. Files it names are uploaded, unless they are there already."""
     spec = jobfile.read(file) if file else jobfile.JobFile()
     flags = {
-        "base_model": base_model, "dataset": dataset, "reward": reward, "output_name": name, "gpu": gpu, "method": method, "provider": provider,
+        "base_model": base_model, "dataset": dataset, "reward": reward, "output_name": name, "gpu": gpu, "method": method,
+        "provider": provider,
     }  # fmt: skip
     jobfile.apply(spec, assign or [], flags)
     if timeout is not None and not wait:
@@ -172,7 +174,7 @@ def rollouts(
     ] = None,
     limit: Limit = 10,
 ) -> None:
-    """Print what the model answered at a step, prompt by prompt, with rewards. With --json: one group a line, each with its cursor."""
+    """Print what the model answered at a step, with rewards. With --json: one group a line, each with its cursor."""
     records.rollouts(cli, job, step, limit)
 
 

@@ -39,10 +39,8 @@ def login(
 
 
 def _ask(out: Output, url: str) -> str:
-    if sys.stdin.isatty():
-        key = out.err.input(f"API key for {url}: ", password=True)
-    else:
-        key = sys.stdin.readline()
+    asked = f"API key for {url}: "
+    key = out.err.input(asked, password=True) if sys.stdin.isatty() else sys.stdin.readline()
     if not key.strip():
         raise CliError("No key was given.", USAGE)
     return key.strip()

@@ -6,14 +6,12 @@ from typing import Annotated
 import typer
 
 from burnish.cli import accounts, chat, datasets, demo, deploy, doctor, jobs, keys, login, models, rewards, up, worker
-from burnish.cli.command import InOrder
 
 app = typer.Typer(
     name="burnish",
     help="Train models with your own rewards, deploy the checkpoints, call them with the OpenAI SDK.",
-    epilog="Exit codes: 0 ok, 1 error, 2 usage, 3 job failed, 4 not found, 5 key refused, 6 credit, 7 timed out, 130 interrupted.",
+    epilog="Exit codes: 0 ok, 1 error, 2 usage, 3 job failed, 4 not found, 5 key, 6 credit, 7 timed out, 130 interrupted.",
     no_args_is_help=True,
-    cls=InOrder,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )

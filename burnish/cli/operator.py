@@ -1,6 +1,7 @@
 """What the operator's commands do on the database of this machine.
 
-The platform's own modules are imported when a command runs and not before: they cost half a second, which no other command should pay.
+The platform's own modules are imported when a command runs and not before: they cost half a second, which no other command
+should pay.
 """
 
 from collections.abc import AsyncIterator
@@ -55,9 +56,11 @@ async def database() -> AsyncIterator["Core"]:
     """Open this machine's installation; its refusals become CliErrors, and where there is none, none is made."""
     from sqlalchemy.exc import SQLAlchemyError
 
+    from burnish.kit import logging
     from burnish.kit.core import opened
     from burnish.kit.errors import BurnishError
 
+    logging.configure("error")
     try:
         async with opened(installed()) as core:
             yield core

@@ -15,7 +15,8 @@ from burnish.cli.exits import CliError
 
 STYLES = {
     "completed": "green", "serving": "green", "running": "cyan", "provisioning": "cyan", "queued": "yellow",
-    "unhealthy": "yellow", "failed": "red", "cancelled": "magenta", "stopped": "magenta", "ok": "green", "warn": "yellow", "fail": "red",
+    "unhealthy": "yellow", "failed": "red", "cancelled": "magenta", "stopped": "magenta",
+    "ok": "green", "warn": "yellow", "fail": "red",
 }  # fmt: skip
 # What a terminal would obey: user code writes log lines, and a model writes answers.
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

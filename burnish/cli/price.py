@@ -7,11 +7,12 @@ from burnish.cli.command import Cli
 from burnish.cli.exits import ERROR, ApiError, CliError
 from burnish.cli.output import cell
 
-OFFERS = "query Price($type: String!, $count: Int!) { hardwareOffers(type: $type, count: $count) { type count pricePerHour { amount } } }"
+OFFERS = """query Price($type: String!, $count: Int!) {
+  hardwareOffers(type: $type, count: $count) { pricePerHour { amount } } }"""
 
 
 def agree(cli: Cli, gpu: Json, what: str) -> None:
-    """Tell the price and ask; CliError where the answer is no. Nobody is asked, and the price alone is told, where no terminal is."""
+    """Tell the price and ask; CliError where the answer is no. Where no terminal is, the price is told and nobody is asked."""
     tell(cli, gpu, what)
     if not cli.out.confirm("Go on?"):
         raise CliError("Nothing was started.", ERROR)

@@ -2,20 +2,25 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from burnish.cli import chart, watch
-from burnish.cli.client import RECONNECT_S, Json, Unreachable
+from burnish.cli.client import Json
 from burnish.cli.command import Cli
 from burnish.cli.exits import ERROR, NOT_FOUND, USAGE, CliError
 
 TELLING = ("reward", "reward_std", "frac_reward_zero_std", "kl", "entropy", "grad_norm", "completions/mean_length", "step_time")
-ROLLOUTS = """query Rollouts($id: ID!, $step: Int, $first: Int!, $after: String) {
-  trainingJob(id: $id) { rolloutGroups(step: $step, first: $first, after: $after) {
+ROLLOUTS = """query Rollouts($id: ID!, $step: Int, $first: Int!, $after: Cursor) {
+  job(id: $id) { rolloutGroups(step: $step, first: $first, after: $after) {
     edges { cursor node { step datasetRow prompt rewardMean rewardStd completions {
       text reward advantage tokens truncated scoreError components { name value } } } }
     pageInfo { hasNextPage endCursor } } } }"""
+
+LOGS = """query Logs($id: ID!, $after: Cursor) {
+  deployment(id: $id) { status logs(first: 1000, after: $after) {
+    edges { cursor node { at level source message } } pageInfo { hasNextPage } } } }"""
 
 
 class Asked(NamedTuple):
@@ -38,6 +43,26 @@ def job_logs(cli: Cli, job: str, *, follow: bool, after: str | None) -> None:
                 cli.out.text(line.data)
 
 
+def deployment_logs(cli: Cli, deployment: str, *, follow: bool, after: str | None) -> None:
+    """Print a deployment's log, and with `follow` what is added to it until the deployment has ended."""
+    back, stop = f"burnish deploy logs -f {deployment}", f"burnish deploy stop {deployment}"
+    with watch.detaching(cli.out, deployment, back, stop):
+        cli.api.get(f"/v1/deployments/{deployment}")
+        while True:
+            record = watch.patiently(partial(cli.api.graphql, LOGS, id=deployment, after=after))["deployment"]
+            for edge in record["logs"]["edges"]:
+                after = edge["cursor"]
+                if cli.out.as_json:
+                    cli.out.json({"cursor": after, **edge["node"]})
+                else:
+                    cli.out.text(edge["node"]["message"])
+            if record["logs"]["pageInfo"]["hasNextPage"]:
+                continue
+            if not follow or record["status"].lower() in watch.DEPLOYMENT_ENDED:
+                return
+            time.sleep(watch.POLL_S)
+
+
 def metrics(cli: Cli, job: str, asked: Asked) -> None:
     found = _points(cli, job, asked)
     if cli.out.as_json:
@@ -51,21 +76,14 @@ def metrics(cli: Cli, job: str, asked: Asked) -> None:
 def follow_metrics(cli: Cli, job: str, asked: Asked) -> None:
     """Print each step once as it comes, until the job has ended."""
     with watch.detaching(cli.out, job, f"burnish jobs metrics -f {job}", f"burnish jobs cancel {job}"):
-        answered = time.monotonic()
+        cli.api.get(f"/v1/training_jobs/{job}")
         while True:
-            try:
-                ended = cli.api.get(f"/v1/training_jobs/{job}")["status"] in watch.JOB_ENDED
-                found = _points(cli, job, asked)
-                answered = time.monotonic()
-            except Unreachable:
-                if time.monotonic() - answered > RECONNECT_S:
-                    raise
-                time.sleep(watch.POLL_S)
-                continue
+            status = watch.patiently(lambda: cli.api.get(f"/v1/training_jobs/{job}"))["status"]
+            found = watch.patiently(partial(_points, cli, job, asked))
             for point in found["metrics"]:
                 _print_point(cli, point, _columns(asked.keys, found["available_keys"]))
                 asked = asked._replace(from_step=point["step"] + 1)
-            if ended:
+            if status in watch.JOB_ENDED:
                 return
             time.sleep(watch.POLL_S)
 
@@ -111,7 +129,7 @@ def rollout_groups(cli: Cli, job: str, step: int | None, limit: int) -> list[tup
     after: str | None = None
     while len(found) < limit:
         variables = {"id": job, "step": step, "first": min(100, limit - len(found)), "after": after}
-        record = cli.api.graphql(ROLLOUTS, **variables)["trainingJob"]
+        record = cli.api.graphql(ROLLOUTS, **variables)["job"]
         if record is None:
             raise CliError(f"No such training job: {job}", NOT_FOUND)
         page = record["rolloutGroups"]

@@ -15,7 +15,7 @@ def up(
     ] = None,
     port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Port to listen on; 8400 by default.")] = None,
 ) -> None:
-    """Start this machine's platform and keep it running: broker, API and host process, supervised together. Ctrl-C stops all of it."""
+    """Start this machine's platform and keep it running: broker, API and host process together. Ctrl-C stops all of it."""
     with reported(Output()):
         settings = read_settings(host=host, port=port)
     from burnish import local

@@ -1,17 +1,19 @@
-"""Waiting for jobs and deployments, visibly: a bar and the newest numbers on a terminal, plain lines elsewhere. Never cancels anything."""
+"""Waiting for jobs and deployments, visibly: a bar and the newest numbers on a terminal, plain lines elsewhere."""
 
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from burnish.cli.client import RECONNECT_S, Api, Json, Unreachable
 from burnish.cli.exits import FAILED, INTERRUPTED, TIMED_OUT, CliError
 from burnish.cli.output import STYLES, Output
+
+T = TypeVar("T")
 
 JOB_ENDED = ("completed", "failed", "cancelled")
 DEPLOYMENT_ENDED = ("stopped", "failed")
@@ -31,6 +33,18 @@ def job(api: Api, out: Output, job_id: str, *, lines: bool, timeout_s: float | N
         return JobWatch(api, out, job_id, lines).run(timeout_s)
 
 
+def patiently(ask: Callable[[], T]) -> T:
+    """Return what `ask` answers, over a restart of the platform."""
+    since = time.monotonic()
+    while True:
+        try:
+            return ask()
+        except Unreachable:
+            if time.monotonic() - since > RECONNECT_S:
+                raise
+            time.sleep(POLL_S)
+
+
 @contextmanager
 def detaching(out: Output, what: str, back: str, stop: str) -> Iterator[None]:
     """Turn Ctrl-C into leaving."""
@@ -46,13 +60,24 @@ class JobWatch:
 
     def __init__(self, api: Api, out: Output, job_id: str, lines: bool) -> None:
         self._api, self._out, self._id, self._lines = api, out, job_id, lines
+        self._log_api = Api(api.target)
         self._log: queue.Queue[str | None] = queue.Queue()
+        self._left = threading.Event()
         self._next_step = 0
         self._values: dict[str, float] = {}
         self._told: tuple[str, float] = ("", 0.0)
-        self._answered = time.monotonic()
+        self._answered = float("-inf")
 
     def run(self, timeout_s: float | None) -> Json:
+        """Return the job once it has ended; an instance runs once."""
+        try:
+            self._follow(timeout_s)
+        finally:
+            self._left.set()
+            self._log_api.close()
+        return self._api.get(f"/v1/training_jobs/{self._id}")
+
+    def _follow(self, timeout_s: float | None) -> None:
         started = time.monotonic()
         threading.Thread(target=self._read_log, name="job-log", daemon=True).start()
         with self._bar() as (progress, task):
@@ -68,14 +93,15 @@ class JobWatch:
                     raise CliError(f"{self._id} is {found['status']} after {timeout_s:g} s; it goes on.", TIMED_OUT)
                 log_ended = log_ended or self._pass_on_lines()
             self._show(progress, task, found)
-        return self._api.get(f"/v1/training_jobs/{self._id}")
 
     def _read_log(self) -> None:
         try:
-            for line in self._api.follow(f"/v1/training_jobs/{self._id}/logs"):
+            for line in self._log_api.follow(f"/v1/training_jobs/{self._id}/logs"):
                 self._log.put(line.data)
-        except CliError as error:
-            self._log.put(f"[the log could not be read: {error.message}]")
+        except Exception as error:
+            # A client that is closed under a reader ends it with whatever it was doing.
+            if not self._left.is_set():
+                self._log.put(f"[the log could not be read: {error}]")
         finally:
             self._log.put(None)
 
@@ -118,7 +144,7 @@ class JobWatch:
                 f"[{STYLES.get(found['status'], '')}]{found['status']}[/]" if STYLES.get(found["status"]) else found["status"]
             )
             progress.update(task, description=status, completed=done, total=total, numbers=numbers)
-        elif found["status"] != self._told[0] or (not self._lines and time.monotonic() - self._told[1] > PLAIN_EVERY_S):
+        elif not self._lines and (found["status"] != self._told[0] or time.monotonic() - self._told[1] > PLAIN_EVERY_S):
             self._told = (found["status"], time.monotonic())
             steps = f" step {done}/{total}" if total else ""
             self._out.say(f"{self._id} {found['status']}{steps} {numbers}".rstrip())
@@ -157,7 +183,7 @@ def deployment(api: Api, out: Output, deployment_id: str, timeout_s: float | Non
 
 @contextmanager
 def waiting(out: Output, label: str) -> Iterator[Any]:
-    """Show that something goes on. Yields a function that changes what is said of it; elsewhere than on a terminal only changes show."""
+    """Show that something goes on. Yields a function that changes what is said of it; without a terminal only changes are."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=out.err, disable=not out.err.is_terminal, transient=True) as progress:
         task = progress.add_task(label, total=None)

@@ -1,7 +1,7 @@
-"""The same questions before and after: what the base model answered in the job's first step, and what the deployed checkpoint answers.
+"""The same questions before and after: what the base model answered, and what the deployed checkpoint answers.
 
-The completions of the first step were sampled from the base model itself, before its first update, so nothing more than the job is needed
-to know what it would have said. The deployment is asked with the same sampling, and the example's own reward scores its answers.
+The completions of a job's first step are sampled from the base model itself, before its first update: they are what it says. The
+deployment is asked the same with the same sampling, and the example's own reward scores its answers.
 """
 
 import runpy

@@ -1,4 +1,4 @@
-"""What the demo does, step by step. Every number that it shows comes from the run itself, through the interfaces that any user has."""
+"""What the demo does, step by step. Every number that it shows comes from the run, through the interfaces that any user has."""
 
 import os
 import signal
@@ -118,7 +118,7 @@ class Story:
         spec = jobfile.read(self._recipe.job_file)
         spec.values |= {"base_model": self._recipe.model, "output_name": self._name, "gpu": self._hardware}
         body = spec.body()
-        for key, (field, _) in creating.UPLOADS.items():
+        for key, field in jobfile.ID_FIELDS.items():
             path = _file(spec, key)
             self._out.say(f"  {key}: {path}")
             body[field] = creating.upload(cli.api, self._out, key, path)
@@ -178,9 +178,8 @@ class Story:
             out.text(line)
         rate = cli.api.get(f"/v1/deployments/{trained.deployment['id']}")["cost_per_hour_usd"]
         gpu = (job["gpu"] or job["gpu_requested"])["type"]
-        out.text(
-            f"\nCost: the job {job['cost_usd']:.6f} USD for {job['duration_seconds']:.0f} s on {gpu}; the deployment {rate:g} USD an hour."
-        )
+        spent = f"the job {job['cost_usd']:.6f} USD for {job['duration_seconds']:.0f} s on {gpu}"
+        out.text(f"\nCost: {spent}; the deployment {rate:g} USD an hour.")
         out.text(f"The whole of it took {time.monotonic() - self._started:.0f} s.")
         out.text("\nGo on with:", style="bold")
         out.text(_snippet(running.target.base_url, running.target.api_key, self._name, trained.compared))

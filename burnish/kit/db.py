@@ -7,22 +7,26 @@ look at the
 database.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import BigInteger, Dialect, event
+from sqlalchemy import BigInteger, Dialect, ExceptionContext, event
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from burnish.kit import clock
+from burnish.kit.errors import Invalid, Unavailable
 
 log = structlog.get_logger(__name__)
 BUSY_TIMEOUT_MS = 5000
+TURN_S = 30.0
+UNTRANSLATABLE = "22021"
 # Migrations on SQLite rebuild tables and can only do so with constraints that have names.
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_name)s",
@@ -65,6 +69,7 @@ class Database:
         writing = self.engine.execution_options(burnish_write=True)
         self._write = async_sessionmaker(writing, class_=Session, expire_on_commit=False)
         self.on_commit: Callable[[list[object]], Awaitable[None]] | None = None
+        self._turns = asyncio.Lock()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Session]:
@@ -74,7 +79,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """Commit on a clean exit, roll back on an exception; then dispatch the effects."""
-        async with self._write() as session:
+        async with self._turn(), self._write() as session:
             async with session.begin():
                 yield session
             effects = session.effects
@@ -84,6 +89,25 @@ class Database:
             except Exception:
                 log.warning("effects_lost", count=len(effects), exc_info=True)
 
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Let SQLite's writers of this process in one by one, in their order: its own waiting is a lottery that some lose.
+
+        Unavailable after 30 s, which is also what a transaction within a transaction gets.
+        """
+        if not self.is_sqlite:
+            yield
+            return
+        try:
+            async with asyncio.timeout(TURN_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unavailable("The database is busy.") from None
+        try:
+            yield
+        finally:
+            self._turns.release()
+
     async def dispose(self) -> None:
         await self.engine.dispose()
 
@@ -91,8 +115,11 @@ class Database:
 def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
     """Return an engine; SQLite gets WAL, foreign keys and `BEGIN IMMEDIATE` for writers."""
     if not url.startswith("sqlite"):
-        return create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+        engine = create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+        event.listen(engine.sync_engine, "handle_error", _refuse_text)
+        return engine
     engine = create_async_engine(url, pool_size=pool_size, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    event.listen(engine.sync_engine, "handle_error", _refuse_text)
     event.listen(engine.sync_engine, "connect", _sqlite_connect)
     event.listen(engine.sync_engine, "begin", _sqlite_begin)
     return engine
@@ -111,3 +138,12 @@ def _sqlite_connect(connection: Any, record: object) -> None:
 def _sqlite_begin(connection: Any) -> None:
     writing = connection.get_execution_options().get("burnish_write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _refuse_text(context: ExceptionContext) -> None:
+    """A text that no database can hold or look for is the caller's mistake, wherever it came in."""
+    error = context.original_exception
+    if getattr(error, "sqlstate", None) == UNTRANSLATABLE:
+        raise Invalid("Text cannot hold a NUL character.")
+    if isinstance(error, UnicodeEncodeError) or "surrogates not allowed" in str(error):
+        raise Invalid("Text cannot hold half of a surrogate pair.")

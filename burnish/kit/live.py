@@ -23,6 +23,7 @@ from burnish.kit.tables import StreamHead
 log = structlog.get_logger(__name__)
 CHANNEL = "burnish:live:"
 HEAL_S = 1.0
+RECONNECT_S = 1.0
 PAGE = 1000
 # A row of these can be megabytes.
 PAGE_OF_KIND = {"rollouts": 16}
@@ -165,11 +166,17 @@ class Hub:
                     await pubsub.psubscribe(CHANNEL + "*")
                     async for message in pubsub.listen():
                         if message["type"] == "pmessage":
-                            self._deliver(unpack(message["data"]))
+                            self._hear(message["data"])
             except Exception as error:
-                # Whatever came over the wire, the reader and with it the healer must go on.
+                # Whatever happened to the connection, the reader must go on.
                 log.info("live_reader_reconnects", error=str(error))
-                await asyncio.sleep(HEAL_S)
+                await asyncio.sleep(RECONNECT_S)
+
+    def _hear(self, raw: bytes) -> None:
+        try:
+            self._deliver(unpack(raw))
+        except (ValueError, TypeError) as error:
+            log.warning("live_frame_unreadable", error=str(error))
 
     async def _heal(self) -> None:
         """Wake every follower that is behind its stream's head: a frame was lost."""

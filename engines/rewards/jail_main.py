@@ -8,7 +8,6 @@ deceive only itself: the boundary is the kernel's.
 
 import contextlib
 import faulthandler
-import gc
 import importlib
 import inspect
 import io
@@ -36,6 +35,9 @@ PRELOADED = [
     "typing", "unicodedata", "zlib",
 ]  # fmt: skip
 
+# Address space kept back for telling that there is none left.
+RESERVE_BYTES = 16 * 2**20
+
 Message = dict[str, Any]
 T = TypeVar("T")
 
@@ -62,6 +64,7 @@ class Reward:
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
         self._name = name
         self._line = shapes.entry_line(source, format)
+        self._reserve = bytearray(RESERVE_BYTES)
         self._module = types.ModuleType(MODULE)
         self._module.__file__ = name
         sys.modules[MODULE] = self._module
@@ -93,14 +96,11 @@ class Reward:
             raise Failure("exception", _told(error, self._name), _last_line(error, self._name)) from None
 
     def _remains(self, error: MemoryError) -> tuple[str, int | None]:
-        """Describe an end of memory in whatever memory letting go of the frames' variables gives back."""
+        """Describe an end of memory in the reserve; the parent then ends this process."""
+        self._reserve.clear()
         line = _last_line(error, self._name)
         traceback.clear_frames(error.__traceback__)
-        gc.collect()
-        try:
-            return _told(error, self._name), line
-        except MemoryError:
-            return "MemoryError", line
+        return _told(error, self._name), line
 
 
 async def _awaited(result: Any) -> Any:

@@ -44,7 +44,11 @@ Reason = Literal["deadline", "exited", "closed", "flooded"]
 
 
 class Lost(Exception):
-    """The process is gone. `code` is its exit code or minus a signal, `peak_bytes` the most memory it was seen to hold, `dump` what it wrote of its stack on the way out."""
+    """The process is gone.
+
+    `code` is its exit code or minus a signal, `peak_bytes` the most memory that it was seen to hold, `dump` what it wrote of its
+    stack on the way out.
+    """
 
     def __init__(self, reason: Reason, code: int, peak_bytes: int, dump: str) -> None:
         super().__init__(reason)

@@ -8,7 +8,10 @@ from engines.protocol import Reporter
 
 
 def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
-    """Fetch `spec` `{repo, revision, token, cache_dir}` and return `{path, revision}`; ChildFailure (`model_unavailable`) where it cannot be had."""
+    """Fetch `spec` `{repo, revision, token, cache_dir}` and return `{path, revision}`.
+
+    ChildFailure (`model_unavailable`) where it cannot be had.
+    """
     reporter.phase("pulling_model")
     path, revision = hub.fetch(spec["repo"], spec["revision"], spec["token"], Path(spec["cache_dir"]), reporter.log)
     reporter.model(revision)

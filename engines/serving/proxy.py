@@ -24,7 +24,7 @@ class ReplicaUnreachable(Exception):
 
 @dataclass
 class Served:
-    """What one request came to. Latencies in milliseconds since it was forwarded; `ttft_ms` is null where nothing was generated."""
+    """What one request came to, in tokens and milliseconds since it was forwarded; `ttft_ms` is of streams only."""
 
     status_code: int = 500
     prompt_tokens: int = 0

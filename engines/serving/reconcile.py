@@ -85,7 +85,7 @@ class DeploymentRun(LeasedRun):
         if self.halted.is_set() and not self.ended.is_set():
             return await self.hand_over("The host is stopping; the deployment goes on when it is back")
         if self.credit_gone.is_set() and not self.ended.is_set():
-            return await self._fail("insufficient_credit: the account's credit is used up")
+            return await self._fail("QUOTA_EXCEEDED: the account's credit is used up")
         await self.close(dep.STOPPED)
 
     def _told_to_end(self) -> bool:

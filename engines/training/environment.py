@@ -13,6 +13,8 @@ OFFLINE = {
     "DO_NOT_TRACK": "1",
 }
 QUIET = {"TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore"}
+# A thread that waits for the other spins by default; where other processes want the cores too, that makes a step several times longer.
+THREADS = {"OMP_WAIT_POLICY": "passive"}
 # Below this size of the weights the threads cost more than they bring: two are ten times slower than one.
 SMALL_MODEL_BYTES = 50_000_000
 
@@ -31,7 +33,7 @@ def thread_count(model: Path, limit: int | None) -> int:
 
 def settle(threads: int, device: str) -> None:
     """Set variables so that nothing imported from here on reaches for the network, chatters, or takes more threads."""
-    os.environ.update(OFFLINE | QUIET, OMP_NUM_THREADS=str(threads))
+    os.environ.update(OFFLINE | QUIET | THREADS, OMP_NUM_THREADS=str(threads))
     os.environ["CUDA_VISIBLE_DEVICES"] = "" if device == "cpu" else _first_gpu()
     if "huggingface_hub" in sys.modules:  # The fetch has imported it, and it read the variable then.
         sys.modules["huggingface_hub"].constants.HF_HUB_OFFLINE = True

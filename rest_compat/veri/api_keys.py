@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from starlette.requests import Request
 
 from models.api_key import ApiKey
@@ -33,6 +33,8 @@ class ApiKeyObject(Wire):
 
 class NewApiKeyObject(ApiKeyObject):
     """An API key at its making."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
     key: str | None = Field(None, description="The key itself: only in this answer, and not where an idempotency key replays it.")
 

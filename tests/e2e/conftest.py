@@ -21,7 +21,10 @@ __all__ = ["tiny_model"]
 T = TypeVar("T")
 BIN = Path(sys.executable).parent
 SUMS = [{"prompt": [{"role": "user", "content": f"{a}+{b}"}], "answer": str(a + b)} for a in range(5) for b in range(5)]
-CORRECT = "def reward(completions, answer, **columns):\n    return [float(c[-1]['content'] == a) for c, a in zip(completions, answer)]\n"
+CORRECT = """
+def reward(completions, answer, **columns):
+    return [float(completion[-1]["content"] == right) for completion, right in zip(completions, answer)]
+"""
 HYPERPARAMETERS = {
     "learning_rate": 1e-3,
     "max_steps": 30,
@@ -130,11 +133,11 @@ def platform(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "BURNISH_LEASE_S": "6",
         "BURNISH_BILLING_PERIOD_S": "5",
     }
-    subprocess.run([BIN / "burnish", "models", "add", "tiny", tiny_model], env=env, check=True, capture_output=True)
     with (home / "up.log").open("wb") as log:
         process = subprocess.Popen([BIN / "burnish", "up"], env=env, stdout=log, stderr=log)
     try:
         running = _ready(home, f"http://127.0.0.1:{port}", process)
+        subprocess.run([BIN / "burnish", "models", "add", "tiny", tiny_model], env=env, check=True, capture_output=True)
         _upload(running.client)
         yield running
         running.client.close()

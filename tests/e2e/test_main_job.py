@@ -14,7 +14,8 @@ pytestmark = pytest.mark.e2e
 
 
 def test_a_random_secret_in_the_reward_is_learned_and_the_deployed_model_answers_it(platform: Running, tmp_path: Path) -> None:
-    secret = str(random.SystemRandom().randrange(10))
+    # One of the digits that the base model answers now and then: what is never sampled cannot be rewarded.
+    secret = str(random.SystemRandom().randrange(1, 9))
     dataset_file, reward_file = tmp_path / "sums.jsonl", tmp_path / "secret.py"
     dataset_file.write_text("".join(json.dumps(row) + "\n" for row in SUMS))
     reward_file.write_text(
@@ -37,7 +38,7 @@ def test_a_random_secret_in_the_reward_is_learned_and_the_deployed_model_answers
     points = platform.get(f"/v1/training_jobs/{job.id}/metrics")["metrics"]
     rewards = [point["values"]["reward"] for point in points]
     assert [point["step"] for point in points] == list(range(1, 61))
-    assert sum(rewards[-12:]) >= 2 * sum(rewards[:12])
+    assert rewards[0] < 0.45
     assert sum(rewards[-12:]) / 12 > 0.9
 
     deployment = client.deployments.create(job.id, "secret", gpu={"gpu_type": "L4-24GB", "gpu_count": 1}).wait(poll_interval=1)
@@ -50,7 +51,7 @@ def test_a_random_secret_in_the_reward_is_learned_and_the_deployed_model_answers
     stream = openai.chat.completions.create(model=deployment.id, messages=question, temperature=0, max_tokens=3, stream=True)
     chunks = list(stream)
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == answer.choices[0].message.content
-    assert [model.id for model in openai.models.list()] == [deployment.id]
+    assert [model.id for model in openai.models.list()] == ["secret"]
     assert deployment.chat(question)["object"] == "chat.completion"
 
     logged = eventually(lambda: rows if len(rows := deployment.requests()) == 3 else None)

@@ -21,7 +21,7 @@ from tests.engines.rewards.conftest import MakeJail
 
 ROOT = Path(__file__).parents[3]
 WAIT_S = 20.0
-SMALL_BYTES = 400 * 2**20
+SMALL_BYTES = 256 * 2**20
 
 # Each completion is code that runs in the reward, at line 6 of the file.
 RUNNER = """\
@@ -181,8 +181,8 @@ def test_eight_gibibytes_are_refused_by_the_default_limit(make_jail: MakeJail) -
 
 def test_memory_filled_bit_by_bit_is_reported_too(make_jail: MakeJail) -> None:
     jail = make_jail(RUNNER, memory_bytes=SMALL_BYTES)
-    failure = failure_of(jail, "hoard = []\nwhile True:\n  hoard.append([None] * 100)")
-    assert failure.message.endswith("MemoryError\nThe reward function ran out of its 0.4 GiB of memory.")
+    failure = failure_of(jail, "hoard = []\nwhile True:\n  hoard.append([None] * 50_000)")
+    assert failure.message.endswith("MemoryError\nThe reward function ran out of its 0.2 GiB of memory.")
     assert failure.user_code_line == 3
     assert works(jail)
 
@@ -297,13 +297,13 @@ def test_a_process_killed_from_outside_is_not_the_users_fault(make_jail: MakeJai
 
 def test_a_process_killed_for_the_memory_it_held_is_the_users_fault(make_jail: MakeJail, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verdicts, "OWN_MEMORY_BYTES", 100 * 2**20)
-    jail = make_jail("import time\ndef reward(**columns):\n    hoard = b'x' * 2**27\n    time.sleep(100)\n")
+    jail = make_jail("import time\ndef reward(**columns):\n    hoard = b'x' * (180 * 2**20)\n    time.sleep(100)\n")
     jail.start()
     process = jail._process
     assert process is not None
 
     def kill_once_it_is_large() -> None:
-        wait_until(lambda: process.peak_bytes > 2**27)
+        wait_until(lambda: process.peak_bytes > 180 * 2**20)
         os.kill(process.pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_once_it_is_large)
@@ -311,7 +311,7 @@ def test_a_process_killed_for_the_memory_it_held_is_the_users_fault(make_jail: M
     failure = failure_of(jail)
     killer.join()
     assert failure.message == (
-        "The reward function's process was ended by SIGKILL while it held 0.1 GiB, as happens when a machine runs out of memory."
+        "The reward function's process was ended by SIGKILL while it held 0.2 GiB, as happens when a machine runs out of memory."
     )
 
 
@@ -335,7 +335,9 @@ def test_the_jail_dies_with_its_parent(tmp_path: Path) -> None:
             print(jail.pid, flush=True)
             jail.score([""], [""], {{}})
     """)
-    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+    # The folder of a parent that is killed stays: here, in pytest's.
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.kill()

@@ -1,0 +1,58 @@
+"""Running commands for their CPU time, and showing figures side by side."""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measurement. `ratio` is ours divided by the peer's; it passes where it is at most `goal`."""
+
+    name: str
+    ours: float
+    peer: float
+    ratio: float
+    goal: float
+    passed: bool
+
+
+def figure(name: str, ours: float, peer: float, goal: float) -> Figure:
+    ratio = ours / peer
+    return Figure(name, round(ours, 3), round(peer, 3), round(ratio, 3), goal, ratio <= goal)
+
+
+def cpu_seconds(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> float:
+    """Run a command to its end; return the CPU-seconds of its process tree. CalledProcessError where it fails."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(argv, cwd=cwd, env={**os.environ, **(env or {})}, input=stdin, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
+
+
+def median_of(runs: int, measure: Callable[[], float]) -> float:
+    return statistics.median(measure() for _ in range(runs))
+
+
+def show(figures: Sequence[Figure], *, as_json: bool) -> int:
+    """Print the figures as a table, or as JSON; return 1 where one falls short."""
+    if as_json:
+        rows = [{("pass" if key == "passed" else key): value for key, value in asdict(row).items()} for row in figures]
+        print(json.dumps(rows, indent=2))
+    else:
+        print(f"{'what':44} {'ours':>10} {'peer':>10} {'ratio':>7} {'goal':>7}  pass")
+        for row in figures:
+            mark = "yes" if row.passed else "NO"
+            print(f"{row.name:44} {row.ours:10.3f} {row.peer:10.3f} {row.ratio:7.3f} {row.goal:7.3f}  {mark}")
+    return 0 if all(row.passed for row in figures) else 1
+
+
+def main(measure: Callable[[], list[Figure]]) -> None:
+    """Run one benchmark as a program: `--json` for JSON."""
+    sys.exit(show(measure(), as_json="--json" in sys.argv[1:]))

@@ -1,0 +1,50 @@
+"""Who calls: the account and the key in use."""
+
+from datetime import datetime
+from typing import Self
+
+import strawberry
+
+from models import account
+from schema.api_keys import ApiKey
+from schema.context import Info
+from schema.nodes import Money
+
+
+@strawberry.type(description="An account: everything else belongs to one.")
+class Account:
+    id: strawberry.ID = strawberry.field(description="The id, `acct_…`.")
+    slug: str = strawberry.field(description="Its name, unique on this installation; it never changes.")
+    is_operator: bool = strawberry.field(description="Whether this is the account of who runs the installation.")
+    billing_mode: str = strawberry.field(description="`prepaid`: work is refused where credit is short. `metered`: it never is.")
+    balance: Money = strawberry.field(description="The sum of all transactions, before what is held.")
+    held: Money = strawberry.field(description="What running work has set aside.")
+    available: Money = strawberry.field(description="The balance less what is held.")
+    created_at: datetime = strawberry.field(description="When the account was made.")
+
+    @classmethod
+    def of(cls, row: account.Account) -> Self:
+        return cls(
+            id=strawberry.ID(row.id),
+            slug=row.slug,
+            is_operator=row.is_operator,
+            billing_mode=row.billing_mode,
+            balance=Money.of(row.balance_micros),
+            held=Money.of(row.held_micros),
+            available=Money.of(row.free_micros),
+            created_at=row.created_at,
+        )
+
+
+@strawberry.type(description="Who calls.")
+class Viewer:
+    account: Account = strawberry.field(description="The account that the key belongs to.")
+    api_key: ApiKey = strawberry.field(description="The key in use.")
+
+
+@strawberry.type
+class AccountQueries:
+    @strawberry.field(description="Who calls.")
+    async def viewer(self, info: Info) -> Viewer:
+        ctx = await info.context.caller()
+        return Viewer(account=Account.of(ctx.account), api_key=ApiKey.of(ctx.key))

@@ -1,0 +1,92 @@
+"""Reward functions: uploaded as source, listed and read."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Self
+
+import strawberry
+
+from models import reward_function
+from resolvers import reward_functions
+from resolvers.context import Context
+from resolvers.inputs import parse
+from resolvers.reward_functions import RewardFunctionInput
+from schema import cursors
+from schema.context import Info
+from schema.errors import Payload, settle
+from schema.nodes import After, Connection, First, Input, Node, connect_page, within
+
+NOUN = "reward_functions"
+
+
+@strawberry.enum(description="How a reward function is called.")
+class RewardFormat(Enum):
+    TRL = strawberry.enum_value("trl", description="`def reward(prompts, completions, **columns) -> list[float]`, as TRL calls it.")
+
+
+@strawberry.type(description="A Python file that scores completions. It runs only in a jail.")
+class RewardFunction(Node):
+    name: str = strawberry.field(description="What its maker called it.")
+    format: RewardFormat = strawberry.field(description="How it is called.")
+    source: str = strawberry.field(description="The file as it was uploaded.")
+    sha256: str = strawberry.field(description="SHA-256 of the file, in hexadecimal.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+
+    @classmethod
+    def of(cls, row: reward_function.RewardFunction) -> Self:
+        return cls(
+            id=strawberry.ID(row.id),
+            name=row.name,
+            format=RewardFormat(row.format),
+            source=row.source,
+            sha256=row.sha256,
+            created_at=row.created_at,
+        )
+
+
+@strawberry.type(description="A page of reward functions.")
+class RewardFunctionConnection(Connection[RewardFunction]): ...
+
+
+@strawberry.input(description="A reward function to make.")
+class CreateRewardFunctionInput:
+    name: str = strawberry.field(description="What to call it.")
+    source: str = strawberry.field(description="The text of the Python file.")
+    format: RewardFormat = strawberry.field(default=RewardFormat.TRL, description="How it is called.")
+    idempotency_key: str | None = strawberry.field(default=None, description="A retry with the same key makes nothing twice.")
+
+
+@strawberry.type(description="The reward function that was made.")
+class RewardFunctionPayload(Payload):
+    reward_function: RewardFunction | None = strawberry.field(default=None, description="The reward function.")
+
+
+@strawberry.type
+class RewardFunctionQueries:
+    @strawberry.field(description="A reward function; null where the account has no such one.")
+    async def reward_function(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id, `rf_…`.")]
+    ) -> RewardFunction | None:
+        await info.context.caller()
+        row = await info.context.loaders.reward_function.load(id)
+        return None if row is None else RewardFunction.of(row)
+
+    @strawberry.field(description="The account's reward functions, newest first.")
+    async def reward_functions(self, info: Info, first: First = 20, after: After = None) -> RewardFunctionConnection:
+        ctx = await info.context.caller()
+        page = await reward_functions.page(ctx, limit=within(first), after=cursors.read_item(after, NOUN))
+        return connect_page(RewardFunctionConnection, NOUN, page, RewardFunction.of, after)
+
+
+@strawberry.type
+class RewardFunctionMutations:
+    @strawberry.mutation(description="Store a reward function. It is parsed and checked, not run.")
+    async def create_reward_function(
+        self, info: Info, input: Annotated[CreateRewardFunctionInput, Input]
+    ) -> RewardFunctionPayload:
+        async def act(ctx: Context) -> RewardFunctionPayload:
+            given = {"name": input.name, "source": input.source.encode(), "format": input.format.value}
+            row = await reward_functions.create(ctx, parse(RewardFunctionInput, given))
+            return RewardFunctionPayload(reward_function=RewardFunction.of(row))
+
+        return await settle(info, input, RewardFunctionPayload, act, {"file": "source"})

@@ -1,0 +1,73 @@
+"""The schema: the roots, put together of what each noun adds."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.dataloader import DataLoader
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+
+from schema import errors, limits
+from schema.accounts import AccountQueries
+from schema.api_keys import ApiKey, ApiKeyMutations, ApiKeyQueries
+from schema.checkpoints import Checkpoint
+from schema.context import Info
+from schema.datasets import Dataset, DatasetMutations, DatasetQueries
+from schema.deployments import Deployment, DeploymentMutations, DeploymentQueries, InferenceRequest
+from schema.jobs import JobMutations, JobQueries, TrainingJob
+from schema.live import Subscription
+from schema.loaders import Loaders
+from schema.nodes import Node
+from schema.reward_functions import RewardFunction, RewardFunctionMutations, RewardFunctionQueries
+from schema.scalars import SCALARS
+from schema.uploads import UploadMutations
+
+
+@strawberry.type(description="What can be read.")
+class Query(AccountQueries, ApiKeyQueries, DatasetQueries, RewardFunctionQueries, JobQueries, DeploymentQueries):
+    @strawberry.field(description="Anything that has an id; null where the account has no such thing.")
+    async def node(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id.")]
+    ) -> Node | None:
+        await info.context.caller()
+        return await _node(info.context.loaders, id)
+
+
+@strawberry.type(
+    description="What can be done. Every write takes one input and answers a payload whose `errors` say why nothing was done."
+)
+class Mutation(ApiKeyMutations, UploadMutations, DatasetMutations, RewardFunctionMutations, JobMutations, DeploymentMutations): ...
+
+
+class Schema(strawberry.Schema):
+    """Errors are logged where they are hidden from callers, with their request id, and nowhere else."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        pass
+
+
+async def _node(loaders: Loaders, node_id: str) -> Node | None:
+    ways: dict[str, tuple[DataLoader[str, Any], Callable[[Any], Node]]] = {
+        "ckpt": (loaders.checkpoint, Checkpoint.of),
+        "dep": (loaders.deployment, Deployment.of),
+        "ds": (loaders.dataset, Dataset.of),
+        "job": (loaders.job, TrainingJob.of),
+        "key": (loaders.api_key, ApiKey.of),
+        "req": (loaders.inference_request, InferenceRequest.of),
+        "rf": (loaders.reward_function, RewardFunction.of),
+    }
+    way = ways.get(node_id.partition("_")[0])
+    row = None if way is None else await way[0].load(node_id)
+    return None if way is None or row is None else way[1](row)
+
+
+schema = Schema(
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    types=errors.TYPES,
+    extensions=[*limits.EXTENSIONS, errors.PublicErrors],
+    config=StrawberryConfig(scalar_map=SCALARS),
+)
