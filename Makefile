@@ -31,8 +31,11 @@ test: setup ## Run the tests
 bench: setup ## Measure speed and print the numbers
 	$(PY) -m benchmarks $(ARGS)
 
-faults: setup ## Kill every part of a running platform in turn, and see that nothing is lost
+ifneq ($(wildcard tests/faults),)
+# Kills every part of a running platform in turn, to see that nothing is lost.
+faults: setup
 	$(PY) -m pytest -q tests/faults $(ARGS)
+endif
 
 check: lint format types imports generated migrations ## Run everything that judges the code without running it
 	@echo "make check: all good"
@@ -47,7 +50,7 @@ types: setup
 	$(PY) -m mypy
 
 imports: setup
-	.venv/bin/lint-imports
+	.venv/bin/lint-imports --no-logo
 
 # The committed GraphQL schema and OpenAPI description are what the code says.
 generated: setup

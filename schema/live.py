@@ -5,6 +5,7 @@ A reader that cannot keep up holds up only itself: the socket stops taking frame
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
@@ -19,6 +20,7 @@ from burnish.kit.live import Batch
 from burnish.kit.stream import Row
 from resolvers import deployments, jobs
 from resolvers import rollouts as groups
+from resolvers.context import Context
 from schema import cursors
 from schema.context import Info, RequestContext
 from schema.deployments import Deployment
@@ -120,7 +122,7 @@ class Subscription:
     @strawberry.subscription(description="What happens to a job.")
     async def job_events(self, info: Info, job_id: JobId, after: Resume = None) -> AsyncGenerator[JobEventFrame, None]:
         ctx = await info.context.caller()
-        start = _start(after, job_id, "events")
+        start = await _job_start(ctx, job_id, "events", after)
 
         async def frames(rows: list[Row]) -> Sequence[JobEventBatch]:
             events = [JobEvent.of(job_id, row) for row in rows]
@@ -134,7 +136,7 @@ class Subscription:
         self, info: Info, job_id: JobId, after: Resume = None, tail: Tail = 200
     ) -> AsyncGenerator[LogFrame, None]:
         ctx = await info.context.caller()
-        start = await jobs.before_last(ctx, job_id, "logs", _tail(tail)) if after is None else _start(after, job_id, "logs")
+        start = await _job_start(ctx, job_id, "logs", after, _tail(tail))
         batches = jobs.follow(ctx, job_id, "logs", after=start)
         return _frames(info.context, batches, _log_frames(job_id), job_id, "logs", start)
 
@@ -147,7 +149,7 @@ class Subscription:
         after: Resume = None,
     ) -> AsyncGenerator[MetricFrame, None]:
         ctx = await info.context.caller()
-        start = _start(after, job_id, "metrics")
+        start = await _job_start(ctx, job_id, "metrics", after)
 
         async def frames(rows: list[Row]) -> Sequence[MetricBatch]:
             return [_metric_batch(job_id, list(part), keys) for _, part in groupby(rows, lambda row: row.attempt)]
@@ -164,7 +166,7 @@ class Subscription:
         sample_groups: Annotated[int, strawberry.argument(description="The most groups to give of a step, from 1.")] = 4,
     ) -> AsyncGenerator[RolloutFrame, None]:
         ctx = await info.context.caller()
-        start = _start(after, job_id, "rollouts")
+        start = await _job_start(ctx, job_id, "rollouts", after)
         if sample_groups < 1:
             raise Invalid("sampleGroups is 1 or more.", param="sample_groups")
 
@@ -179,7 +181,7 @@ class Subscription:
         self, info: Info, id: DeploymentId, after: Resume = None
     ) -> AsyncGenerator[DeploymentFrame, None]:
         ctx = await info.context.caller()
-        start = _start(after, id, "events")
+        start = await _deployment_start(ctx, id, "events", after)
 
         async def frames(rows: list[Row]) -> Sequence[DeploymentUpdate]:
             row = await deployments.get(info.context.known, id)
@@ -194,7 +196,7 @@ class Subscription:
         self, info: Info, id: DeploymentId, after: Resume = None, tail: Tail = 200
     ) -> AsyncGenerator[LogFrame, None]:
         ctx = await info.context.caller()
-        start = await deployments.before_last(ctx, id, "logs", _tail(tail)) if after is None else _start(after, id, "logs")
+        start = await _deployment_start(ctx, id, "logs", after, _tail(tail))
         batches = deployments.follow(ctx, id, "logs", after=start)
         return _frames(info.context, batches, _log_frames(id), id, "logs", start)
 
@@ -267,8 +269,15 @@ def _rollout_batch(job_id: str, row: Row, most: int) -> RolloutBatch:
     return RolloutBatch(groups=found, cursor=cursors.position(job_id, "rollouts", row.seq))
 
 
-def _start(after: Cursor | None, resource_id: str, kind: str) -> int:
-    return 0 if after is None else cursors.read_position(after, resource_id, kind)
+async def _job_start(ctx: Context, job_id: str, kind: str, after: Cursor | None, tail: int | None = None) -> int:
+    """Return where to begin; NotFound here, before the first frame, for a job of nobody or of another."""
+    tailed = await jobs.before_last(ctx, job_id, kind, sys.maxsize if tail is None else tail)
+    return tailed if after is None else cursors.read_position(after, job_id, kind)
+
+
+async def _deployment_start(ctx: Context, deployment_id: str, kind: str, after: Cursor | None, tail: int | None = None) -> int:
+    tailed = await deployments.before_last(ctx, deployment_id, kind, sys.maxsize if tail is None else tail)
+    return tailed if after is None else cursors.read_position(after, deployment_id, kind)
 
 
 def _tail(tail: int) -> int:

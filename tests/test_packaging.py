@@ -164,13 +164,14 @@ def test_a_room_belongs_to_this_distribution_and_checkout(room: str) -> None:
     assert run_python(f"import {room}; print({room}.__file__)") == str(ROOT / room / "__init__.py")
 
 
-def test_packages_data_files_are_declared() -> None:
+def test_every_data_file_of_a_room_is_declared() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["*"]
     undeclared = [
         str(file.relative_to(ROOT))
         for room in ROOMS
         for file in tracked(f"{room}/*")
-        if file.suffix != ".py" and not any(file.match(pattern) for pattern in declared)
+        # What tells or helps a developer is not part of the program.
+        if file.suffix not in (".py", ".md", ".sh") and not any(file.match(pattern) for pattern in declared)
     ]
 
     assert undeclared == []

@@ -28,7 +28,7 @@ def chat(
     stream: Annotated[bool, typer.Option("--stream/--no-stream", help="Print the answer as it comes, or whole.")] = True,
 ) -> None:
     """Ask a deployment, and print its answer as it comes. With --json: the chunks, one a line."""
-    text = sys.stdin.read() if message == "-" else message
+    text = sys.stdin.read().removesuffix("\n") if message == "-" else message
     if not text.strip():
         raise CliError("There is nothing to say: MESSAGE is empty.", USAGE)
     messages = [{"role": "system", "content": system}] if system else []

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+from rich.text import Text
 
 from burnish.cli.exits import CliError
 
@@ -37,7 +38,7 @@ class Output:
 
     def text(self, line: str = "", *, style: str | None = None, end: str = "\n") -> None:
         """Print a line of data."""
-        self._out.print(self._shown(line), style=style, end=end, markup=False)
+        self._out.print(Text(self._shown(line), style or ""), end=end)
 
     def json(self, data: Any) -> None:
         """Print one JSON object on one line."""
@@ -46,7 +47,7 @@ class Output:
 
     def say(self, line: str = "", *, style: str | None = None) -> None:
         """Tell something that is not data."""
-        self.err.print(CONTROL.sub("", line) if self.err.is_terminal else line, style=style, markup=False)
+        self.err.print(Text(CONTROL.sub("", line) if self.err.is_terminal else line, style or ""))
 
     def show(self, data: Mapping[str, Any], fields: Sequence[str]) -> None:
         """Print one object: all of it as JSON, else the named fields that it has."""

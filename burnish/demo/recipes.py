@@ -48,11 +48,11 @@ def make_base(recipe: Recipe, settings: Settings, out: Output) -> Path:
         return folder
     command = [sys.executable, "-P", "-m", recipe.module, str(folder)]
     said: list[str] = []
-    environment = {**os.environ, orphans.VARIABLE: orphans.mark()}
+    environment = {**os.environ, "TQDM_DISABLE": "1", orphans.VARIABLE: orphans.mark()}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         try:
-            for line in process.stdout:
+            for line in filter(str.strip, process.stdout):
                 said.append(line.rstrip())
                 out.say(f"  {line.rstrip()}", style="dim")
         except BaseException:

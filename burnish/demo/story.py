@@ -119,9 +119,7 @@ class Story:
         spec.values |= {"base_model": self._recipe.model, "output_name": self._name, "gpu": self._hardware}
         body = spec.body()
         for key, field in jobfile.ID_FIELDS.items():
-            path = _file(spec, key)
-            self._out.say(f"  {key}: {path}")
-            body[field] = creating.upload(cli.api, self._out, key, path)
+            body[field] = creating.upload(cli.api, self._out, key, _file(spec, key))
         return body
 
     def _train(self, cli: Cli, body: Json, undo: ExitStack) -> Json:
@@ -178,8 +176,7 @@ class Story:
             out.text(line)
         rate = cli.api.get(f"/v1/deployments/{trained.deployment['id']}")["cost_per_hour_usd"]
         gpu = (job["gpu"] or job["gpu_requested"])["type"]
-        spent = f"the job {job['cost_usd']:.6f} USD for {job['duration_seconds']:.0f} s on {gpu}"
-        out.text(f"\nCost: {spent}; the deployment {rate:g} USD an hour.")
+        out.text(f"\nCost, on {gpu}: the job {job['cost_usd']:.6f} USD; the deployment {rate:g} USD an hour while it is up.")
         out.text(f"The whole of it took {time.monotonic() - self._started:.0f} s.")
         out.text("\nGo on with:", style="bold")
         out.text(_snippet(running.target.base_url, running.target.api_key, self._name, trained.compared))
@@ -208,10 +205,14 @@ def _until_interrupted(running: Running) -> None:
 
 
 def _end(cli: Cli, path: str, verb: str, ended: Sequence[str]) -> None:
-    """Cancel or stop what has not ended; a platform that is gone has nothing left to end."""
+    """Cancel or stop what has not ended, and tell what it cost; a platform that is gone has nothing left to end."""
     try:
-        if cli.api.get(path)["status"] not in ended:
-            cli.api.post(f"{path}/{verb}")
+        found = cli.api.get(path)
+        if found["status"] not in ended:
+            found = cli.api.post(f"{path}/{verb}")
+            cli.out.say(
+                f"{found['id']} is {found['status']}; it cost {found.get('total_cost_usd', found.get('cost_usd')):.6f} USD."
+            )
     except CliError as error:
         cli.out.say(f"{path} was left as it is: {error.message}")
 

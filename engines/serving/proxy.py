@@ -1,43 +1,34 @@
-"""The gateway's inner part: a parsed request goes to a replica, the answer comes back as it is, and its usage is metered on the
-way.
+"""The gateway's inner part: a parsed request goes to a replica, the answer comes back as it is and is metered on the way.
 
-Of a stream each chunk is parsed once, for its usage, which the engine is always asked to count; what the client did not ask for
-is taken out again. Whatever
-happens, `on_done` is told exactly once what was served.
+A whole answer is parsed once, and of a stream each chunk, for the usage, which the engine is always asked to count; what the
+client did not ask for is taken out again. Whatever happens, `on_done` is told exactly once what was served, and not at all where
+another replica may still be asked.
 """
 
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx2
 import orjson
 
-DONE = b"data: [DONE]\n\n"
-CONTEXT_WORDS = ("maximum context length", "max_model_len", "context length")
+from engines.serving import engine_errors, vllm
+from engines.serving.metering import Meter, OnDone, Served
+from engines.serving.relay import Relay
+
+__all__ = ["OnDone", "Relay", "ReplicaUnreachable", "Reply", "Served", "forward"]
+
+JSON = {"content-type": "application/json"}
+EVENTS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
+COUNTED = {"include_usage": True, "continuous_usage_stats": True}
+TIMED_OUT = 504
 
 
 class ReplicaUnreachable(Exception):
-    """The replica could not be reached before it answered anything: another may be asked instead."""
-
-
-@dataclass
-class Served:
-    """What one request came to, in tokens and milliseconds since it was forwarded; `ttft_ms` is of streams only."""
-
-    status_code: int = 500
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    latency_ms: float = 0.0
-    ttft_ms: float | None = None
-    streamed: bool = False
-    finish_reason: str | None = None
-    client_cancelled: bool = False
-    error_message: str | None = None
-
-
-OnDone = Callable[[Served], None]
+    """The replica could not be reached, or died, before it answered anything: another may be asked instead."""
 
 
 @dataclass
@@ -47,197 +38,83 @@ class Reply:
     status: int
     headers: dict[str, str]
     body: bytes | None = None
-    stream: "Relay | None" = None
+    stream: Relay | None = None
 
     async def aclose(self) -> None:
         if self.stream is not None:
             await self.stream.aclose()
 
 
-@dataclass
-class _Meter:
-    """Fills in a `Served` and hands it over once."""
-
-    on_done: OnDone
-    streamed: bool
-    served: Served = field(init=False)
-    _started: float = field(default_factory=time.perf_counter)
-    _by_choice: dict[int, int] = field(default_factory=dict)
-    told: bool = False
-
-    def __post_init__(self) -> None:
-        self.served = Served(streamed=self.streamed)
-
-    def elapsed_ms(self) -> float:
-        return (time.perf_counter() - self._started) * 1000
-
-    def usage(self, usage: dict[str, Any], choice: int | None = None) -> None:
-        """Take a usage object: of a whole answer, or so far of one choice."""
-        self.served.prompt_tokens = usage.get("prompt_tokens") or 0
-        tokens = usage.get("completion_tokens") or 0
-        if choice is None:
-            self.served.completion_tokens = tokens
-        else:
-            self._by_choice[choice] = tokens
-            self.served.completion_tokens = sum(self._by_choice.values())
-
-    def choices(self, choices: list[dict[str, Any]]) -> None:
-        for choice in choices:
-            delta = choice.get("delta") or {}
-            generated = choice.get("text") or any(value for key, value in delta.items() if key != "role")
-            if self.served.ttft_ms is None and (generated or choice.get("finish_reason")):
-                self.served.ttft_ms = self.elapsed_ms()
-            self.served.finish_reason = choice.get("finish_reason") or self.served.finish_reason
-
-    def done(self, status_code: int, error: str | None = None) -> None:
-        if self.told:
-            return
-        self.told = True
-        self.served.status_code = status_code
-        self.served.latency_ms = self.elapsed_ms()
-        self.served.error_message = error
-        self.on_done(self.served)
-
-
 async def forward(client: httpx2.AsyncClient, replica_url: str, path: str, body: dict[str, Any], *, on_done: OnDone) -> Reply:
-    """Send a request to a replica and return its answer; ReplicaUnreachable, with `on_done` not told, where it gives none."""
-    meter = _Meter(on_done, bool(body.get("stream")))
-    asked = body.get("stream_options") if isinstance(body.get("stream_options"), dict) else None
-    if meter.streamed and (asked or body.get("stream_options") is None):
-        body = {**body, "stream_options": {**(asked or {}), "include_usage": True, "continuous_usage_stats": True}}
-    request = client.build_request("POST", replica_url + path, json=body)
+    """Send a request to a replica and return its answer; ReplicaUnreachable, with `on_done` not told, where it gives none.
+
+    Of a stream the engine's first word is awaited, so that an error before it is an ordinary one. A caller whose client leaves
+    meanwhile cancels the call: the engine stops, and `on_done` hears that the client is gone.
+    """
+    choices = body.get("n")
+    per_prompt = choices if isinstance(choices, int) and choices > 0 else 1
+    exchange = _Exchange(client, replica_url, path, Meter(on_done, streamed=body.get("stream") is True, per_prompt=per_prompt))
     try:
-        response = await client.send(request, stream=True)
+        return await exchange.run(body)
+    except httpx2.ReadTimeout:
+        return exchange.failed(TIMED_OUT, "The engine did not answer in time.", code="timeout")
     except httpx2.TransportError as error:
         raise ReplicaUnreachable(replica_url) from error
-    except BaseException:
-        meter.served.client_cancelled = True
-        meter.done(499)
+    except asyncio.CancelledError:
+        exchange.meter.client_gone()
         raise
-    if meter.streamed and response.status_code == 200:
-        relay = Relay(response, meter, asked or {})
-        return Reply(200, {"content-type": "text/event-stream; charset=utf-8"}, stream=relay)
-    return await _whole(response, meter)
 
 
-async def _whole(response: httpx2.Response, meter: _Meter) -> Reply:
-    try:
+@dataclass
+class _Exchange:
+    client: httpx2.AsyncClient
+    url: str
+    path: str
+    meter: Meter
+
+    async def run(self, body: dict[str, Any]) -> Reply:
+        # What the engine would read out of other types is not ours to guess, and metering rests on these two.
+        if not isinstance(body.get("stream"), bool | None):
+            return self.failed(400, "'stream' is true or false.", param="stream")
+        if not isinstance(body.get("stream_options"), dict | None):
+            return self.failed(400, "'stream_options' is an object.", param="stream_options")
+        asked: dict[str, Any] = body.get("stream_options") or {}
+        if self.meter.served.streamed:
+            body = {**body, "stream_options": {**asked, **COUNTED}}
+        request = self.client.build_request("POST", self.url + self.path, content=orjson.dumps(body), headers=JSON)
+        async with AsyncExitStack() as open_response:
+            response = await self.client.send(request, stream=True)
+            open_response.push_async_callback(response.aclose)
+            if not self.meter.served.streamed or response.status_code != 200:
+                return await self._whole(response)
+            relay = Relay(response, self.meter, asked, partial(vllm.health, self.client, self.url))
+            error = await relay.first_error()
+            if error is not None:
+                return await self._engine_failed(engine_errors.status_of(error), error)
+            open_response.pop_all()
+            return Reply(200, dict(EVENTS), stream=relay)
+
+    async def _whole(self, response: httpx2.Response) -> Reply:
         content = await response.aread()
-    except httpx2.TransportError as error:
-        raise ReplicaUnreachable(str(response.url)) from error
-    except BaseException:
-        meter.served.client_cancelled = True
-        meter.done(499)
-        raise
-    finally:
-        await response.aclose()
-    headers = {"content-type": "application/json"}
-    if response.status_code != 200:
-        error_body = error_of(response.status_code, content)
-        meter.done(response.status_code, error_body["error"]["message"])
-        return Reply(response.status_code, headers, orjson.dumps(error_body))
-    answer = orjson.loads(content)
-    meter.usage(answer.get("usage") or {})
-    meter.choices(answer.get("choices") or [])
-    meter.served.ttft_ms = None
-    meter.done(200)
-    return Reply(200, headers, content)
-
-
-def error_of(status: int, content: bytes) -> dict[str, Any]:
-    """Return an engine's error in OpenAI's envelope."""
-    try:
-        found = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        found = {}
-    inner = found.get("error") if isinstance(found, dict) else None
-    inner = inner if isinstance(inner, dict) else found if isinstance(found, dict) else {}
-    message = str(inner.get("message") or f"The engine answered {status}.")
-    if status >= 500:
-        return {"error": {"message": message, "type": "server_error", "param": None, "code": None}}
-    too_long = any(words in message for words in CONTEXT_WORDS)
-    code = "context_length_exceeded" if too_long else "model_not_found" if status == 404 else None
-    return {"error": {"message": message, "type": "invalid_request_error", "param": inner.get("param"), "code": code}}
-
-
-class Relay:
-    """The chunks of a streamed answer as the client is to see them. Ends with `[DONE]`, or with one error frame where the engine
-    died.
-    """
-
-    def __init__(self, response: httpx2.Response, meter: _Meter, asked: dict[str, Any]) -> None:
-        self._response = response
-        self._meter = meter
-        self._wants_usage = bool(asked.get("include_usage"))
-        self._wants_each = self._wants_usage and bool(asked.get("continuous_usage_stats"))
-        self._frames = self._run()
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._frames
-
-    async def aclose(self) -> None:
-        """Let go of the engine, which stops generating; what it generated so far is what was served."""
-        await self._frames.aclose()
-        await self._finish()
-
-    async def _run(self) -> AsyncGenerator[bytes, None]:
+        if response.status_code != 200:
+            return await self._engine_failed(response.status_code, content)
         try:
-            async for event in _events(self._response):
-                if event == b"[DONE]":
-                    self._meter.done(200)
-                    yield DONE
-                    return
-                frame = self._frame(event)
-                if frame is not None:
-                    yield frame
-                if self._meter.served.error_message is not None:
-                    return
-            yield self._died("The engine ended the stream early.")
-        except httpx2.TransportError as error:
-            yield self._died(f"The engine died while it answered ({type(error).__name__}).")
-        finally:
-            await self._finish()
+            self.meter.answer(orjson.loads(content))
+        except (orjson.JSONDecodeError, AttributeError):
+            return self.failed(500, "The engine's answer cannot be read.")
+        self.meter.done(200)
+        return Reply(200, dict(JSON), content)
 
-    async def _finish(self) -> None:
-        """Tell what was served where nobody has yet: the engine died, or the client went away."""
-        error = self._meter.served.error_message
-        if not self._meter.told:
-            self._meter.served.client_cancelled = error is None
-            self._meter.done(500 if error else 200, error)
-        await self._response.aclose()
+    async def _engine_failed(self, status: int, content: bytes) -> Reply:
+        # The server in front of an engine that died goes on answering for some seconds.
+        if status >= 500 and not await vllm.health(self.client, self.url):
+            raise httpx2.RemoteProtocolError("the engine is dead")
+        return self._refused(status, engine_errors.translate(status, content, self.path))
 
-    def _frame(self, event: bytes) -> bytes | None:
-        chunk = orjson.loads(event)
-        if "error" in chunk and "choices" not in chunk:
-            self._meter.served.error_message = str(error_of(500, event)["error"]["message"])
-            return b"data: " + orjson.dumps(error_of(500, event)) + b"\n\n"
-        choices = chunk.get("choices") or []
-        usage = chunk.get("usage")
-        if usage:
-            self._meter.usage(usage, choices[0].get("index", 0) if choices else None)
-        self._meter.choices(choices)
-        if not choices and usage and not self._wants_usage:
-            return None
-        if choices and not self._wants_each:
-            # Asked for a usage chunk at the end, OpenAI's own chunks before it carry `usage: null`.
-            if self._wants_usage:
-                chunk["usage"] = None
-            else:
-                chunk.pop("usage", None)
-        return b"data: " + orjson.dumps(chunk) + b"\n\n"
+    def failed(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> Reply:
+        kind = engine_errors.SERVER_ERROR if status >= 500 else engine_errors.INVALID_REQUEST
+        return self._refused(status, engine_errors.envelope(message, kind, param=param, code=code))
 
-    def _died(self, message: str) -> bytes:
-        self._meter.served.error_message = message
-        error = {"error": {"message": message, "type": "server_error", "param": None, "code": "engine_died"}}
-        return b"data: " + orjson.dumps(error) + b"\n\n"
-
-
-async def _events(response: httpx2.Response) -> AsyncIterator[bytes]:
-    """Yield the data of each server-sent event, however the bytes were cut on their way."""
-    rest = b""
-    async for piece in response.aiter_bytes():
-        *whole, rest = (rest + piece).replace(b"\r\n", b"\n").split(b"\n\n")
-        for event in whole:
-            lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")]
-            if lines:
-                yield b"\n".join(lines)
+    def _refused(self, status: int, error: Mapping[str, Any]) -> Reply:
+        self.meter.done(status, error["error"]["message"])
+        return Reply(status, dict(JSON), orjson.dumps(error))

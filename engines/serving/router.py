@@ -33,8 +33,9 @@ class Lease:
 
 @dataclass
 class Table:
-    """The routing table of one process. Counts outlive a change of targets, so that a replica that comes back is not thought
-    idle.
+    """The routing table of one process.
+
+    Counts outlive a change of targets, so that a replica that comes back is not thought idle.
     """
 
     _targets: dict[str, list[Target]] = field(default_factory=dict)

@@ -52,7 +52,7 @@ class Histogram:
 
 @dataclass(frozen=True)
 class EngineMetrics:
-    """The engine's load at one moment, summed over its data-parallel ranks; `kv_cache_usage`, of the fullest one, is from 0 to 1."""
+    """The engine's load at one moment, summed over its data-parallel ranks; `kv_cache_usage` is of the fullest, from 0 to 1."""
 
     running: int
     waiting: int

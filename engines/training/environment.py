@@ -13,7 +13,7 @@ OFFLINE = {
     "DO_NOT_TRACK": "1",
 }
 QUIET = {"TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore"}
-# A thread that waits for the other spins by default; where other processes want the cores too, that makes a step several times longer.
+# A thread that waits for the others spins by default, and where other processes want the cores too a step takes far longer.
 THREADS = {"OMP_WAIT_POLICY": "passive"}
 # Below this size of the weights the threads cost more than they bring: two are ten times slower than one.
 SMALL_MODEL_BYTES = 50_000_000

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -123,7 +124,13 @@ class Running:
 
 @pytest.fixture(scope="session")
 def platform(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    home = tmp_path_factory.mktemp("platform")
+    with started(tmp_path_factory.mktemp("platform"), tiny_model) as running:
+        yield running
+
+
+@contextmanager
+def started(home: Path, tiny_model: Path, **settings: str) -> Iterator[Running]:
+    """Run `burnish up` with a home of its own, the tiny model registered and the sums uploaded."""
     port = free_port()
     env = {
         **os.environ,
@@ -132,6 +139,7 @@ def platform(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "BURNISH_CPU_FALLBACK": "true",
         "BURNISH_LEASE_S": "6",
         "BURNISH_BILLING_PERIOD_S": "5",
+        **settings,
     }
     with (home / "up.log").open("wb") as log:
         process = subprocess.Popen([BIN / "burnish", "up"], env=env, stdout=log, stderr=log)

@@ -2,8 +2,10 @@
 
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,16 +19,19 @@ class Broker:
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "broker.sock"
         self.url = f"unix://{self.socket}"
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         command = [get_binary_path(), "--port", "0", "--unixsocket", self.socket, "--save", "", "--dir", self.socket.parent]
-        self._process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if "ready to accept connections" in line:
-                return
-        raise RuntimeError("the broker did not start")
+        self._process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while not self._answers():
+            assert time.monotonic() < deadline, "the broker did not start"
+            time.sleep(0.002)
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.socket)) == 0
 
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None
@@ -35,7 +40,7 @@ class Broker:
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()
             self._process = None
 
 
@@ -44,7 +49,9 @@ def broker() -> Iterator[Broker]:
     # Not below `tmp_path`: the path of a unix socket has at most 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="burnish-broker-"))
     made = Broker(folder)
-    made.start()
-    yield made
-    made.kill()
-    shutil.rmtree(folder)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.kill()
+        shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""Who may do what: without a key nothing, without the scope nothing more, and of another account's things not even that they exist."""
+"""Who may do what: nothing without a key, no more than its scopes with one, and of another account's things not even to know."""
 
 import re
 from typing import Any

@@ -135,11 +135,6 @@ async def serving_deployment(server: Server, url: str, name: str = "sums", tenan
         session.add(replica)
         row = await session.get_one(Deployment, row.id)
         placed: dict[str, Any] = {"gpu": {"type": "CPU", "count": 1}, "provider": "local", "rate_micros_per_hour": 100_000}
-            "gpu": {"type": "CPU", "count": 1},
-            "provider": "local",
-            "rate_micros_per_hour": 100_000,
-            "started_at": now,
-        }
         assert await transitions.move(session, row, dep.PROVISIONING, started_at=now, **placed)
         assert await transitions.move(session, row, dep.SERVING, serving_since=now)
     return row

@@ -16,11 +16,14 @@ def test_the_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
 
 
 def test_an_error_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="disk"):
-        with filled_at_once(tmp_path / "model") as folder:
-            (folder / "config.json").write_text("{}")
-            raise OSError("disk full")
+    with pytest.raises(OSError, match="disk full"), filled_at_once(tmp_path / "model") as folder:
+        fail_half_way(folder)
     assert list(tmp_path.iterdir()) == []
+
+
+def fail_half_way(folder: Path) -> None:
+    (folder / "config.json").write_text("{}")
+    raise OSError("disk full")
 
 
 def test_the_faster_of_two_makers_wins(tmp_path: Path) -> None:

@@ -95,11 +95,12 @@ def parent(tmp_path: Path) -> Parent:
     return Parent(tmp_path / "kept")
 
 
-REWARD = '''
+REWARD = """
 def reward(prompts, completions, answer, **columns):
     print("scoring", len(completions), "completions")
-    return [{"correct": float(c[0]["content"] == a), "format": 0.1 * c[0]["content"].isdigit()} for c, a in zip(completions, answer)]
-'''
+    texts = [completion[0]["content"] for completion in completions]
+    return [{"correct": float(text == a), "format": 0.1 * text.isdigit()} for text, a in zip(texts, answer)]
+"""
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from safetensors import safe_open
 
 from engines import protocol
 from engines.protocol import Group
+from tests.engines.bases.stub_hub import COMMIT, Hub, serving
 from tests.engines.training.conftest import Parent, Run
 
 STEPS = list(range(1, 37))
@@ -123,7 +124,7 @@ def test_the_final_folder_is_the_base_with_other_weights(finished: Run, tiny_mod
 
 
 def test_a_resumed_run_repeats_the_rest_of_the_first_exactly(finished: Run, parent: Parent, make_spec: Any) -> None:
-    """Step 13 lies within the seventh pass over the dataset: sampler, optimizer, scheduler and random state must all be as they were."""
+    """Step 13 lies within the seventh pass over the dataset, so that the order of its rows must be found again too."""
     assert finished.kept is not None
     again = parent.run(make_spec(resume_path=finished.kept / "step-13"))
 
@@ -140,18 +141,25 @@ def untimed(values: dict[str, float]) -> dict[str, float]:
     return {key: value for key, value in values.items() if not key.endswith("_time")}
 
 
-def test_an_adapter_is_merged_into_the_base(parent: Parent, make_spec: Any, tiny_model: Path) -> None:
+def test_an_adapter_on_a_fetched_base_is_merged_into_it(
+    parent: Parent, make_spec: Any, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The reward skips some samples and, in the first step, all of them."""
     reward = """
 calls = 0
 def reward(prompts, completions, **columns):
     global calls
     calls += 1
-    return [None if calls == 1 or i % 4 == 0 else float(len(set(columns["answer"])) > 1 and i % 4 == 1) for i in range(len(completions))]
+    return [None if calls == 1 or i % 4 == 0 else float(i % 4 == 1) for i in range(len(completions))]
 """
-    run = parent.run(make_spec(reward=reward, lora_rank=4, max_steps=2, learning_rate=1e-2))
+    spec = make_spec(reward=reward, lora_rank=4, max_steps=2, learning_rate=1e-2)
+    files = {path.name: path.read_bytes() for path in tiny_model.iterdir()}
+    with serving(Hub({"acme/tiny": files})) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        run = parent.run(spec | {"model": {"repo": "acme/tiny", "cache_dir": str(tmp_path / "cache")}})
 
     assert run.exit_code == protocol.EXIT_OK
+    assert [message["revision"] for message in run.of("model")] == [COMMIT]
     assert [message["values"]["reward_none_fraction"] for message in run.of("metrics")] == [1.0, 0.25]
     assert run.of("metrics")[0]["values"]["reward"] is None
     assert run.of("metrics")[1]["values"]["reward"] == pytest.approx(1 / 3)

@@ -54,24 +54,19 @@ def test_names_of_the_rewards_own_arguments_are_no_columns(tmp_path: Path) -> No
 
 
 def test_a_verl_row_gives_its_ground_truth_as_a_column(tmp_path: Path) -> None:
-    row = {"data_source": "sums", "prompt": user("1+1"), "reward_model": {"style": "rule", "ground_truth": "2"}, "extra_info": {"i": 0}}
-    (read,) = read_rows(write(tmp_path, row))
+    columns = {"data_source": "sums", "reward_model": {"style": "rule", "ground_truth": "2"}, "extra_info": {"i": 0}}
+    (read,) = read_rows(write(tmp_path, {"prompt": user("1+1")} | columns))
     assert read.prompt == user("1+1")
-    assert read.columns == {
-        "data_source": "sums",
-        "reward_model": {"style": "rule", "ground_truth": "2"},
-        "extra_info": {"i": 0},
-        "ground_truth": "2",
-    }
+    assert read.columns == columns | {"ground_truth": "2"}
 
 
 def test_blank_lines_keep_the_numbers_of_the_others(tmp_path: Path) -> None:
     assert [row.index for row in read_rows(write(tmp_path, {"prompt": "a"}, "", {"prompt": "b"}))] == [0, 2]
 
 
-@pytest.mark.parametrize("row", [{"answer": 1}, {"prompt": ""}, {"prompt": []}, {"prompt": [{"role": "user"}]}, {"prompt": ["hi"]}])
-def test_a_row_without_a_usable_prompt_is_named(tmp_path: Path, row: dict[str, Any]) -> None:
-    message = failure_of(write(tmp_path, {"prompt": "a"}, row))
+@pytest.mark.parametrize("prompt", [None, 7, "", [], [{"role": "user"}], ["hi"]])
+def test_a_row_without_a_usable_prompt_is_named(tmp_path: Path, prompt: object) -> None:
+    message = failure_of(write(tmp_path, {"prompt": "a"}, {"prompt": prompt}))
     assert message == "Line 2 of the dataset: prompt must be a text or a list of messages with role and content."
 
 

@@ -1,0 +1,98 @@
+"""What one request to a replica came to: counted while the answer passes, told exactly once."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# Written where the client left before there was a status; no client ever sees it.
+CLIENT_GONE = 499
+
+
+@dataclass
+class Served:
+    """Latencies are in milliseconds since the request was forwarded; `ttft_ms` is null where nothing was streamed."""
+
+    status_code: int = 500
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    latency_ms: float = 0.0
+    ttft_ms: float | None = None
+    streamed: bool = False
+    finish_reason: str | None = None
+    client_cancelled: bool = False
+    error_message: str | None = None
+
+
+OnDone = Callable[[Served], None]
+
+
+class Meter:
+    """Fills in a `Served` and hands it over once; what comes later is ignored.
+
+    `per_prompt` is how many choices each prompt of the request has (`n`): the engine numbers the choices of all prompts through.
+    """
+
+    def __init__(self, on_done: OnDone, *, streamed: bool, per_prompt: int = 1) -> None:
+        self.served = Served(streamed=streamed)
+        self.told = False
+        self._on_done = on_done
+        self._per_prompt = per_prompt
+        self._started = time.perf_counter()
+        self._prompts: dict[int, int] = {}
+        self._completions: dict[int, int] = {}
+
+    def chunk(self, chunk: Mapping[str, Any]) -> None:
+        """Count a chunk of a stream, which carries the usage of its choice so far or, without choices, that of the whole."""
+        choices, usage = chunk.get("choices") or [], chunk.get("usage")
+        for choice in choices:
+            if self.served.ttft_ms is None and _generated(choice):
+                self.served.ttft_ms = self._elapsed_ms()
+        self._finished(choices)
+        if usage and choices:
+            self._so_far(usage, choices[0].get("index") or 0)
+        elif usage:
+            self._total(usage)
+
+    def answer(self, answer: Mapping[str, Any]) -> None:
+        """Count a whole answer."""
+        self._finished(answer.get("choices") or [])
+        self._total(answer.get("usage") or {})
+
+    def done(self, status_code: int, error: str | None = None) -> None:
+        if self.told:
+            return
+        self.told = True
+        self.served.status_code = status_code
+        self.served.error_message = error
+        self.served.latency_ms = self._elapsed_ms()
+        self._on_done(self.served)
+
+    def client_gone(self, status_code: int = CLIENT_GONE) -> None:
+        """The client went away; what was counted until now is what it is charged."""
+        self.served.client_cancelled = not self.told or self.served.client_cancelled
+        self.done(status_code)
+
+    def _elapsed_ms(self) -> float:
+        return (time.perf_counter() - self._started) * 1000
+
+    def _finished(self, choices: Sequence[Mapping[str, Any]]) -> None:
+        for choice in choices:
+            self.served.finish_reason = choice.get("finish_reason") or self.served.finish_reason
+
+    def _so_far(self, usage: Mapping[str, Any], choice: int) -> None:
+        self._prompts[choice // self._per_prompt] = usage.get("prompt_tokens") or 0
+        self._completions[choice] = usage.get("completion_tokens") or 0
+        self.served.prompt_tokens = sum(self._prompts.values())
+        self.served.completion_tokens = sum(self._completions.values())
+
+    def _total(self, usage: Mapping[str, Any]) -> None:
+        self.served.prompt_tokens = usage.get("prompt_tokens") or 0
+        self.served.completion_tokens = usage.get("completion_tokens") or 0
+
+
+def _generated(choice: Mapping[str, Any]) -> bool:
+    """Say whether a chunk holds something of the model's own: the first one of a chat names only the role."""
+    delta = choice.get("delta") or {}
+    said = choice.get("text") or any(value for key, value in delta.items() if key != "role")
+    return bool(said or choice.get("finish_reason"))

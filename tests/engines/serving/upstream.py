@@ -1,0 +1,159 @@
+"""A stand-in for an engine: it answers what the test tells it to, over real HTTP on loopback."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Upstream:
+    """One engine. `answer` serves both completion paths; `left` is set when the client of a `stalling` answer went away."""
+
+    def __init__(self) -> None:
+        self.healthy = True
+        self.metrics = ""
+        self.models = ["model"]
+        self.bodies: list[dict[str, Any]] = []
+        self.connections: set[Any] = set()
+        self.left = asyncio.Event()
+        self.answer: Handler = self.whole({"choices": [], "usage": {}})
+        self.url = ""
+        self._server: uvicorn.Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, port: int) -> None:
+        routes = [
+            Route("/v1/chat/completions", self._complete, methods=["POST"]),
+            Route("/v1/completions", self._complete, methods=["POST"]),
+            Route("/health", self._health),
+            Route("/metrics", self._metrics),
+            Route("/v1/models", self._models),
+        ]
+        config = uvicorn.Config(Starlette(routes=routes), host="127.0.0.1", port=port, log_level="critical", lifespan="off")
+        self._server = uvicorn.Server(config)
+        self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        self._task = asyncio.create_task(self._server.serve())
+        while not self._server.started:
+            await asyncio.sleep(0)
+        self.url = f"http://127.0.0.1:{port}"
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        assert self._task is not None
+        self._server.should_exit = self._server.force_exit = True
+        await self._task
+
+    async def _complete(self, request: Request) -> Response:
+        self.bodies.append(json.loads(await request.body()))
+        self.connections.add(request.client)
+        return await self.answer(request)
+
+    async def _health(self, _: Request) -> Response:
+        return Response(status_code=200 if self.healthy else 503)
+
+    async def _metrics(self, _: Request) -> Response:
+        return PlainTextResponse(self.metrics)
+
+    async def _models(self, _: Request) -> Response:
+        return JSONResponse({"object": "list", "data": [{"id": name} for name in self.models]})
+
+    def whole(self, content: Any, status: int = 200) -> Handler:
+        """Answer with a JSON document."""
+
+        async def answer(_: Request) -> Response:
+            return JSONResponse(content, status)
+
+        return answer
+
+    def stream(self, *pieces: bytes) -> Handler:
+        """Answer with these bytes, each in a TCP segment of its own."""
+
+        async def body() -> AsyncIterator[bytes]:
+            for piece in pieces:
+                yield piece
+                await asyncio.sleep(0)
+
+        return self._events(body)
+
+    def dying(self, *pieces: bytes) -> Handler:
+        """Send these bytes, then break the connection."""
+
+        async def body() -> AsyncIterator[bytes]:
+            for piece in pieces:
+                yield piece
+                await asyncio.sleep(0)
+            raise ConnectionAbortedError
+
+        return self._events(body)
+
+    def stalling(self, *pieces: bytes) -> Handler:
+        """Send these bytes, then nothing until the client goes away."""
+
+        async def body() -> AsyncIterator[bytes]:
+            try:
+                for piece in pieces:
+                    yield piece
+                await asyncio.Event().wait()
+            finally:
+                self.left.set()
+
+        return self._events(body)
+
+    def silent(self) -> Handler:
+        """Send nothing at all until the client goes away."""
+
+        async def answer(request: Request) -> Response:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            self.left.set()
+            return Response()
+
+        return answer
+
+    def _events(self, body: Callable[[], AsyncIterator[bytes]]) -> Handler:
+        async def answer(_: Request) -> Response:
+            return StreamingResponse(body(), media_type="text/event-stream")
+
+        return answer
+
+
+def event(content: Any) -> bytes:
+    data = content if isinstance(content, str) else json.dumps(content, separators=(",", ":"))
+    return b"data: " + data.encode() + b"\n\n"
+
+
+def delta(text: str, *, tokens: int, index: int = 0, prompt: int = 4, finish: str | None = None) -> dict[str, Any]:
+    """Return a chunk of a chat as an engine sends it that was asked for continuous usage."""
+    choice = {"index": index, "delta": {"content": text}, "finish_reason": finish}
+    return {"id": "chatcmpl-1", "created": 1, "model": "model", "choices": [choice], "usage": usage(prompt, tokens)}
+
+
+def role() -> dict[str, Any]:
+    chunk = delta("", tokens=0)
+    chunk["choices"][0]["delta"]["role"] = "assistant"
+    return chunk
+
+
+def total(prompt: int, tokens: int) -> dict[str, Any]:
+    return {"id": "chatcmpl-1", "created": 1, "model": "model", "choices": [], "usage": usage(prompt, tokens)}
+
+
+def usage(prompt: int, tokens: int) -> dict[str, int]:
+    return {"prompt_tokens": prompt, "total_tokens": prompt + tokens, "completion_tokens": tokens}
+
+
+def without(chunk: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in chunk.items() if name != key}
+
+
+HELLO: Sequence[dict[str, Any]] = (role(), delta("Hel", tokens=1), delta("lo", tokens=3), delta("", tokens=4, finish="stop"))
+DONE = event("[DONE]")
+STREAM = b"".join(map(event, [*HELLO, total(4, 4)])) + DONE

@@ -1,0 +1,103 @@
+"""A stand-in for a vLLM replica: the few shapes of answer that the routes pass on, and what it saw of its callers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from tests.conftest import free_port
+
+USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+WORDS = ("four", " it is")
+
+
+@dataclass
+class Replica:
+    """`seen` are the bodies it got. `silent` makes it wait before it answers, `endless` go on streaming; `left` tells that a
+    caller went away.
+    """
+
+    url: str
+    seen: list[dict[str, Any]] = field(default_factory=list)
+    silent: bool = False
+    endless: bool = False
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def chat(self, request: Request) -> Response:
+        body = await request.json()
+        self.seen.append(body)
+        self.asked.set()
+        if self.silent:
+            await self._until_gone(request)
+        if any(message["content"] == "too long" for message in body["messages"]):
+            message = "This model's maximum context length is 2048 tokens."
+            return JSONResponse({"error": {"message": message, "type": "BadRequestError", "param": None, "code": 400}}, 400)
+        if body.get("stream"):
+            return StreamingResponse(self._chunks(body), media_type="text/event-stream")
+        choice = {"index": 0, "message": {"role": "assistant", "content": "".join(WORDS)}, "finish_reason": "stop"}
+        return JSONResponse({**_head(body, "chat.completion"), "choices": [choice], "usage": USAGE})
+
+    async def text(self, request: Request) -> Response:
+        body = await request.json()
+        self.seen.append(body)
+        choice = {"index": 0, "text": "four", "finish_reason": "stop", "logprobs": None}
+        return JSONResponse({**_head(body, "text_completion"), "choices": [choice], "usage": USAGE})
+
+    async def _chunks(self, body: dict[str, Any]) -> AsyncIterator[bytes]:
+        head = _head(body, "chat.completion.chunk")
+        try:
+            for word in WORDS:
+                yield _frame({**head, "choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]})
+            while self.endless:
+                yield _frame({**head, "choices": [{"index": 0, "delta": {"content": "."}, "finish_reason": None}]})
+                await asyncio.sleep(0.01)
+            yield _frame({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+            yield _frame({**head, "choices": [], "usage": USAGE})
+            yield b"data: [DONE]\n\n"
+        except BaseException:
+            self.left.set()
+            raise
+
+    async def _until_gone(self, request: Request) -> None:
+        while not await request.is_disconnected():
+            await asyncio.sleep(0.01)
+        self.left.set()
+
+
+def _head(body: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {"id": "chatcmpl-1", "object": kind, "created": 1_714_900_000, "model": body["model"]}
+
+
+def _frame(chunk: dict[str, Any]) -> bytes:
+    return b"data: " + orjson.dumps(chunk) + b"\n\n"
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Replica]:
+    """Run a replica on loopback."""
+    port = free_port()
+    made = Replica(f"http://127.0.0.1:{port}")
+    routes = [
+        Route("/v1/chat/completions", made.chat, methods=["POST"]),
+        Route("/v1/completions", made.text, methods=["POST"]),
+    ]
+    config = uvicorn.Config(
+        Starlette(routes=routes), host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield made
+    server.should_exit = True
+    await task

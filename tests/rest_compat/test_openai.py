@@ -1,0 +1,146 @@
+"""The OpenAI routes: what passes through, the models, the errors in their words, and callers who leave."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.conftest import Server
+from tests.rest_compat import replica, things
+from tests.rest_compat.replica import Replica
+
+pytestmark = pytest.mark.anyio
+MESSAGES = [{"role": "user", "content": "2+2?"}]
+LEAVING_S = 5
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[Replica]:
+    async with replica.running() as made:
+        yield made
+
+
+def error(answer: httpx2.Response) -> dict[str, Any]:
+    found: dict[str, Any] = answer.json()["error"]
+    return found
+
+
+async def test_a_chat_goes_through_unchanged(client: httpx2.AsyncClient, server: Server, engine: Replica) -> None:
+    row = await things.serving_deployment(server, engine.url)
+    extras = {"temperature": 0.7, "top_k": 5, "chat_template_kwargs": {"thinking": False}, "seed": 1}
+    answer = await client.post("/v1/chat/completions", json={"model": row.name, "messages": MESSAGES, **extras})
+    assert answer.status_code == 200
+    found = answer.json()
+    assert found["choices"][0]["message"] == {"role": "assistant", "content": "four it is"}
+    assert found["usage"] == replica.USAGE
+    assert engine.seen == [{"model": row.name, "messages": MESSAGES, **extras}]
+
+
+async def test_the_same_routes_are_under_other_prefixes(client: httpx2.AsyncClient, server: Server, engine: Replica) -> None:
+    row = await things.serving_deployment(server, engine.url)
+    for prefix, model in (("/v1", row.id), ("/v1/openai", row.name), (f"/v1/deployments/{row.id}", row.name)):
+        chat = await client.post(f"{prefix}/chat/completions", json={"model": model, "messages": MESSAGES})
+        assert (chat.status_code, chat.json()["object"]) == (200, "chat.completion")
+        text = await client.post(f"{prefix}/completions", json={"model": model, "prompt": "2+2="})
+        assert (text.status_code, text.json()["choices"][0]["text"]) == (200, "four")
+
+
+async def test_answers_carry_the_headers_that_clients_read(client: httpx2.AsyncClient, server: Server, engine: Replica) -> None:
+    row = await things.serving_deployment(server, engine.url)
+    answers = [
+        await client.post("/v1/chat/completions", json={"model": row.id, "messages": MESSAGES}),
+        await client.post("/v1/chat/completions", json={"model": "unknown", "messages": MESSAGES}),
+        await client.get("/v1/models"),
+    ]
+    for answer in answers:
+        assert answer.headers["x-request-id"].startswith("req_")
+        assert int(answer.headers["openai-processing-ms"]) >= 0
+
+
+async def test_a_stream_is_events_and_ends_with_done(client: httpx2.AsyncClient, server: Server, engine: Replica) -> None:
+    row = await things.serving_deployment(server, engine.url)
+    async with server.client() as plain:
+        answer = await plain.post("/v1/chat/completions", json={"model": row.id, "messages": MESSAGES, "stream": True})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    frames = answer.text.strip().split("\n\n")
+    assert all(frame.startswith("data: ") for frame in frames)
+    assert frames[-1] == "data: [DONE]"
+
+
+async def test_a_caller_who_leaves_a_stream_stops_the_engine(server: Server, engine: Replica) -> None:
+    engine.endless = True
+    row = await things.serving_deployment(server, engine.url)
+    body = {"model": row.id, "messages": MESSAGES, "stream": True}
+    async with server.client() as client, client.stream("POST", "/v1/chat/completions", json=body) as answer:
+        await anext(answer.aiter_bytes())
+    await asyncio.wait_for(engine.left.wait(), LEAVING_S)
+
+
+async def test_a_caller_who_leaves_before_the_answer_stops_the_engine(server: Server, engine: Replica) -> None:
+    engine.silent = True
+    row = await things.serving_deployment(server, engine.url)
+    async with server.client() as client:
+        body = {"model": row.id, "messages": MESSAGES}
+        asking = asyncio.create_task(client.post("/v1/chat/completions", json=body))
+        await asyncio.wait_for(engine.asked.wait(), LEAVING_S)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    await asyncio.wait_for(engine.left.wait(), LEAVING_S)
+
+
+async def test_errors_are_in_openais_words(client: httpx2.AsyncClient, server: Server, engine: Replica) -> None:
+    await things.serving_deployment(server, engine.url, "ready")
+    queued = await things.queued_deployment(server, "queued")
+    stopped = await things.queued_deployment(server, "stopped")
+    await client.post(f"/v1/deployments/{stopped.id}/stop")
+    too_long = [{"role": "user", "content": "too long"}]
+    wanted: list[tuple[str, dict[str, Any], int, str, str | None]] = [
+        ("/v1", {"model": "unknown", "messages": MESSAGES}, 404, "invalid_request_error", "model_not_found"),
+        ("/v1", {"messages": MESSAGES}, 400, "invalid_request_error", None),
+        ("/v1", {"model": 5, "messages": MESSAGES}, 400, "invalid_request_error", None),
+        ("/v1", {"model": "queued", "messages": MESSAGES}, 503, "server_error", "upstream_unavailable"),
+        ("/v1", {"model": stopped.id, "messages": MESSAGES}, 400, "invalid_request_error", "deployment_not_serving"),
+        ("/v1", {"model": "ready", "messages": too_long}, 400, "invalid_request_error", "context_length_exceeded"),
+        (f"/v1/deployments/{queued.id}", {"model": "ready", "messages": []}, 404, "invalid_request_error", "model_not_found"),
+        ("/v1/deployments/dep_unknown", {"model": "ready", "messages": []}, 404, "invalid_request_error", "resource_not_found"),
+    ]
+    for prefix, body, status, kind, code in wanted:
+        answer = await client.post(f"{prefix}/chat/completions", json=body)
+        assert (answer.status_code, error(answer)["type"], error(answer)["code"]) == (status, kind, code), body
+        assert set(error(answer)) == {"type", "code", "message", "param"}
+        assert ("retry-after" in answer.headers) == (status == 503)
+
+
+async def test_a_body_that_is_no_json_is_400_here(client: httpx2.AsyncClient) -> None:
+    for content in (b"{", b"[]", b""):
+        answer = await client.post("/v1/chat/completions", content=content, headers={"content-type": "application/json"})
+        assert (answer.status_code, error(answer)["type"]) == (400, "invalid_request_error")
+
+
+async def test_models_are_the_deployments_that_serve(client: httpx2.AsyncClient, server: Server) -> None:
+    row = await things.serving_deployment(server, "http://127.0.0.1:9", "org/sums")
+    await things.queued_deployment(server, "queued")
+    found = (await client.get("/v1/models")).json()
+    model = {
+        "id": "org/sums",
+        "object": "model",
+        "created": int(row.created_at.timestamp()),
+        "owned_by": "tenant",
+        "meta": {
+            "hf_model_id": "Qwen/Qwen3-4B",
+            "hardware_profile": "CPU",
+            "min_replicas": 1,
+            "max_replicas": 1,
+            "healthy_replicas": 1,
+            "total_replicas": 1,
+        },
+    }
+    assert found == {"object": "list", "data": [model]}
+    for path in ("/v1/models/org/sums", f"/v1/models/{row.id}", "/v1/openai/models/org/sums"):
+        assert (await client.get(path)).json() == model
+    assert (await client.get(f"/v1/deployments/{row.id}/models")).json() == found
+    for unknown in ("queued", "none"):
+        answer = await client.get(f"/v1/models/{unknown}")
+        assert (answer.status_code, error(answer)["code"], error(answer)["param"]) == (404, "model_not_found", "model")
