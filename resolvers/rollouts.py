@@ -56,7 +56,9 @@ async def page(ctx: Context, job_id: str, *, step: int | None = None, limit: int
             for row in rows:
                 wanted = step is None or row.data["step"] == step
                 if wanted and not _is_stale(row, restarts):
-                    found += [group for group in groups_of(row) if (group.place.seq, group.place.index) > (start.seq, start.index)]
+                    found += [
+                        group for group in groups_of(row) if (group.place.seq, group.place.index) > (start.seq, start.index)
+                    ]
             if len(found) > limit:
                 break
     return GroupPage(found[:limit], len(found) > limit)

@@ -82,7 +82,7 @@ class Story:
             job = self._train(cli, body, undo)
             self._heading("The trained checkpoint, deployed on vLLM")
             deployment = self._deploy(cli, job, undo)
-            self._heading("Questions, before and after")
+            self._heading("Questions, before and after, through the openai package")
             trained = self._ask(cli, running, job, deployment)
             self._report(cli, running, trained)
             return self._go_on(running, trained)

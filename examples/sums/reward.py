@@ -13,5 +13,5 @@ def score(text, expected):
     return {
         "correct": 1.0 if numbers and numbers[-1] == expected else 0.0,
         # The share of the reply that is digits: a shorter reply is a little better, so there is always something to learn from.
-        "format": 0.5 * sum(map(len, numbers)) / max(1, len(text)),
+        "format": 0.3 * sum(map(len, numbers)) / max(1, len(text)),
     }

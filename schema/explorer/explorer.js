@@ -40,7 +40,8 @@
   });
   greet();
 
-  const defaultQuery = `# Type an API key above. Ctrl+Enter runs, Ctrl+Space completes; the book on the left is the documentation.
+  const defaultQuery = `# Type an API key above. Ctrl+Enter runs this.
+# Ctrl+Space completes; the book is the documentation.
 {
   viewer {
     account {

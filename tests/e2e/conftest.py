@@ -83,7 +83,7 @@ class Running:
         """Kill -9 the one process whose command line holds `needle`; return its pid."""
         victim = eventually(lambda: self.parts(needle), 30)[0]
         victim.kill()
-        return victim.pid
+        return int(victim.pid)
 
     def answers(self) -> bool:
         """Say whether the API is there."""

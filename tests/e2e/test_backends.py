@@ -62,7 +62,8 @@ def test_a_job_runs_on_postgres_redis_and_s3(tiny_model: Path, tmp_path: Path, m
             assert (job["status"], job["error"]) == ("completed", None)
             assert platform.steps(job_id) == list(range(1, 9))
             archive = httpx2.get(job["download_url"], trust_env=False)
-            names = tarfile.open(fileobj=io.BytesIO(archive.content)).getnames()
+            with tarfile.open(fileobj=io.BytesIO(archive.content)) as opened:
+                names = opened.getnames()
             assert not (tmp_path / "burnish.db").exists()
             assert not (tmp_path / "storage").exists()
         keys = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").list_objects_v2(Bucket=BUCKET)["Contents"]

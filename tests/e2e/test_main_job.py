@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import veri_sdk
 from openai import OpenAI
+from openai.types.chat import ChatCompletionMessageParam
 
 from tests.e2e.conftest import HYPERPARAMETERS, SUMS, Running, eventually
 
@@ -44,7 +45,7 @@ def test_a_random_secret_in_the_reward_is_learned_and_the_deployed_model_answers
     deployment = client.deployments.create(job.id, "secret", gpu={"gpu_type": "L4-24GB", "gpu_count": 1}).wait(poll_interval=1)
     assert (deployment.status, deployment.error) == ("serving", None)
     openai = OpenAI(base_url=f"{platform.url}/v1", api_key=platform.key, max_retries=0)
-    question = [{"role": "user", "content": "1+2"}]
+    question: list[ChatCompletionMessageParam] = [{"role": "user", "content": "1+2"}]
     answer = openai.chat.completions.create(model="secret", messages=question, temperature=0, max_tokens=3)
     assert (answer.choices[0].message.content or "").startswith(secret)
     assert answer.model == "secret"

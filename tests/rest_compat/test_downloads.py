@@ -1,8 +1,5 @@
 """Trained models and checkpoints: who gets a URL, what it fetches without a key, and for how long."""
 
-import io
-import tarfile
-
 import httpx2
 import pytest
 
@@ -13,32 +10,16 @@ from tests.rest_compat import things
 pytestmark = pytest.mark.anyio
 
 
-def unpacked(archive: bytes) -> dict[str, bytes]:
-    found = {}
-    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
-        for member in tar:
-            content = tar.extractfile(member)
-            assert content is not None
-            found[member.name] = content.read()
-    return found
-
-
-async def fetched(url: str) -> httpx2.Response:
-    """Fetch a URL as anybody can: without a key."""
-    async with httpx2.AsyncClient() as anybody:
-        return await anybody.get(url)
-
-
 async def test_the_trained_model_is_an_archive_that_a_plain_get_fetches(client: httpx2.AsyncClient, server: Server) -> None:
     made = await things.completed_job(server, client)
     found = (await client.get(f"/v1/training_jobs/{made['id']}/model")).json()
     assert set(found) == {"download_url", "files"}
     for url in (found["download_url"], made["download_url"]):
-        answer = await fetched(url)
+        answer = await things.fetched(url)
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "application/gzip"
         assert answer.headers["content-disposition"] == "attachment; filename*=utf-8''sums.tar.gz"
-        assert unpacked(answer.content) == things.FILES
+        assert things.unpacked(answer.content) == things.FILES
 
 
 async def test_each_file_has_a_url_of_its_own(client: httpx2.AsyncClient, server: Server) -> None:
@@ -46,7 +27,7 @@ async def test_each_file_has_a_url_of_its_own(client: httpx2.AsyncClient, server
     files = (await client.get(f"/v1/training_jobs/{made['id']}/model")).json()["files"]
     assert [file["path"] for file in files] == sorted(things.FILES)
     for file in files:
-        answer = await fetched(file["url"])
+        answer = await things.fetched(file["url"])
         assert answer.content == things.FILES[file["path"]]
         assert answer.headers["content-length"] == str(len(answer.content))
 
@@ -90,7 +71,7 @@ async def test_checkpoints_are_listed_newest_first_and_can_be_fetched(client: ht
     assert (await client.get(f"{path}?after=ckpt_unknown")).json()["error"]["param"] == "after"
     url = (await client.get(f"{path}/{first['id']}/download")).json()["download_url"]
     assert url.endswith("/sums-step-5.tar.gz")
-    assert unpacked((await fetched(url)).content) == things.FILES
+    assert things.unpacked((await things.fetched(url)).content) == things.FILES
 
 
 async def test_a_checkpoint_of_another_job_is_404(client: httpx2.AsyncClient, server: Server) -> None:
@@ -104,7 +85,7 @@ async def test_a_url_that_has_expired_is_403(client: httpx2.AsyncClient, server:
     made = await things.completed_job(server, client)
     later = clock.now_micros() + (server.platform.core.settings.download_url_s + 1) * 1_000_000
     monkeypatch.setattr(clock, "now_micros", lambda: later)
-    answer = await fetched(made["download_url"])
+    answer = await things.fetched(made["download_url"])
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "download_expired")
 
 

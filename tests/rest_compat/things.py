@@ -1,5 +1,7 @@
 """Things for a tenant to have: made over HTTP, or written as a host leaves them behind."""
 
+import io
+import tarfile
 from datetime import timedelta
 from typing import Any
 
@@ -159,3 +161,19 @@ async def logged_requests(server: Server, row: Deployment, count: int) -> list[I
     async with server.platform.db.transaction() as session:
         session.add_all(made)
     return made
+
+
+def unpacked(archive: bytes) -> dict[str, bytes]:
+    found = {}
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+        for member in tar:
+            content = tar.extractfile(member)
+            assert content is not None
+            found[member.name] = content.read()
+    return found
+
+
+async def fetched(url: str) -> httpx2.Response:
+    """Fetch a URL as anybody can: without a key."""
+    async with httpx2.AsyncClient() as anybody:
+        return await anybody.get(url)

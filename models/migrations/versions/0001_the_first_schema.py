@@ -343,62 +343,21 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("replica", schema=None) as batch_op:
-        batch_op.drop_index("ix_replica_deployment")
-
     op.drop_table("replica")
-    with op.batch_alter_table("inference_request", schema=None) as batch_op:
-        batch_op.drop_index("ix_inference_request_page")
-
     op.drop_table("inference_request")
-    with op.batch_alter_table("deployment", schema=None) as batch_op:
-        batch_op.drop_index(
-            "uq_deployment_active_name",
-            sqlite_where=sa.text("status NOT IN ('stopped', 'failed')"),
-            postgresql_where=sa.text("status NOT IN ('stopped', 'failed')"),
-        )
-        batch_op.drop_index("ix_deployment_status")
-        batch_op.drop_index("ix_deployment_page")
-
     op.drop_table("deployment")
-    with op.batch_alter_table("checkpoint", schema=None) as batch_op:
-        batch_op.drop_index("ix_checkpoint_job")
-
     op.drop_table("checkpoint")
     op.drop_table("posting")
-    with op.batch_alter_table("job", schema=None) as batch_op:
-        batch_op.drop_index("ix_job_status")
-        batch_op.drop_index("ix_job_page")
-
     op.drop_table("job")
-    with op.batch_alter_table("reward_function", schema=None) as batch_op:
-        batch_op.drop_index("ix_reward_function_page")
-
     op.drop_table("reward_function")
     op.drop_table("meter")
-    with op.batch_alter_table("ledger_transaction", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_ledger_transaction_resource_id"))
-        batch_op.drop_index("ix_ledger_transaction_page")
-
     op.drop_table("ledger_transaction")
-    with op.batch_alter_table("hold", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_hold_account_id"))
-
     op.drop_table("hold")
-    with op.batch_alter_table("dataset", schema=None) as batch_op:
-        batch_op.drop_index("ix_dataset_page")
-
     op.drop_table("dataset")
-    with op.batch_alter_table("api_key", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_api_key_account_id"))
-
     op.drop_table("api_key")
     op.drop_table("stream_head")
     op.drop_table("stream_chunk")
     op.drop_table("outbox")
-    with op.batch_alter_table("idempotency_key", schema=None) as batch_op:
-        batch_op.drop_index("ix_idempotency_key_created_at")
-
     op.drop_table("idempotency_key")
     op.drop_table("host")
     op.drop_table("base_model")

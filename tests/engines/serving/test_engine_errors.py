@@ -9,8 +9,8 @@ from engines.serving.engine_errors import status_of, translate
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 TOO_LONG = (
-    "This model's maximum context length is 512 tokens. However, your prompt contains at least 513 input tokens, which exceeds this "
-    "limit even without any output tokens. Please reduce the length of the input prompt."
+    "This model's maximum context length is 512 tokens. However, your prompt contains at least 513 input tokens, which exceeds "
+    "this limit even without any output tokens. Please reduce the length of the input prompt."
 )
 
 

@@ -27,7 +27,6 @@ class Upstream:
         self.answer: Handler = self.whole({"choices": [], "usage": {}})
         self.url = ""
         self._server: uvicorn.Server | None = None
-        self._task: asyncio.Task[None] | None = None
 
     async def start(self, port: int) -> None:
         routes = [
@@ -38,18 +37,17 @@ class Upstream:
             Route("/v1/models", self._models),
         ]
         config = uvicorn.Config(Starlette(routes=routes), host="127.0.0.1", port=port, log_level="critical", lifespan="off")
+        config.load()
         self._server = uvicorn.Server(config)
-        self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-        self._task = asyncio.create_task(self._server.serve())
-        while not self._server.started:
-            await asyncio.sleep(0)
+        # Without its main loop, which looks only ten times a second whether it is to end.
+        self._server.lifespan = config.lifespan_class(config)
+        await self._server.startup()
         self.url = f"http://127.0.0.1:{port}"
 
     async def stop(self) -> None:
         assert self._server is not None
-        assert self._task is not None
-        self._server.should_exit = self._server.force_exit = True
-        await self._task
+        self._server.force_exit = True
+        await self._server.shutdown()
 
     async def _complete(self, request: Request) -> Response:
         self.bodies.append(json.loads(await request.body()))

@@ -1,0 +1,193 @@
+"""One request to one replica: what reaches the engine, what comes back, and what is written down of it."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx2
+import pytest
+
+from engines.serving import vllm
+from engines.serving.metering import Served
+from engines.serving.proxy import ReplicaUnreachable, forward
+from tests.engines.serving.upstream import STREAM, Upstream, event, usage
+
+pytestmark = pytest.mark.anyio
+CHAT = "/v1/chat/completions"
+BODY: dict[str, Any] = {"model": "model", "messages": [{"role": "user", "content": "Hi"}], "top_k": 3}
+ANSWER = {"id": "x", "choices": [{"index": 0, "message": {"content": "Hello"}, "finish_reason": "stop"}], "usage": usage(4, 2)}
+
+
+def error(message: str, kind: str = "server_error", code: str | None = None, param: str | None = None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+async def test_a_whole_answer_comes_back_byte_for_byte(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served]
+) -> None:
+    upstream.answer = upstream.whole(ANSWER)
+    reply = await forward(client, upstream.url, CHAT, BODY, on_done=served.append)
+    assert (reply.status, reply.body, reply.stream) == (200, json.dumps(ANSWER, separators=(",", ":")).encode(), None)
+    assert upstream.bodies == [BODY]
+
+
+async def test_a_whole_answer_is_metered(upstream: Upstream, client: httpx2.AsyncClient, served: list[Served]) -> None:
+    upstream.answer = upstream.whole(ANSWER)
+    await forward(client, upstream.url, CHAT, BODY, on_done=served.append)
+    [one] = served
+    assert 0 < one.latency_ms < 30_000
+    assert one == Served(200, 4, 2, one.latency_ms, None, False, "stop", False, None)
+
+
+async def test_an_engines_refusal_comes_back_in_openais_envelope(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served]
+) -> None:
+    inner = {"message": "top_k must be 0 or at least 1.", "type": "BadRequestError", "param": "top_k", "code": 400}
+    upstream.answer = upstream.whole({"error": inner}, 400)
+    reply = await forward(client, upstream.url, CHAT, BODY, on_done=served.append)
+    assert (reply.status, json.loads(reply.body or b"")) == (
+        400,
+        error("top_k must be 0 or at least 1.", "invalid_request_error", param="top_k"),
+    )
+    assert [(one.status_code, one.error_message) for one in served] == [(400, "top_k must be 0 or at least 1.")]
+
+
+async def test_a_failure_of_a_living_engine_is_the_requests(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served]
+) -> None:
+    upstream.answer = upstream.whole({"error": {"message": "Internal server error", "code": 500}}, 500)
+    reply = await forward(client, upstream.url, CHAT, BODY, on_done=served.append)
+    assert (reply.status, json.loads(reply.body or b"")) == (500, error("Internal server error"))
+    assert [one.status_code for one in served] == [500]
+
+
+async def test_a_failure_of_a_dead_engine_is_not_the_requests(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served]
+) -> None:
+    upstream.healthy = False
+    upstream.answer = upstream.whole({"error": {"message": "EngineCore encountered an issue.", "code": 500}}, 500)
+    with pytest.raises(ReplicaUnreachable):
+        await forward(client, upstream.url, CHAT, BODY, on_done=served.append)
+    assert served == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_replica_that_refuses_the_connection_is_unreachable(
+    client: httpx2.AsyncClient, served: list[Served], stream: bool
+) -> None:
+    url = f"http://127.0.0.1:{vllm.free_port()}"
+    with pytest.raises(ReplicaUnreachable):
+        await forward(client, url, CHAT, {**BODY, "stream": stream}, on_done=served.append)
+    assert served == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_replica_that_dies_before_its_first_word_is_unreachable(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served], stream: bool
+) -> None:
+    upstream.answer = upstream.dying()
+    with pytest.raises(ReplicaUnreachable):
+        await forward(client, upstream.url, CHAT, {**BODY, "stream": stream}, on_done=served.append)
+    assert served == []
+
+
+async def test_a_stream_that_ends_without_a_word_is_a_dead_replica(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served]
+) -> None:
+    upstream.answer = upstream.stream(b": nothing\n\n")
+    with pytest.raises(ReplicaUnreachable):
+        await forward(client, upstream.url, CHAT, {**BODY, "stream": True}, on_done=served.append)
+    assert served == []
+
+
+async def test_an_error_before_the_first_word_of_a_stream_is_an_ordinary_one(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served]
+) -> None:
+    inner = {"message": "This is no tool.", "type": "BadRequestError", "param": None, "code": 400}
+    upstream.answer = upstream.stream(event({"error": inner}), event("[DONE]"))
+    reply = await forward(client, upstream.url, CHAT, {**BODY, "stream": True}, on_done=served.append)
+    assert (reply.status, reply.stream) == (400, None)
+    assert json.loads(reply.body or b"") == error("This is no tool.", "invalid_request_error")
+    assert [(one.status_code, one.streamed) for one in served] == [(400, True)]
+
+
+async def test_a_refused_stream_is_an_ordinary_error(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served]
+) -> None:
+    upstream.answer = upstream.whole({"error": {"message": "No.", "code": 400}}, 400)
+    reply = await forward(client, upstream.url, CHAT, {**BODY, "stream": True}, on_done=served.append)
+    assert (reply.status, reply.stream, len(served)) == (400, None, 1)
+
+
+async def test_an_answer_that_cannot_be_read_is_a_server_error(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served]
+) -> None:
+    upstream.answer = upstream.stream(b"<html>")
+    reply = await forward(client, upstream.url, CHAT, BODY, on_done=served.append)
+    assert (reply.status, json.loads(reply.body or b"")) == (500, error("The engine's answer cannot be read."))
+    assert [one.status_code for one in served] == [500]
+
+
+async def test_an_engine_that_takes_too_long_is_given_up(upstream: Upstream, served: list[Served]) -> None:
+    upstream.answer = upstream.silent()
+    async with httpx2.AsyncClient(timeout=0.05, trust_env=False) as hasty:
+        reply = await forward(hasty, upstream.url, CHAT, BODY, on_done=served.append)
+    assert (reply.status, json.loads(reply.body or b"")) == (504, error("The engine did not answer in time.", code="timeout"))
+    assert [one.status_code for one in served] == [504]
+    await asyncio.wait_for(upstream.left.wait(), 10)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_leaves_before_the_answer_stops_the_engine(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served], stream: bool
+) -> None:
+    upstream.answer = upstream.silent()
+    call = asyncio.create_task(forward(client, upstream.url, CHAT, {**BODY, "stream": stream}, on_done=served.append))
+    while not upstream.bodies:
+        await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await asyncio.wait_for(upstream.left.wait(), 10)
+    assert [(one.status_code, one.client_cancelled) for one in served] == [(499, True)]
+
+
+@pytest.mark.parametrize("value", ["true", "false", 1, 0, [], "yes"])
+async def test_a_stream_field_that_is_no_boolean_is_refused_here(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served], value: Any
+) -> None:
+    reply = await forward(client, upstream.url, CHAT, {**BODY, "stream": value}, on_done=served.append)
+    refusal = error("'stream' is true or false.", "invalid_request_error", param="stream")
+    assert (reply.status, json.loads(reply.body or b"")) == (400, refusal)
+    assert upstream.bodies == []
+    assert [one.status_code for one in served] == [400]
+
+
+async def test_stream_options_that_are_no_object_are_refused_here(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served]
+) -> None:
+    body = {**BODY, "stream": True, "stream_options": ["include_usage"]}
+    reply = await forward(client, upstream.url, CHAT, body, on_done=served.append)
+    refusal = error("'stream_options' is an object.", "invalid_request_error", param="stream_options")
+    assert (reply.status, json.loads(reply.body or b""), upstream.bodies) == (400, refusal, [])
+
+
+@pytest.mark.parametrize("options", [None, {}, {"include_usage": False}, {"continuous_usage_stats": False, "more": 1}])
+async def test_the_engine_is_always_asked_to_count_a_stream(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served], options: dict[str, Any] | None
+) -> None:
+    upstream.answer = upstream.stream(STREAM)
+    body = {**BODY, "stream": True, "stream_options": options}
+    reply = await forward(client, upstream.url, CHAT, body, on_done=served.append)
+    await reply.aclose()
+    asked = {**(options or {}), "include_usage": True, "continuous_usage_stats": True}
+    assert upstream.bodies == [{**body, "stream_options": asked}]
+
+
+async def test_stream_options_of_a_whole_answer_are_the_engines_to_judge(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served]
+) -> None:
+    upstream.answer = upstream.whole(ANSWER)
+    body = {**BODY, "stream_options": {"include_usage": True}}
+    await forward(client, upstream.url, CHAT, body, on_done=served.append)
+    assert upstream.bodies == [body]

@@ -1,0 +1,152 @@
+"""GraphQL over HTTP: what is taken, what is refused, and what a stranger learns."""
+
+import pytest
+from graphql import get_introspection_query
+
+from schema.app import PATH
+from schema.limits import MAX_BODY_BYTES
+from tests.conftest import Server
+from tests.schema.conftest import Api, NewRun
+
+pytestmark = pytest.mark.anyio
+
+SLUG = "{ viewer { account { slug } } }"
+
+
+async def test_an_operation_is_answered(api: Api) -> None:
+    response = await api.post({"query": SLUG})
+    assert response.status_code == 200
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["content-type"] == "application/json"
+    assert response.json() == {"data": {"viewer": {"account": {"slug": "tenant"}}}}
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer vk_nothing"}, {"Authorization": "Basic dTpw"}])
+async def test_a_stranger_gets_no_data(api: Api, new_run: NewRun, headers: dict[str, str]) -> None:
+    run = await new_run()
+    async with api.server.client() as client:
+        client.headers.pop("authorization")
+        query = f'{{ viewer {{ account {{ slug }} }} node(id: "{run.id}") {{ id }} job(id: "{run.id}") {{ id }} }}'
+        response = await client.post(PATH, json={"query": query}, headers=headers)
+        cancelled = await client.post(
+            PATH, json={"query": f'mutation {{ cancelTrainingJob(input: {{id: "{run.id}"}}) {{ job {{ id }} }} }}'}, headers=headers
+        )
+    for refused in (response, cancelled):
+        assert refused.status_code == 401
+        assert refused.headers["www-authenticate"] == "Bearer"
+        assert refused.json()["data"] is None
+        assert {error["extensions"]["code"] for error in refused.json()["errors"]} == {"UNAUTHENTICATED"}
+    assert (await api.data("query($id: ID!) { job(id: $id) { status } }", id=run.id))["job"]["status"] == "QUEUED"
+
+
+async def test_a_stranger_may_read_the_schema(server: Server) -> None:
+    async with server.client() as client:
+        client.headers.pop("authorization")
+        response = await client.post(PATH, json={"query": get_introspection_query()})
+    assert response.status_code == 200
+    assert response.json()["data"]["__schema"]["queryType"] == {"name": "Query"}
+
+
+@pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp"])
+async def test_only_json_is_taken(api: Api, media: str) -> None:
+    async with api.server.client(api.tenant) as client:
+        response = await client.post(PATH, content=b'{"query": "{ __typename }"}', headers={"content-type": media})
+    assert response.status_code == 415
+    assert response.json()["errors"][0]["extensions"] == {"code": "BAD_REQUEST"}
+
+
+async def test_get_never_runs_an_operation(api: Api) -> None:
+    async with api.server.client(api.tenant) as client:
+        response = await client.get(PATH, params={"query": SLUG})
+        other = await client.put(PATH, json={"query": SLUG})
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
+    assert other.status_code == 405
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_large_body_is_refused(api: Api, announced: bool) -> None:
+    body = b'{"query": "' + b" " * MAX_BODY_BYTES + b'{ __typename }"}'
+
+    async def pieces():  # type: ignore[no-untyped-def]
+        yield body[:50_000]
+        yield body[50_000:]
+
+    async with api.server.client(api.tenant) as client:
+        content = body if announced else pieces()
+        response = await client.post(PATH, content=content, headers={"content-type": "application/json"})
+    assert response.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b"3",
+        b'"text"',
+        b'[{"query": "{ __typename }"}]',
+        b"{}",
+        b'{"query": 3}',
+        b'{"query": "{ __typename }", "variables": []}',
+        b'{"query": "query A { __typename } query B { __typename }"}',
+        b'{"query": "\xff"}',
+        b"[" * 50_000,
+    ],
+)
+async def test_a_malformed_request_is_refused_with_json(api: Api, body: bytes) -> None:
+    async with api.server.client(api.tenant) as client:
+        response = await client.post(PATH, content=body, headers={"content-type": "application/json"})
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["extensions"] == {"code": "BAD_REQUEST"}
+
+
+async def test_subscriptions_are_not_run_over_http(api: Api) -> None:
+    response = await api.post({"query": 'subscription { jobLogs(jobId: "job_x") { __typename } }'})
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["message"] == "Subscriptions go over a websocket, by graphql-transport-ws."
+
+
+async def test_a_query_that_is_not_one_says_so(api: Api) -> None:
+    for query in ("{ viewer {", "{ nothing }", "query($first: Int!) { jobs(first: $first) { nodes { id } } }"):
+        (error,) = (await api(query))["errors"]
+        assert error["extensions"] == {"code": "BAD_REQUEST"}, query
+
+
+async def test_what_goes_wrong_here_is_hidden_behind_the_request_id(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*args: object, **options: object) -> None:
+        raise RuntimeError("the password is hunter2")
+
+    monkeypatch.setattr("resolvers.jobs.page", broken)
+    response = await api.post({"query": "{ jobs { nodes { id } } }"})
+    request_id = response.headers["x-request-id"]
+    assert response.json() == {
+        "data": None,
+        "errors": [
+            {
+                "message": f"Something went wrong here. The request id is {request_id}.",
+                "locations": [{"line": 1, "column": 3}],
+                "path": ["jobs"],
+                "extensions": {"code": "INTERNAL", "requestId": request_id},
+            }
+        ],
+    }
+    create = 'mutation { createDeployment(input: {model: "m", name: "n", hardware: {type: "CPU"}, source: HUGGINGFACE}) { errors { message } } }'
+    monkeypatch.setattr("resolvers.deployments.create", broken)
+    assert "hunter2" not in str(await api(create))
+
+
+async def test_the_explorer_is_served_from_here(server: Server) -> None:
+    async with server.client() as client:
+        client.headers.pop("authorization")
+        page = await client.get(PATH, headers={"accept": "text/html"})
+        assert page.status_code == 200
+        assert "script-src 'self'" in page.headers["content-security-policy"]
+        assert "http" not in page.text.replace("http-equiv", "")
+        assets = [part.split('"')[0] for part in page.text.split(f'="{PATH}/assets/')[1:]]
+        assert len(assets) == 7
+        for name in assets:
+            found = await client.get(f"{PATH}/assets/{name}")
+            assert found.status_code == 200, name
+            assert found.headers["content-type"].startswith("text/css" if name.endswith(".css") else "text/javascript")
+        for name in ("__init__.py", "vendor.sh", "..%2Fapp.py"):
+            assert (await client.get(f"{PATH}/assets/{name}")).status_code == 404

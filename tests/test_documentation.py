@@ -1,0 +1,22 @@
+"""What users read agrees with what there is."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from burnish.kit.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def test_every_setting_is_in_the_table_with_its_description() -> None:
+    rows = dict(re.findall(r"^\| `(BURNISH_[A-Z0-9_]+)` \|[^|]*\| (.*) \|$", (ROOT / "docs" / "settings.md").read_text(), re.M))
+    assert rows == {f"BURNISH_{name.upper()}": field.description for name, field in Settings.model_fields.items()}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
