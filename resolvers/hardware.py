@@ -1,5 +1,6 @@
 """Reading the hardware that a caller asks for."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -10,6 +11,7 @@ from burnish.kit.money import cost_micros
 from engines.compute import hardware, local
 from engines.compute.hardware import Shape
 from models.ledger import HOUR_S
+from resolvers.context import Context
 from resolvers.inputs import Input
 
 PROVIDERS = ("prime_intellect", "lambda", "runpod", "local")
@@ -47,7 +49,26 @@ def check_provider(provider: str | None) -> None:
         raise Invalid(f"Unknown provider '{provider}'. Known: {', '.join(PROVIDERS)}.", param="provider")
 
 
+@dataclass(frozen=True)
+class Offer:
+    """Hardware that work would run on, and what an hour of it costs."""
+
+    shape: Shape
+    provider: str
+    hour_micros: int
+
+
+def offer(ctx: Context, gpu: GpuInput) -> Offer:
+    """Return what a request for this hardware would run on here; Invalid where the type is unknown."""
+    ctx.require("read")
+    runs_on = _runs_on(ctx.core, shape_of(gpu))
+    return Offer(runs_on, "local", hour_micros(ctx.core, runs_on))
+
+
 def hour_micros(core: Core, asked: Shape) -> int:
     """Return what an hour of the shape that will really run costs here: the amount that a start sets aside."""
-    runs_on = Shape(hardware.CPU, 1) if local.falls_back(core.settings) else asked
-    return cost_micros(hardware.rate_micros(core.settings, runs_on), HOUR_S)
+    return cost_micros(hardware.rate_micros(core.settings, _runs_on(core, asked)), HOUR_S)
+
+
+def _runs_on(core: Core, asked: Shape) -> Shape:
+    return Shape(hardware.CPU, 1) if local.falls_back(core.settings) else asked

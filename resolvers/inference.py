@@ -68,7 +68,7 @@ class Gateway:
         try:
             async with self._core.db.transaction() as session:
                 session.add_all(rows)
-                for deployment_id in {row.deployment_id for row in rows}:
+                for deployment_id in sorted({row.deployment_id for row in rows}):
                     await session.exec(_add_totals([row for row in rows if row.deployment_id == deployment_id]))
         except Exception:
             self._log = rows + self._log

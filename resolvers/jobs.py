@@ -30,7 +30,7 @@ class CheckpointDestination(Input):
 
 
 class JobInput(Input):
-    """A training job as the caller asks for it. `hyperparameters` are those of `method`."""
+    """A training job as the caller asks for it. `hyperparameters` are those of `method`; `environments` need an integration."""
 
     base_model: str = Field(min_length=1, max_length=200)
     dataset_id: str = Field(max_length=64)
@@ -41,6 +41,7 @@ class JobInput(Input):
     gpu: GpuInput
     provider: str | None = None
     checkpoint_destination: CheckpointDestination = Field(default_factory=CheckpointDestination)
+    environments: dict[str, Any] | None = None
 
 
 async def create(ctx: Context, spec: JobInput) -> Job:
@@ -211,5 +212,8 @@ async def _find(session: Session, ctx: Context, job_id: str, *, lock: bool = Fal
 def _check_method(spec: JobInput) -> None:
     if spec.method not in METHODS:
         raise Invalid(f"Unknown method '{spec.method}'; there are {', '.join(METHODS)}.", param="method")
+    if spec.environments is not None:
+        message = "OpenReward environments need their integration, which is not configured."
+        raise Invalid(message, code="integration_not_configured", param="environments")
     if spec.reward_function_id is None:
         raise Invalid("A grpo job needs a reward function.", param="reward_function_id")

@@ -1,8 +1,8 @@
 """Uploads: a file is PUT to a signed, expiring URL first, then used once by name.
 
-The bytes wait in storage under `{account}/uploads/{id}`, so that any API process can use them. Once used, a small receipt takes their
-place: a retry under the same idempotency key finds what was made, anything else learns that the upload is gone. What nobody used is
-deleted after a day, when the account asks for another upload.
+The bytes wait in storage under `{account}/uploads/{id}`, so that any API process can use them. Once used, a small receipt takes
+their place: a retry under the same idempotency key finds what was made, anything else learns that the upload is gone. What nobody
+used is deleted after a day, when the account asks for another upload.
 """
 
 import asyncio
@@ -53,9 +53,10 @@ async def create(ctx: Context) -> Upload:
 
 
 async def receive(platform: Platform, token: str, announced: int | None, chunks: AsyncIterator[bytes]) -> tuple[str, int]:
-    """Take the file that a URL was signed for; return the upload's id and its size. Whole or not at all: it replaces an earlier try.
+    """Take the file that a URL was signed for; return the upload's id and its size. Whole or not at all.
 
-    Forbidden for a token that is forged or over, PayloadTooLarge past the limit, Invalid for an empty file, InvalidState once used.
+    Forbidden for a token that is forged or over, PayloadTooLarge past the limit, Invalid for an empty file, InvalidState once
+    used.
     """
     core = platform.core
     try:
@@ -150,7 +151,7 @@ async def _purge(ctx: Context) -> None:
         if ids.made_ms(key.rpartition("/")[2].partition(".")[0]) < before:
             await ctx.core.storage.delete(key)
     for draft in _drafts(ctx.core).iterdir():
-        if ids.made_ms(draft.name) < before:
+        if ids.made_ms(draft.name.lstrip(".").partition(".")[0]) < before:
             draft.unlink(missing_ok=True)
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engines.training.spec import GrpoHyperparameters
-from rest_compat import downloads
+from rest_compat import downloads, sse
 from rest_compat.errors import VERI
 from rest_compat.operation import JSON, Operation
 from rest_compat.wire import ErrorBody
@@ -167,6 +167,8 @@ def _responses(operation: Operation, schemas: dict[tuple[Any, JsonSchemaMode], S
         content = {answers: {"schema": {"type": "object"} if answers == JSON else {"type": "string"}}}
     else:
         content = {JSON: {"schema": schemas[answers, WRITTEN]}}
+    if operation.streams:
+        content[sse.MEDIA_TYPE] = {"schema": {"type": "string"}}
     codes = {401, 403, 500, 503, *operation.errors}
     if operation.query or operation.body:
         codes.add(422)

@@ -33,7 +33,7 @@ CLIENT_GONE = 499
 class Operation:
     """`answers` is the model of a JSON answer, or the media type of any other. `upload` sends `body` as a form with a file.
 
-    `schema` describes a body that is passed on as it is.
+    `schema` describes a body that is passed on as it is; `streams` says that the answer may be server-sent events instead.
     """
 
     method: str
@@ -46,6 +46,7 @@ class Operation:
     body: type[BaseModel] | None = None
     schema: Mapping[str, Any] | None = None
     upload: bool = False
+    streams: bool = False
     idempotent: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     errors: Sequence[int] = ()

@@ -1,10 +1,11 @@
 """GraphQL over HTTP and websocket.
 
-POST takes JSON and nothing else, so that no page of another origin can send an operation without asking first; GET gives the explorer.
-Subscriptions go over `graphql-transport-ws` alone.
+POST takes JSON and nothing else, so that no page of another origin can send an operation without asking first; GET gives the
+explorer. Subscriptions go over `graphql-transport-ws` alone.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -111,15 +112,11 @@ class View(GraphQL[RequestContext, None]):
         live = self.is_websocket_request(request)
         context = RequestContext(platform, request.state.request_id, {} if live else request.headers, live=live)
         if not live:
-            try:
+            with suppress(Unauthenticated):
                 await context.authenticate()
-            except Unauthenticated:
-                pass
         return context
 
-    def create_response(
-        self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
-    ) -> Response:
+    def create_response(self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response) -> Response:
         response = super().create_response(response_data, sub_response)
         response.headers["Cache-Control"] = "no-store"
         if isinstance(response_data, dict) and _is_for_strangers(response_data):

@@ -17,8 +17,8 @@ RECHECK_S = 5.0
 class RequestContext:
     """One HTTP request, or one websocket with all its operations.
 
-    Every field that gives or changes data goes through a resolver, and every resolver wants a `Context`: without a key there is only
-    the schema itself to read.
+    Every field that gives or changes data goes through a resolver, and every resolver wants a `Context`: without a key there is
+    only the schema itself to read.
     """
 
     def __init__(self, platform: Platform, request_id: str, credentials: Mapping[str, str], *, live: bool) -> None:

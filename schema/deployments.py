@@ -229,9 +229,7 @@ class DeploymentQueries:
         info: Info,
         first: First = 20,
         after: After = None,
-        status: Annotated[
-            list[DeploymentStatus] | None, strawberry.argument(description="Only those in one of these.")
-        ] = None,
+        status: Annotated[list[DeploymentStatus] | None, strawberry.argument(description="Only those in one of these.")] = None,
     ) -> DeploymentConnection:
         ctx = await info.context.caller()
         wanted = None if status is None else [str(item.value) for item in status]

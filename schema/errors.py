@@ -1,7 +1,8 @@
 """Errors as GraphQL shows them, all made from `burnish.kit.errors` here.
 
-What a caller can put right is data in the payload of the mutation. A query or subscription has no payload: there, and for a missing key,
-it is an entry of `errors` with its code in `extensions`. Whatever else goes wrong is ours: logged, and shown as a request id.
+What a caller can put right is data in the payload of the mutation. A query or subscription has no payload: there, and for a
+missing key, it is an entry of `errors` with its code in `extensions`. Whatever else goes wrong is ours: logged, and shown as a
+request id.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,7 +29,9 @@ class ErrorCode(Enum):
     INVALID = strawberry.enum_value("INVALID", description="A value cannot be used.")
     NOT_FOUND = strawberry.enum_value("NOT_FOUND", description="There is no such thing in this account.")
     FORBIDDEN = strawberry.enum_value("FORBIDDEN", description="The API key lacks the scope.")
-    CONFLICT = strawberry.enum_value("CONFLICT", description="A name is taken, or an idempotency key was used for something else.")
+    CONFLICT = strawberry.enum_value(
+        "CONFLICT", description="A name is taken, or an idempotency key was used for something else."
+    )
     INVALID_STATE = strawberry.enum_value("INVALID_STATE", description="The thing is not in a state that allows this.")
     INSUFFICIENT_CREDIT = strawberry.enum_value("INSUFFICIENT_CREDIT", description="The credit does not cover the start.")
     RATE_LIMITED = strawberry.enum_value("RATE_LIMITED", description="Too many requests: try again later.")
@@ -140,9 +143,7 @@ class _Input(Protocol):
 
 @strawberry.type(description="What a mutation answers.")
 class Payload:
-    errors: list[UserError] = strawberry.field(
-        default_factory=list, description="Why nothing was done; empty where it was done."
-    )
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Why nothing was done; empty where it was done.")
 
 
 P = TypeVar("P", bound=Payload)
@@ -188,7 +189,9 @@ def _cause(error: GraphQLError) -> Exception | None:
 
 
 def _with(error: GraphQLError, message: str, extensions: dict[str, Any]) -> GraphQLError:
-    return GraphQLError(message, nodes=error.nodes, source=error.source, positions=error.positions, path=error.path, extensions=extensions)
+    return GraphQLError(
+        message, nodes=error.nodes, source=error.source, positions=error.positions, path=error.path, extensions=extensions
+    )
 
 
 def _extensions(error: BurnishError) -> dict[str, Any]:
@@ -216,4 +219,3 @@ def _path(param: str | None, names: Mapping[str, str]) -> list[str]:
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(part.capitalize() for part in rest)
-

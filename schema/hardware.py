@@ -1,8 +1,15 @@
 """Hardware: what is asked for, and what work really runs on."""
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import strawberry
+
+from engines.compute.hardware import as_json
+from resolvers import hardware
+from resolvers.hardware import GpuInput
+from resolvers.inputs import parse
+from schema.context import Info
+from schema.nodes import Money
 
 
 @strawberry.type(description="Hardware of a kind.")
@@ -16,6 +23,12 @@ class Hardware:
         return cls(type=gpu["type"], count=gpu["count"], provider=provider)
 
 
+@strawberry.type(description="Hardware that work would run on, and its price.")
+class HardwareOffer:
+    hardware: Hardware = strawberry.field(description="What it would run on: `CPU` where there is no GPU, whatever is asked for.")
+    price_per_hour: Money = strawberry.field(description="What an hour of all of it costs: the amount that a start sets aside.")
+
+
 @strawberry.input(description="Hardware to ask for. Where this installation falls back on the CPU, any request runs there.")
 class HardwareInput:
     type: str = strawberry.field(description="The kind, such as `H100`, or `CPU`.")
@@ -25,3 +38,18 @@ class HardwareInput:
     @property
     def as_gpu(self) -> dict[str, Any]:
         return {"type": self.type, "count": self.count}
+
+
+@strawberry.type
+class HardwareQueries:
+    @strawberry.field(description="What a request for this hardware would run on, and for how much.")
+    async def hardware_offers(
+        self,
+        info: Info,
+        type: Annotated[str, strawberry.argument(description="The kind that would be asked for, such as `H100`, or `CPU`.")],
+        count: Annotated[int, strawberry.argument(description="How many.")] = 1,
+    ) -> list[HardwareOffer]:
+        ctx = await info.context.caller()
+        found = hardware.offer(ctx, parse(GpuInput, {"type": type, "count": count}))
+        shown = Hardware.of(as_json(found.shape), found.provider)
+        return [HardwareOffer(hardware=shown, price_per_hour=Money.of(found.hour_micros))]

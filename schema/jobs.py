@@ -99,7 +99,9 @@ class TrainingJob(Node):
     hyperparameters_defaulted: list[str] = strawberry.field(description="Those that were not given.")
     hardware_requested: Hardware = strawberry.field(description="What was asked for.")
     hardware: Hardware | None = strawberry.field(description="What it really runs on, once it is placed.")
-    attempt: int = strawberry.field(description="How many times a host has taken it up; a later attempt resumes from a checkpoint.")
+    attempt: int = strawberry.field(
+        description="How many times a host has taken it up; a later attempt resumes from a checkpoint."
+    )
     metric_keys: list[str] = strawberry.field(description="The metrics it has reported.")
     cost: JobCost = strawberry.field(description="What it costs.")
     error: JobFailure | None = strawberry.field(description="Why it failed.")
@@ -215,7 +217,7 @@ class TrainingJobInput:
     hardware: HardwareInput = strawberry.field(description="What to run on.")
     method: Method = strawberry.field(default=Method.GRPO, description="How to train.")
     hyperparameters: JSON | None = strawberry.field(
-        default=None, description="An object of hyperparameters, such as `{\"learning_rate\": 1e-5, \"max_steps\": 100}`."
+        default=None, description='An object of hyperparameters, such as `{"learning_rate": 1e-5, "max_steps": 100}`.'
     )
     idempotency_key: str | None = strawberry.field(default=None, description="A retry with the same key makes nothing twice.")
 

@@ -1,8 +1,8 @@
 """What an operation may be at most, judged before it runs.
 
-Depth and aliases are counted with one look at each fragment: counting along every path, as Strawberry's own rules do, lets a short
-document of fragments that spread each other twice keep a core busy for ever. Introspection is not counted here; how deep its lists may
-nest is a rule of graphql-core's own, under which the standard introspection query passes.
+Depth and aliases are counted with one look at each fragment: counting along every path, as Strawberry's own rules do, lets a
+short document of fragments that spread each other twice keep a core busy for ever. Introspection is not counted here; how deep
+its lists may nest is a rule of graphql-core's own, under which the standard introspection query passes.
 """
 
 from dataclasses import dataclass
@@ -79,7 +79,7 @@ class _Measure:
 
     def _fragment(self, name: str) -> Size:
         if name not in self._known:
-            # Entered before it is measured, so that fragments in a circle end here; that there is a circle is another rule's to say.
+            # Entered before it is measured, so that fragments in a circle end here; another rule says that there is a circle.
             self._known[name] = Size()
             found = self._fragments.get(name)
             self._known[name] = Size() if found is None else self.selections(found.selection_set)

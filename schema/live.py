@@ -1,7 +1,8 @@
 """Subscriptions: what a stream holds after a cursor, then what comes, in batches, until it ends.
 
-Every frame that carries rows carries the cursor after them, so that whoever comes back with it misses nothing and sees nothing twice.
-A reader that cannot keep up holds up only itself: the socket stops taking frames, and what it has not read waits in the database.
+Every frame that carries rows carries the cursor after them, so that whoever comes back with it misses nothing and sees nothing
+twice. A reader that cannot keep up holds up only itself: the socket stops taking frames, and what it has not read waits in the
+database.
 """
 
 import asyncio
@@ -36,11 +37,10 @@ F = TypeVar("F")
 JobId = Annotated[strawberry.ID, strawberry.argument(description="The id of the job, `job_…`.")]
 DeploymentId = Annotated[strawberry.ID, strawberry.argument(description="The id of the deployment, `dep_…`.")]
 Resume = Annotated[
-    Cursor | None, strawberry.argument(description="Go on after this cursor of an earlier frame or page; from the start by default.")
+    Cursor | None,
+    strawberry.argument(description="Go on after this cursor of an earlier frame or page; from the start by default."),
 ]
-Tail = Annotated[
-    int, strawberry.argument(description="Without a cursor, begin with this many of the last lines: 0 to 10,000.")
-]
+Tail = Annotated[int, strawberry.argument(description="Without a cursor, begin with this many of the last lines: 0 to 10,000.")]
 
 
 @strawberry.type(description="Sent when a stream has been silent for 15 seconds.")
@@ -72,7 +72,7 @@ class LogBatch:
 class MetricBatch:
     series: list[MetricSeries] = strawberry.field(description="The metrics, every point as it was reported.")
     attempt: int = strawberry.field(
-        description="Which attempt reported them. A later attempt resumes from a checkpoint: for a step that comes again, it counts."
+        description="Which attempt reported them. A later one resumes from a checkpoint: for a step that comes again, it counts."
     )
     latest_step: int = strawberry.field(description="The greatest step among them.")
     cursor: Cursor = strawberry.field(description="The place after them.")
@@ -97,9 +97,7 @@ class DeploymentUpdate:
     cursor: Cursor = strawberry.field(description="The place after them.")
 
 
-LogFrame = Annotated[
-    LogBatch | StreamGap | Heartbeat | StreamEnd, strawberry.union("LogFrame", description="A frame of a log.")
-]
+LogFrame = Annotated[LogBatch | StreamGap | Heartbeat | StreamEnd, strawberry.union("LogFrame", description="A frame of a log.")]
 MetricFrame = Annotated[
     MetricBatch | StreamGap | Heartbeat | StreamEnd, strawberry.union("MetricFrame", description="A frame of a job's metrics.")
 ]
@@ -115,8 +113,8 @@ DeploymentFrame = Annotated[
 
 
 @strawberry.type(
-    description="What can be followed, over `graphql-transport-ws`. Every stream replays from its cursor and goes on live; its frames come "
-    "in batches, with a heartbeat in silences, and the last one is `StreamEnd`."
+    description="What can be followed, over `graphql-transport-ws`. Every stream replays from its cursor and goes on live; its "
+    "frames come in batches, with a heartbeat in silences, and the last one is `StreamEnd`."
 )
 class Subscription:
     @strawberry.subscription(description="What happens to a job.")
@@ -132,9 +130,7 @@ class Subscription:
         return _frames(info.context, batches, frames, job_id, "events", start)
 
     @strawberry.subscription(description="A job's log.")
-    async def job_logs(
-        self, info: Info, job_id: JobId, after: Resume = None, tail: Tail = 200
-    ) -> AsyncGenerator[LogFrame, None]:
+    async def job_logs(self, info: Info, job_id: JobId, after: Resume = None, tail: Tail = 200) -> AsyncGenerator[LogFrame, None]:
         ctx = await info.context.caller()
         start = await _job_start(ctx, job_id, "logs", after, _tail(tail))
         batches = jobs.follow(ctx, job_id, "logs", after=start)
@@ -176,7 +172,9 @@ class Subscription:
         batches = jobs.follow(ctx, job_id, "rollouts", after=start)
         return _frames(info.context, batches, frames, job_id, "rollouts", start)
 
-    @strawberry.subscription(description="A deployment each time something happens to it: first as it is, with all that has happened.")
+    @strawberry.subscription(
+        description="A deployment each time something happens to it: first as it is, with all that has happened."
+    )
     async def deployment_status(
         self, info: Info, id: DeploymentId, after: Resume = None
     ) -> AsyncGenerator[DeploymentFrame, None]:

@@ -51,9 +51,7 @@ class Loaders:
 
         return DataLoader(load_fn=load, cache=False)
 
-    def _rows(
-        self, resolver: Callable[[Context, Sequence[str]], Awaitable[Mapping[str, list[T]]]]
-    ) -> DataLoader[str, list[T]]:
+    def _rows(self, resolver: Callable[[Context, Sequence[str]], Awaitable[Mapping[str, list[T]]]]) -> DataLoader[str, list[T]]:
         async def load(ids: list[str]) -> list[list[T]]:
             found = await resolver(self._source.known, ids)
             return [found.get(item, []) for item in ids]

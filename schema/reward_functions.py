@@ -21,7 +21,9 @@ NOUN = "reward_functions"
 
 @strawberry.enum(description="How a reward function is called.")
 class RewardFormat(Enum):
-    TRL = strawberry.enum_value("trl", description="`def reward(prompts, completions, **columns) -> list[float]`, as TRL calls it.")
+    TRL = strawberry.enum_value(
+        "trl", description="`def reward(prompts, completions, **columns) -> list[float]`, as TRL calls it."
+    )
 
 
 @strawberry.type(description="A Python file that scores completions. It runs only in a jail.")

@@ -13,7 +13,6 @@ from schema.nodes import Connection, connect, within
 from schema.scalars import JSON, Cursor
 
 
-
 @strawberry.type(description="One part of a completion's reward.")
 class RewardComponent:
     name: str = strawberry.field(description="The name of the part: the reward function's own.")
@@ -55,7 +54,9 @@ class RolloutGroup:
     prompt: JSON = strawberry.field(description="The prompt: a text, or a list of messages.")
     reward_mean: float | None = strawberry.field(description="The mean reward; null where no completion has one.")
     reward_std: float | None = strawberry.field(description="The spread of the rewards within the group.")
-    zero_variance: bool = strawberry.field(description="Whether all rewards are equal, so that nothing is learned from the group.")
+    zero_variance: bool = strawberry.field(
+        description="Whether all rewards are equal, so that nothing is learned from the group."
+    )
     completions: list[Rollout] = strawberry.field(description="The completions.")
 
     @classmethod
@@ -71,9 +72,7 @@ class RolloutGroup:
             reward_mean=group.reward_mean,
             reward_std=group.reward_std,
             zero_variance=group.reward_std == 0.0,
-            completions=[
-                Rollout.of(f"{group_id}-{index}", item) for index, item in enumerate(group.data["completions"])
-            ],
+            completions=[Rollout.of(f"{group_id}-{index}", item) for index, item in enumerate(group.data["completions"])],
         )
 
 

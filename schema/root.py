@@ -16,6 +16,7 @@ from schema.checkpoints import Checkpoint
 from schema.context import Info
 from schema.datasets import Dataset, DatasetMutations, DatasetQueries
 from schema.deployments import Deployment, DeploymentMutations, DeploymentQueries, InferenceRequest
+from schema.hardware import HardwareQueries
 from schema.jobs import JobMutations, JobQueries, TrainingJob
 from schema.live import Subscription
 from schema.loaders import Loaders
@@ -26,11 +27,9 @@ from schema.uploads import UploadMutations
 
 
 @strawberry.type(description="What can be read.")
-class Query(AccountQueries, ApiKeyQueries, DatasetQueries, RewardFunctionQueries, JobQueries, DeploymentQueries):
+class Query(AccountQueries, ApiKeyQueries, DatasetQueries, RewardFunctionQueries, JobQueries, DeploymentQueries, HardwareQueries):
     @strawberry.field(description="Anything that has an id; null where the account has no such thing.")
-    async def node(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id.")]
-    ) -> Node | None:
+    async def node(self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id.")]) -> Node | None:
         await info.context.caller()
         return await _node(info.context.loaders, id)
 
@@ -38,7 +37,9 @@ class Query(AccountQueries, ApiKeyQueries, DatasetQueries, RewardFunctionQueries
 @strawberry.type(
     description="What can be done. Every write takes one input and answers a payload whose `errors` say why nothing was done."
 )
-class Mutation(ApiKeyMutations, UploadMutations, DatasetMutations, RewardFunctionMutations, JobMutations, DeploymentMutations): ...
+class Mutation(
+    ApiKeyMutations, UploadMutations, DatasetMutations, RewardFunctionMutations, JobMutations, DeploymentMutations
+): ...
 
 
 class Schema(strawberry.Schema):

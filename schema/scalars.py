@@ -34,7 +34,7 @@ def _read_decimal(value: Any) -> Decimal:
     except ArithmeticError:
         number = Decimal("nan")
     if not number.is_finite():
-        raise GraphQLError(f"Decimal cannot represent {value!r}: a string such as \"12.50\" is needed.")
+        raise GraphQLError(f'Decimal cannot represent {value!r}: a string such as "12.50" is needed.')
     return number
 
 

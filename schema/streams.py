@@ -1,4 +1,4 @@
-"""Rows of a resource's streams as GraphQL gives them: events, log lines, metrics. Queries page through them, subscriptions follow them."""
+"""Rows of a resource's streams as GraphQL gives them: events, log lines, metrics. Queries page, subscriptions follow."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -60,7 +60,9 @@ class LogConnection(Connection[LogLine]): ...
 class Event:
     cursor: Cursor = strawberry.field(description="Its place among the resource's events.")
     at: datetime = strawberry.field(description="When it happened.")
-    type: str = strawberry.field(description="What happened, in past tense, such as `created`, `checkpoint_saved` or `completed`.")
+    type: str = strawberry.field(
+        description="What happened, in past tense, such as `created`, `checkpoint_saved` or `completed`."
+    )
     attempt: int = strawberry.field(description="Which attempt at the work it belongs to; 0 before the first.")
     metadata: JSON = strawberry.field(description="More about it, such as the step.")
 
@@ -92,15 +94,15 @@ class DeploymentEventConnection(Connection[DeploymentEvent]): ...
 
 
 @strawberry.type(
-    description="One metric as columns. Where `sampled`, a point is the mean of a bucket of steps, at the bucket's last step, and "
+    description="One metric as columns. Where `sampled`, a point is the mean of a bucket of steps, at its last step, and "
     "`lower` and `upper` are the bucket's extremes, so that spikes survive; the first and the last point are exact."
 )
 class MetricSeries:
     key: str = strawberry.field(description="The metric, by the name that the trainer gives it.")
     steps: list[int] = strawberry.field(description="The steps, rising.")
     values: list[float] = strawberry.field(description="The value at each step.")
-    lower: list[float] | None = strawberry.field(description="The least value of each bucket; null where every point is exact.")
-    upper: list[float] | None = strawberry.field(description="The greatest value of each bucket; null where every point is exact.")
+    lower: list[float] | None = strawberry.field(description="The least of each bucket; null where every point is exact.")
+    upper: list[float] | None = strawberry.field(description="The greatest of each bucket; null where every point is exact.")
     sampled: bool = strawberry.field(description="Whether points stand for buckets of steps.")
 
     @classmethod

@@ -27,7 +27,8 @@ class Upload:
 @strawberry.input(description="An upload to make room for. It stores nothing until the file arrives.")
 class CreateUploadInput:
     idempotency_key: str | None = strawberry.field(
-        default=None, description="Accepted as on every write; each call answers a URL of its own, and an unused one leaves nothing."
+        default=None,
+        description="Accepted as on every write; each call answers a URL of its own, and an unused one leaves nothing.",
     )
 
 

@@ -124,11 +124,13 @@ def build(engine: str) -> None:
     install_pip(pins["pip"])
     step(2, "PyTorch")
     install_torch(pins["torch"], engine)
-    step(3, f"{len(pins)} pinned packages; the first time this takes minutes")
-    pip("install", "--no-deps", "--only-binary=:all:", "-r", requirements_file(pins))
+    wanted = not_held(pins)
+    step(3, f"{len(wanted)} of {len(pins)} pinned packages{'; this takes some minutes' if len(wanted) > 50 else ''}")
+    if wanted:
+        pip("install", "--no-deps", "--only-binary=:all:", "-r", requirements_file(wanted))
     remove_unwanted(engine)
     step(4, "Burnish itself")
-    pip("install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    pip("install", "-qq", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     step(5, "a check of the result")
     check(pins)
     shutil.rmtree(scratch())
@@ -211,20 +213,20 @@ def is_complete(metadata: Path) -> bool:
     return all(file.endswith(".pyc") or (metadata.parent / file).exists() for file in files)
 
 
+def not_held(pins: dict[str, str]) -> dict[str, str]:
+    """Return the pins that the environment does not hold exactly; a build's local label, as in 1.0+cpu, does not count."""
+    held = {name: version.split("+")[0] for name, version in installed().items()}
+    return {name: pin for name, pin in pins.items() if pin.split(";")[0].strip() != f"{name}=={held.get(name)}"}
+
+
 def install_pip(pin: str) -> None:
     """Bring pip to its pin: the one that comes with Python may be years old and unable to go on with a broken download."""
-    if not holds(pin):
+    if not_held({"pip": pin}):
         pip("install", "--no-deps", pin)
 
 
-def holds(pin: str) -> bool:
-    """Say whether the environment holds exactly this pin; a build's local label, as in 1.0+cpu, does not count."""
-    name, version = pin.split(";")[0].strip().split("==")
-    return installed().get(name, "").split("+")[0] == version
-
-
 def install_torch(pin: str, engine: str) -> None:
-    if not holds(pin):
+    if not_held({"torch": pin}):
         index = ["--extra-index-url", TORCH_CPU_INDEX] if engine == "cpu" and answers(TORCH_CPU_INDEX) else []
         pip("install", "--no-deps", "--only-binary=:all:", *index, pin)
     if engine == "cpu" and "+cpu" not in installed()["torch"]:
@@ -264,7 +266,7 @@ def remove_unwanted(engine: str) -> None:
 
 def check(pins: dict[str, str]) -> None:
     """Fail unless every pin is there and torch can be imported."""
-    missing = [pin for pin in pins.values() if ";" not in pin and not holds(pin)]
+    missing = [pin for pin in not_held(pins).values() if ";" not in pin]
     if missing:
         raise SetupError(f"pip left out or changed: {', '.join(missing)}")
     execute([str(PYTHON), "-P", "-c", "import torch"])

@@ -81,7 +81,8 @@ class Server:
 
     def client(self, tenant: Tenant | None = None) -> httpx2.AsyncClient:
         """Return a client of the API with the tenant's key."""
-        return httpx2.AsyncClient(base_url=self.url, headers=(tenant or self.tenant).headers, timeout=30)
+        # Plain HTTP: reading the trusted certificates would be most of a client's cost.
+        return httpx2.AsyncClient(base_url=self.url, headers=(tenant or self.tenant).headers, timeout=30, verify=False)
 
     async def context(self, tenant: Tenant | None = None, idempotency_key: str | None = None) -> Context:
         """Return a caller's context, to call resolvers directly."""

@@ -143,7 +143,11 @@ class Api:
 
     def _json(self, method: str, path: str, **arguments: Any) -> Json:
         with self._failures():
-            response = self._http.request(method, path, **arguments)
+            try:
+                response = self._http.request(method, path, **arguments)
+            except (httpx2.ReadError, httpx2.RemoteProtocolError):
+                # The connection broke before the answer. Reading can be done again, and a write has an idempotency key.
+                response = self._http.request(method, path, **arguments)
         if response.is_error:
             raise refused(response)
         try:
@@ -172,9 +176,10 @@ class Unreachable(CliError):
 def refused(response: httpx2.Response) -> ApiError:
     """Return the error that an answer tells."""
     try:
-        error = response.json()["error"]
+        answer = response.json()
+        error = answer["errors"][0] if "errors" in answer else answer["error"]
         message, details = str(error["message"]), error.get("details") or []
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError):
         return ApiError(f"HTTP {response.status_code} from {response.url}", status=response.status_code)
     if response.status_code == 401:
         return ApiError(

@@ -2,7 +2,8 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Concatenate, ParamSpec
 
@@ -10,7 +11,7 @@ import typer
 
 from burnish.cli import connection
 from burnish.cli.client import Api
-from burnish.cli.exits import INTERRUPTED, CliError
+from burnish.cli.exits import INTERRUPTED, ApiError, CliError
 from burnish.cli.output import Output
 
 P = ParamSpec("P")
@@ -54,21 +55,28 @@ def remote(command: Callable[Concatenate[Cli, P], None]) -> Callable[..., None]:
     return run
 
 
-class reported:
-    """Ends the command with the code of a CliError, told on stderr; an interruption ends it with 130."""
+@contextmanager
+def reported(out: Output) -> Iterator[None]:
+    """End the command with the code of a CliError, told on stderr; an interruption ends it with 130."""
+    try:
+        yield
+    except CliError as error:
+        out.error(error)
+        raise typer.Exit(error.code) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
 
-    def __init__(self, out: Output) -> None:
-        self._out = out
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, CliError):
-            self._out.error(error)
-            raise typer.Exit(error.code) from None
-        if isinstance(error, KeyboardInterrupt):
-            raise typer.Exit(INTERRUPTED) from None
+@contextmanager
+def naming(flags: Mapping[str, str]) -> Iterator[None]:
+    """Put the flag or argument in front of what the platform says of a field."""
+    try:
+        yield
+    except ApiError as error:
+        flag = flags.get((error.param or "").partition(".")[0])
+        if flag:
+            error.message = f"{flag}: {error.message}"
+        raise
 
 
 def group(help: str) -> typer.Typer:

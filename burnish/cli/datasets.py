@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from burnish.cli.client import open_file
-from burnish.cli.command import Cli, Limit, group, remote
+from burnish.cli.command import Cli, Limit, group, naming, remote
 from burnish.cli.output import counted
 
 FIELDS = ("id", "name", "source_type", "num_rows", "sha256", "created_at")
@@ -23,7 +23,8 @@ def upload(
     name: Annotated[str | None, typer.Option("--name", help="What to call it; the file's name by default.")] = None,
 ) -> None:
     """Upload a dataset. Every problem of the file is told with its line, and then nothing is kept of it."""
-    with open_file(file) as opened, counted(cli.out, file, opened) as shown:
+    flags = {"name": "--name", "file": str(file)}
+    with naming(flags), open_file(file) as opened, counted(cli.out, file, opened) as shown:
         made = cli.api.upload("/v1/datasets", {"name": name or file.stem}, file.name, shown)
     cli.out.show(made, FIELDS)
 

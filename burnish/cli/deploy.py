@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from burnish.cli import jobfile, price, records, watch
-from burnish.cli.command import Cli, Limit, Yes, group, remote
+from burnish.cli.command import Cli, Limit, Yes, group, naming, remote
 from burnish.cli.exits import USAGE, CliError
 
 FIELDS = (
     "id", "status", "name", "model", "source", "endpoint_url", "gpu", "provider", "cost_per_hour_usd", "total_cost_usd",
     "total_requests", "error", "created_at", "started_at", "stopped_at",
 )  # fmt: skip
+FLAGS = {"model": "MODEL", "name": "--name", "gpu": "--gpu", "provider": "--provider"}
 COLUMNS = ("id", "status", "name", "model", "gpu", "cost_per_hour_usd", "total_cost_usd", "total_requests", "created_at")
 
 app = group("Deployments: trained checkpoints and other models, kept ready to answer.")
@@ -50,7 +51,8 @@ def create(
     body = {"model": model, "source": source, "name": called, "gpu": hardware, "provider": provider}
     if not yes:
         price.agree(cli, hardware, "The deployment")
-    made = cli.api.post("/v1/deployments", {key: value for key, value in body.items() if value is not None})
+    with naming(FLAGS):
+        made = cli.api.post("/v1/deployments", {key: value for key, value in body.items() if value is not None})
     if wait:
         made = watch.deployment(cli.api, cli.out, made["id"], timeout)
     cli.out.show(made, FIELDS)

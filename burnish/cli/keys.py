@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli.command import Cli, Limit, group, remote
+from burnish.cli.command import Cli, Limit, group, naming, remote
 
 FIELDS = ("id", "name", "key", "key_prefix", "created_at")
 COLUMNS = ("id", "name", "key_prefix", "last_used_at", "created_at")
@@ -26,7 +26,9 @@ def create(
 ) -> None:
     """Make a key. It is shown this once and never again."""
     body = {"name": name, "expires_in_seconds": expires_in, "scopes": scope or None}
-    cli.out.show(cli.api.post("/v1/api_keys", {key: value for key, value in body.items() if value is not None}), FIELDS)
+    with naming({"name": "NAME", "expires_in_seconds": "--expires-in", "scopes": "--scope"}):
+        made = cli.api.post("/v1/api_keys", {key: value for key, value in body.items() if value is not None})
+    cli.out.show(made, FIELDS)
 
 
 @app.command("list")

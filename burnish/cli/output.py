@@ -96,7 +96,7 @@ class Output:
         if not (sys.stdin.isatty() and self.err.is_terminal):
             return True
         self.err.print(f"{question} [Y/n] ", end="", markup=False)
-        return sys.stdin.readline().strip().lower() in ("", "y", "yes")
+        return sys.stdin.readline().lower() in ("\n", "y\n", "yes\n")
 
     @contextmanager
     def transfer(self, label: str) -> Iterator[Callable[[int | None], Callable[[int], None]]]:

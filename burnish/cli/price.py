@@ -1,6 +1,6 @@
 """What something will cost, told before it is started."""
 
-from typing import Any
+from decimal import Decimal
 
 from burnish.cli.client import Json
 from burnish.cli.command import Cli
@@ -8,7 +8,7 @@ from burnish.cli.exits import ERROR, ApiError, CliError
 from burnish.cli.output import cell
 
 OFFERS = """query Price($type: String!, $count: Int!) {
-  hardwareOffers(type: $type, count: $count) { pricePerHour { amount } } }"""
+  hardwareOffers(type: $type, count: $count) { hardware { type count } pricePerHour { amount } } }"""
 
 
 def agree(cli: Cli, gpu: Json, what: str) -> None:
@@ -19,17 +19,19 @@ def agree(cli: Cli, gpu: Json, what: str) -> None:
 
 
 def tell(cli: Cli, gpu: Json, what: str) -> None:
-    rate = per_hour(cli, gpu)
-    cost = (
-        f"costs {rate} USD an hour while it runs; an hour of that is set aside at the start" if rate else "has no known price yet"
-    )
-    cli.out.say(f"{what}, on {cell(gpu)}, {cost}.")
+    found = offer(cli, gpu)
+    if found is None:
+        cli.out.say(f"{what} asks for {cell(gpu)}, whose price is not known before it is placed.")
+        return
+    amount = Decimal(found["pricePerHour"]["amount"])
+    cli.out.say(f"{what} runs on {cell(found['hardware'])} at {amount:.2f} USD an hour; that much is set aside at the start.")
 
 
-def per_hour(cli: Cli, gpu: Json) -> str | None:
-    """Return what an hour of the hardware costs there, or None where that is not known before it is placed."""
+def offer(cli: Cli, gpu: Json) -> Json | None:
+    """Return what the hardware would be and cost there; None where that cannot be told, which the start itself will explain."""
+    kind, count = gpu.get("type", gpu.get("gpu_type")), gpu.get("count", gpu.get("gpu_count", 1))
     try:
-        offers: Any = cli.api.graphql(OFFERS, type=gpu.get("type"), count=gpu.get("count", 1))["hardwareOffers"]
+        offers: list[Json] = cli.api.graphql(OFFERS, type=kind, count=count)["hardwareOffers"]
     except ApiError:
         return None
-    return next((offer["pricePerHour"]["amount"] for offer in offers if offer["pricePerHour"]), None)
+    return next(iter(offers), None)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from burnish.cli.client import open_file
-from burnish.cli.command import Cli, Limit, group, remote
+from burnish.cli.command import Cli, Limit, group, naming, remote
 from burnish.cli.output import counted
 
 FIELDS = ("id", "name", "format", "sha256", "created_at")
@@ -24,7 +24,8 @@ def upload(
     format_: Annotated[str, typer.Option("--format", help="How the function is called: trl.")] = "trl",
 ) -> None:
     """Upload a reward function. A file that cannot be used is refused with the line."""
-    with open_file(file) as opened, counted(cli.out, file, opened) as shown:
+    flags = {"name": "--name", "file": str(file), "format": "--format"}
+    with naming(flags), open_file(file) as opened, counted(cli.out, file, opened) as shown:
         made = cli.api.upload("/v1/reward_functions", {"name": name or file.stem, "format": format_}, file.name, shown)
     cli.out.show(made, FIELDS)
 

@@ -62,37 +62,36 @@ class JobWatch:
         self._api, self._out, self._id, self._lines = api, out, job_id, lines
         self._log_api = Api(api.target)
         self._log: queue.Queue[str | None] = queue.Queue()
+        self._log_is_over = False
         self._left = threading.Event()
+        self._job: Json = {"status": "waiting"}
+        self._ended_at: float | None = None
+        self._answered_at = float("-inf")
         self._next_step = 0
         self._values: dict[str, float] = {}
-        self._told: tuple[str, float] = ("", 0.0)
-        self._answered = float("-inf")
+        self._told = ("", 0.0)
 
-    def run(self, timeout_s: float | None) -> Json:
+    def run(self, timeout_s: float | None = None) -> Json:
         """Return the job once it has ended; an instance runs once."""
+        threading.Thread(target=self._read_log, name="job-log", daemon=True).start()
         try:
-            self._follow(timeout_s)
+            with self._bar() as (progress, task):
+                self._follow(progress, task, time.monotonic() + (float("inf") if timeout_s is None else timeout_s))
         finally:
             self._left.set()
             self._log_api.close()
         return self._api.get(f"/v1/training_jobs/{self._id}")
 
-    def _follow(self, timeout_s: float | None) -> None:
-        started = time.monotonic()
-        threading.Thread(target=self._read_log, name="job-log", daemon=True).start()
-        with self._bar() as (progress, task):
-            ended_at: float | None = None
-            log_ended = polled_at = 0.0
-            found: Json = {"status": ""}
-            while not (ended_at and (log_ended or time.monotonic() - ended_at > DRAIN_S)):
-                if time.monotonic() - polled_at >= POLL_S or log_ended:
-                    found, polled_at = self._poll() or found, time.monotonic()
-                    self._show(progress, task, found)
-                    ended_at = ended_at or (polled_at if found["status"] in JOB_ENDED else None)
-                if timeout_s is not None and time.monotonic() - started > timeout_s and not ended_at:
-                    raise CliError(f"{self._id} is {found['status']} after {timeout_s:g} s; it goes on.", TIMED_OUT)
-                log_ended = log_ended or self._pass_on_lines()
-            self._show(progress, task, found)
+    def _follow(self, progress: Progress, task: TaskID, deadline: float) -> None:
+        while not self._is_over():
+            self._poll()
+            self._show(progress, task)
+            if self._ended_at is None and time.monotonic() > deadline:
+                raise CliError(f"{self._id} is {self._job['status']} at the end of --timeout; it goes on.", TIMED_OUT)
+            self._pass_on_lines(POLL_S)
+
+    def _is_over(self) -> bool:
+        return self._ended_at is not None and (self._log_is_over or time.monotonic() - self._ended_at > DRAIN_S)
 
     def _read_log(self) -> None:
         try:
@@ -105,49 +104,46 @@ class JobWatch:
         finally:
             self._log.put(None)
 
-    def _pass_on_lines(self) -> float:
-        """Write the lines that have come within a moment; return the time when the log has ended, else 0."""
-        until = time.monotonic() + POLL_S / 4
+    def _pass_on_lines(self, seconds: float) -> None:
+        """Write the lines that come within `seconds`; the end of the log ends the wait, because it is news of the job."""
+        until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             try:
                 line = self._log.get(timeout=left)
             except queue.Empty:
-                return 0.0
+                return
             if line is None:
-                return time.monotonic()
+                self._log_is_over = True
+                return
             if self._lines:
                 self._out.say(line, style="dim")
-        return 0.0
 
-    def _poll(self) -> Json | None:
-        """Return the job, and take in its newest numbers; None while the platform restarts."""
+    def _poll(self) -> None:
+        """Take in the job and its newest numbers, unless the platform restarts just now."""
+        path = f"/v1/training_jobs/{self._id}"
         try:
-            found = self._api.get(f"/v1/training_jobs/{self._id}")
-            metrics = self._api.get(f"/v1/training_jobs/{self._id}/metrics", keys=",".join(SHOWN), from_step=self._next_step)
+            self._job = self._api.get(path)
+            metrics = self._api.get(f"{path}/metrics", keys=",".join(SHOWN), from_step=self._next_step)
         except Unreachable:
-            if time.monotonic() - self._answered > RECONNECT_S:
+            if time.monotonic() - self._answered_at > RECONNECT_S:
                 raise
-            return None
-        self._answered = time.monotonic()
+            return
+        self._answered_at = time.monotonic()
         for point in metrics["metrics"]:
             self._values.update(point["values"])
             self._next_step = point["step"]
-        return found
+        if self._job["status"] in JOB_ENDED and self._ended_at is None:
+            self._ended_at = time.monotonic()
 
-    def _show(self, progress: Progress, task: TaskID, found: Json) -> None:
-        if not found["status"]:
-            return
+    def _show(self, progress: Progress, task: TaskID) -> None:
+        status, done, total = self._job["status"], self._job.get("current_step") or 0, self._job.get("total_steps")
         numbers = "  ".join(f"{label} {self._values[key]:.3g}" for key, label in SHOWN.items() if key in self._values)
-        done, total = found.get("current_step") or 0, found.get("total_steps")
         if not progress.disable:
-            status = (
-                f"[{STYLES.get(found['status'], '')}]{found['status']}[/]" if STYLES.get(found["status"]) else found["status"]
-            )
-            progress.update(task, description=status, completed=done, total=total, numbers=numbers)
-        elif not self._lines and (found["status"] != self._told[0] or time.monotonic() - self._told[1] > PLAIN_EVERY_S):
-            self._told = (found["status"], time.monotonic())
-            steps = f" step {done}/{total}" if total else ""
-            self._out.say(f"{self._id} {found['status']}{steps} {numbers}".rstrip())
+            shown = f"[{STYLES[status]}]{status}[/]" if status in STYLES else status
+            progress.update(task, description=shown, completed=done, total=total, numbers=numbers)
+        elif not self._lines and (status != self._told[0] or time.monotonic() - self._told[1] > PLAIN_EVERY_S):
+            self._told = (status, time.monotonic())
+            self._out.say(" ".join(filter(None, [self._id, status, f"step {done}/{total}" if total else "", numbers])))
 
     @contextmanager
     def _bar(self) -> Iterator[tuple[Progress, TaskID]]:
@@ -163,9 +159,14 @@ class JobWatch:
 
 
 def deployment(api: Api, out: Output, deployment_id: str, timeout_s: float | None = None) -> Json:
+    """Return the deployment once it serves, as `serving` does; an interruption leaves it alone and says how to come back."""
+    with detaching(out, deployment_id, f"burnish deploy show {deployment_id}", f"burnish deploy stop {deployment_id}"):
+        return serving(api, out, deployment_id, timeout_s)
+
+
+def serving(api: Api, out: Output, deployment_id: str, timeout_s: float | None = None) -> Json:
     """Return the deployment once it serves. CliError: `FAILED` where it ends instead, `TIMED_OUT` after `timeout_s`."""
-    back, stop = f"burnish deploy show {deployment_id}", f"burnish deploy stop {deployment_id}"
-    with detaching(out, deployment_id, back, stop), waiting(out, "waiting") as tell:
+    with waiting(out, "waiting") as tell:
         started = time.monotonic()
         while True:
             found = api.get(f"/v1/deployments/{deployment_id}")
@@ -177,7 +178,7 @@ def deployment(api: Api, out: Output, deployment_id: str, timeout_s: float | Non
                     f"{deployment_id} is {found['status']}{reason(found)}", FAILED, hint=f"burnish deploy logs {deployment_id}"
                 )
             if timeout_s is not None and time.monotonic() - started > timeout_s:
-                raise CliError(f"{deployment_id} is {found['status']} after {timeout_s:g} s; it goes on.", TIMED_OUT)
+                raise CliError(f"{deployment_id} is {found['status']} at the end of --timeout; it goes on.", TIMED_OUT)
             time.sleep(POLL_S)
 
 
@@ -210,8 +211,5 @@ def reason(found: Json) -> str:
 def check_completed(found: Json) -> None:
     """CliError (`FAILED`) where a job has ended without its model."""
     if found["status"] != "completed":
-        line = (found.get("error") or {}).get("user_code_line")
-        details = [f"line {line} of the reward function"] if line else []
-        raise CliError(
-            f"{found['id']} is {found['status']}{reason(found)}", FAILED, details=details, hint=f"burnish jobs logs {found['id']}"
-        )
+        hint = f"burnish jobs logs {found['id']}"
+        raise CliError(f"{found['id']} is {found['status']}{reason(found)}", FAILED, hint=hint)

@@ -128,7 +128,7 @@ class Story:
         self._out.say(
             f"  job {job['id']}, kl_coef {job['hyperparameters']['kl_coef']}; from elsewhere: burnish jobs logs -f {job['id']}"
         )
-        job = watch.JobWatch(cli.api, self._out, job["id"], lines=True).run(None)
+        job = watch.JobWatch(cli.api, self._out, job["id"], lines=True).run()
         watch.check_completed(job)
         saved = cli.api.all(f"/v1/training_jobs/{job['id']}/checkpoints", GROUPS)
         steps = ", ".join(str(checkpoint["step"]) for checkpoint in reversed(saved))
@@ -141,7 +141,7 @@ class Story:
         undo.callback(_end, cli, f"/v1/deployments/{made['id']}", "stop", watch.DEPLOYMENT_ENDED)
         self._out.say(f"  deployment {made['id']}")
         began = time.monotonic()
-        found = watch.deployment(cli.api, self._out, made["id"], SERVING_S)
+        found = watch.serving(cli.api, self._out, made["id"], SERVING_S)
         self._out.say(f"  serving after {time.monotonic() - began:.0f} s")
         return found
 

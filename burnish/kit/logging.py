@@ -11,7 +11,9 @@ import structlog
 def configure(level: str = "info") -> None:
     """Set up structlog for this process, once, at its start."""
     tty = sys.stderr.isatty()
-    renderer: structlog.types.Processor = structlog.dev.ConsoleRenderer() if tty else structlog.processors.JSONRenderer()
+    # Plain tracebacks: the pretty ones print local variables, secrets among them.
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer: structlog.types.Processor = console if tty else structlog.processors.JSONRenderer()
     errors: list[structlog.types.Processor] = [] if tty else [structlog.processors.format_exc_info]
     structlog.configure(
         processors=[

@@ -11,6 +11,7 @@ from engines.serving import engine_errors
 from engines.serving.metering import Meter
 
 DONE = b"[DONE]"
+DIED = "The engine died while it answered."
 
 
 class Relay:
@@ -63,9 +64,9 @@ class Relay:
                 batch = await anext(self._batches, [])
             if not self._meter.told:
                 yield self._failed("The engine ended the answer before it was complete.", engine_errors.ENGINE_DIED)
-        except httpx2.TransportError as error:
+        except httpx2.TransportError:
             if not self._meter.told:
-                yield self._failed(f"The engine died while it answered ({type(error).__name__}).", engine_errors.ENGINE_DIED)
+                yield self._failed(DIED, engine_errors.ENGINE_DIED)
         except (asyncio.CancelledError, GeneratorExit):
             self._meter.client_gone(200)
             raise
@@ -110,7 +111,7 @@ class Relay:
         status = engine_errors.status_of(event)
         error = engine_errors.translate(status, event)["error"]
         if status >= 500 and not await self._alive():
-            error["code"] = engine_errors.ENGINE_DIED
+            return self._failed(DIED, engine_errors.ENGINE_DIED)
         return self._failed(error["message"], error["code"], status)
 
     def _failed(self, message: str, code: str | None = None, status: int = 500) -> bytes:

@@ -12,7 +12,7 @@ OFFLINE = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
 }
-QUIET = {"TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore"}
+QUIET = {"TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"}
 # A thread that waits for the others spins by default, and where other processes want the cores too a step takes far longer.
 THREADS = {"OMP_WAIT_POLICY": "passive"}
 # Below this size of the weights the threads cost more than they bring: two are ten times slower than one.

@@ -2,6 +2,7 @@
 
 import logging
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ def train(job: GrpoSpec, base: Path, rows: list[Row], judge: Judge, threads: int
 
 def quieten() -> None:
     """Keep the libraries' bars and notices out of the user's log."""
+    warnings.simplefilter("ignore")
     transformers.logging.disable_progress_bar()
     datasets.disable_progress_bars()
     for name in ("transformers", "trl", "datasets", "accelerate"):
@@ -107,7 +109,19 @@ def prepare(job: GrpoSpec, base: Path, rows: list[Row], judge: Judge, reporter: 
         peft_config=weights.adapter_config(hyper),
     )
     trainer.remove_callback(PrinterCallback)
+    reporter.log(describe(job, trainer, len(fitted.rows)))
     return trainer, dtype
+
+
+def describe(job: GrpoSpec, trainer: RolloutTrainer, prompts: int) -> str:
+    """Return the line that tells the user what is about to run."""
+    hyper = job.hyperparameters
+    trained, total = trainer.model.num_parameters(only_trainable=True), trainer.model.num_parameters()
+    what = f"{total:,} parameters" if trained == total else f"a LoRA adapter of {trained:,} parameters on {total - trained:,}"
+    where = f"{torch.get_num_threads()} CPU thread(s)" if job.device == "cpu" else torch.cuda.get_device_name()
+    each = f"{hyper.prompts_per_step} of {prompts} prompts, {hyper.rollouts_per_prompt} completions each"
+    repeated = ", so that some prompts come more than once in a step" if prompts < hyper.prompts_per_step else ""
+    return f"training {what} on {where}; a step takes {each}{repeated}"
 
 
 def check_resume(job: GrpoSpec) -> None:

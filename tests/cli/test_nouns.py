@@ -1,5 +1,6 @@
 """The other nouns against a running API: datasets, rewards, keys, deployments, chat, and the operator's commands."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from burnish.cli import connection
+from burnish.kit import stream
 from burnish.kit.settings import Settings
+from models import events
 from tests.cli.conftest import Commands, without
 from tests.conftest import Server, free_port
 
@@ -25,8 +28,8 @@ async def test_dataset_is_uploaded_listed_and_shown(burnish: Commands, job_file:
 async def test_every_bad_line_of_a_dataset_is_told(burnish: Commands) -> None:
     (burnish.folder / "bad.jsonl").write_text('{"prompt": "1"}\nnot json\n[]\n')
     result = await burnish("datasets", "upload", "bad.jsonl", code=1)
-    assert "line 2" in result.stderr
-    assert "line 3" in result.stderr
+    assert result.stderr.startswith("Error: bad.jsonl: line 2: ")
+    assert "\n  line 3: " in result.stderr
     assert await burnish.json("datasets", "list") == []
 
 
@@ -53,6 +56,10 @@ async def test_key_is_made_used_and_revoked(burnish: Commands) -> None:
 async def test_deployment_is_made_found_by_name_and_stopped(burnish: Commands) -> None:
     made = await burnish.json("deploy", "create", "org/Some-Model", "-g", "H100")
     assert (made["status"], made["name"], made["source"]) == ("queued", "Some-Model", "huggingface")
+    taken = await burnish("deploy", "create", "org/Some-Model", "-g", "H100", code=1)
+    assert taken.stderr.splitlines()[-1].startswith("Error: --name: An active deployment is called Some-Model")
+    unknown = await burnish("deploy", "create", "org/model", "-g", "H9000", "-y", code=1)
+    assert unknown.stderr.startswith("Error: --gpu: Unknown GPU type 'H9000'.")
     assert (await burnish.json("deploy", "show", "Some-Model"))["id"] == made["id"]
     assert [found["id"] for found in await burnish.json("deploy", "list")] == [made["id"]]
     await burnish("deploy", "create", "org/Some-Model", "-g", "H100", "-n", "other", "-w", "--timeout", "0.1", code=7)
@@ -138,3 +145,16 @@ async def test_settings_of_the_working_folder(burnish: Commands, as_tenant: Call
     await burnish("keys", "create", "of-tenant")
     burnish.environment = without(burnish.environment, "BURNISH_API_KEY", "BURNISH_BASE_URL")
     assert [found["name"] for found in await burnish.json("keys", "list")] == ["default"]
+
+
+async def test_log_of_a_deployment_is_followed_to_its_end(burnish: Commands, server: Server) -> None:
+    made = await burnish.json("deploy", "create", "org/model", "-g", "CPU")
+    async with server.platform.db.transaction() as session:
+        await stream.append(session, made["id"], "logs", [events.log_line(f"line {number}") for number in range(3)])
+    first = await burnish.lines("deploy", "logs", made["id"])
+    assert [found["message"] for found in first] == ["Status: queued", "line 0", "line 1", "line 2"]
+    following = asyncio.create_task(burnish.lines("deploy", "logs", "-f", made["id"], "--after", first[1]["cursor"]))
+    async with server.client() as client:
+        await client.post(f"/v1/deployments/{made['id']}/stop")
+    assert [found["message"] for found in await following] == ["line 1", "line 2", "Status: stopped, by the user"]
+    await burnish("deploy", "logs", "dep_x", code=4)

@@ -134,21 +134,15 @@ async def test_a_move_with_the_token_or_for_the_user_goes_through(database: Data
 async def test_of_fifty_parallel_moves_exactly_one_wins(database: Database) -> None:
     await rows.account(database)
     job_id = await rows.job(database, status="running")
-    ready = asyncio.Barrier(5)
+    seen = await asyncio.gather(*(load(database, job_id) for _ in range(50)))
 
     async def attempt(number: int) -> bool:
-        seen = await load(database, job_id)
-        if number < 5:
-            await ready.wait()
         async with database.transaction() as session:
-            row = await session.merge(seen, load=False)
+            row = await session.merge(seen[number], load=False)
             return await transitions.move(session, row, ("completed", "failed", "cancelled")[number % 3], line=str(number))
 
-    won = [
-        number
-        for number, moved in enumerate(await asyncio.gather(*(attempt(n) for n in range(50)), return_exceptions=True))
-        if moved is True
-    ]
+    moved = await asyncio.gather(*(attempt(number) for number in range(50)))
+    won = [number for number in range(50) if moved[number]]
     assert len(won) == 1
     status = ("completed", "failed", "cancelled")[won[0] % 3]
     assert (await load(database, job_id)).status == status

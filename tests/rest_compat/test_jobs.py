@@ -35,6 +35,7 @@ WRONG: list[tuple[dict[str, Any], int, str | None, str]] = [
     ({"dataset_id": "ds_unknown"}, 404, "resource_not_found", "dataset_id"),
     ({"reward_function_id": "rf_unknown"}, 404, "resource_not_found", "reward_function_id"),
     ({"reward_function_id": None}, 400, None, "reward_function_id"),
+    ({"environments": {"coding_sandbox": {"splits": ["train"]}}}, 400, "integration_not_configured", "environments"),
     ({"method": "ppo"}, 400, None, "method"),
     ({"provider": "aws"}, 400, None, "provider"),
     ({"output_name": "no spaces"}, 422, "schema_validation", "output_name"),

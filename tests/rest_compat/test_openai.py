@@ -61,9 +61,9 @@ async def test_answers_carry_the_headers_that_clients_read(client: httpx2.AsyncC
 
 async def test_a_stream_is_events_and_ends_with_done(client: httpx2.AsyncClient, server: Server, engine: Replica) -> None:
     row = await things.serving_deployment(server, engine.url)
-    async with server.client() as plain:
-        answer = await plain.post("/v1/chat/completions", json={"model": row.id, "messages": MESSAGES, "stream": True})
+    answer = await client.post("/v1/chat/completions", json={"model": row.id, "messages": MESSAGES, "stream": True})
     assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["cache-control"] == "no-cache"
     frames = answer.text.strip().split("\n\n")
     assert all(frame.startswith("data: ") for frame in frames)
     assert frames[-1] == "data: [DONE]"

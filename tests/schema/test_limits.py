@@ -58,31 +58,33 @@ async def test_fifty_aliases_are_taken_and_one_more_refused(api: Api) -> None:
 
 
 async def test_two_thousand_tokens_are_taken_and_more_refused(api: Api) -> None:
-    assert "errors" not in await api("{" + " __typename" * 1990 + "}")
-    (error,) = (await api("{" + " __typename" * 2000 + "}"))["errors"]
+    def query(count: int) -> str:
+        return "{ jobs(filter: {status: [" + "QUEUED " * count + "]}) { nodes { id } } }"
+
+    assert "errors" not in await api(query(1970))
+    (error,) = (await api(query(2000)))["errors"]
     assert "2000" in error["message"]
     assert error["extensions"] == {"code": "BAD_REQUEST"}
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        chain(180, "...X ...X"),
-        chain(200, "...X"),
-        chain(120, "a: __typename ...X b: __typename ...X"),
-        "{" * 900 + "}" * 900,
-        "{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }",
-        "{ jobs" + " @include(if: true)" * 300 + " { nodes { id } } }",
-    ],
+HOSTILE = (
+    chain(180, "...X ...X"),
+    chain(200, "...X"),
+    chain(120, "a: __typename ...X b: __typename ...X"),
+    "{" * 900 + "}" * 900,
+    "{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }",
+    "{ jobs" + " @include(if: true)" * 300 + " { nodes { id } } }",
 )
-async def test_a_hostile_document_is_answered_at_once(api: Api, query: str) -> None:
-    started = time.process_time()
-    response = await api.post({"query": query})
-    assert time.process_time() - started < 2
-    assert response.status_code in (200, 400)
-    assert response.json().get("errors") or response.json()["data"]
-    for error in response.json().get("errors", ()):
-        assert error["extensions"]["code"] == "BAD_REQUEST"
+
+
+async def test_a_hostile_document_is_answered_at_once(api: Api) -> None:
+    for query in HOSTILE:
+        started = time.process_time()
+        response = await api.post({"query": query})
+        assert time.process_time() - started < 2
+        answer = response.json()
+        assert answer.get("errors") or answer["data"], query
+        assert {error["extensions"]["code"] for error in answer.get("errors", ())} <= {"BAD_REQUEST"}
 
 
 async def test_pages_have_a_most(api: Api) -> None:

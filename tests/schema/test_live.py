@@ -11,7 +11,7 @@ from models.deployment import Deployment
 from resolvers import deployments
 from schema import context, live
 from tests.conftest import Server
-from tests.schema.conftest import Api, NewRun, Sockets, until
+from tests.schema.conftest import Answer, Api, NewRun, Sockets, until
 
 pytestmark = pytest.mark.anyio
 
@@ -19,14 +19,15 @@ LOGS = """subscription($id: ID!, $after: Cursor, $tail: Int! = 200) { jobLogs(jo
   __typename ... on LogBatch { cursor lines { message source level attempt } } ... on StreamEnd { reason cursor }
   ... on Heartbeat { at cursor } ... on StreamGap { dropped from to } } }"""
 METRICS = """subscription($id: ID!, $keys: [String!], $after: Cursor) { jobMetrics(jobId: $id, keys: $keys, after: $after) {
-  __typename ... on MetricBatch { cursor attempt latestStep series { key steps values sampled } } ... on StreamEnd { reason cursor } } }"""
+  __typename ... on MetricBatch { cursor attempt latestStep series { key steps values sampled } }
+  ... on StreamEnd { reason cursor } } }"""
 EVENTS = """subscription($id: ID!, $after: Cursor) { jobEvents(jobId: $id, after: $after) {
   __typename ... on JobEventBatch { cursor events { type metadata } } ... on StreamEnd { reason cursor } } }"""
 STATUS = """subscription($id: ID!, $after: Cursor) { deploymentStatus(id: $id, after: $after) {
   __typename ... on DeploymentUpdate { cursor deployment { status } events { type } } ... on StreamEnd { reason } } }"""
 
 
-def messages(frames: list[dict]) -> list[str]:  # type: ignore[type-arg]
+def messages(frames: list[Answer]) -> list[str]:
     return [line["message"] for frame in frames if frame["__typename"] == "LogBatch" for line in frame["lines"]]
 
 
@@ -161,7 +162,8 @@ async def test_a_deployments_status_and_log_are_followed(server: Server, sockets
     ctx = await server.context()
     given = {"model": "tiny", "source": "huggingface", "name": "chat", "gpu": {"type": "CPU", "count": 1}}
     made = await deployments.create(ctx, deployments.DeploymentInput.model_validate(given))
-    logs = "subscription($id: ID!) { deploymentLogs(id: $id) { __typename ... on LogBatch { lines { message } } ... on StreamEnd { reason } } }"
+    logs = """subscription($id: ID!) { deploymentLogs(id: $id) {
+      __typename ... on LogBatch { lines { message } } ... on StreamEnd { reason } } }"""
     async with sockets() as socket:
         following = await socket.start(STATUS, id=made.id)
         first = await following.frame()

@@ -20,6 +20,7 @@ class Upstream:
     def __init__(self) -> None:
         self.healthy = True
         self.metrics = ""
+        self.asked_for_metrics = 0
         self.models = ["model"]
         self.bodies: list[dict[str, Any]] = []
         self.connections: set[Any] = set()
@@ -58,6 +59,7 @@ class Upstream:
         return Response(status_code=200 if self.healthy else 503)
 
     async def _metrics(self, _: Request) -> Response:
+        self.asked_for_metrics += 1
         return PlainTextResponse(self.metrics)
 
     async def _models(self, _: Request) -> Response:

@@ -63,6 +63,11 @@ def test_the_prints_of_the_reward_are_log_lines_of_their_own(finished: Run) -> N
     assert finished.logs("reward") == ["scoring 80 completions"] * len(STEPS)
 
 
+def test_the_user_is_told_what_runs(finished: Run) -> None:
+    expected = "training 90,688 parameters on 1 CPU thread(s); a step takes 10 of 25 prompts, 8 completions each"
+    assert expected in finished.logs()
+
+
 def test_a_prompt_over_the_limit_is_left_out_and_named(finished: Run) -> None:
     assert "left out 1 of 26 prompts longer than 32 tokens: line 3" in finished.logs()
     assert all(group["dataset_row"] != 2 for step in STEPS for group in groups_of(finished, step))
@@ -144,7 +149,7 @@ def untimed(values: dict[str, float]) -> dict[str, float]:
 def test_an_adapter_on_a_fetched_base_is_merged_into_it(
     parent: Parent, make_spec: Any, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reward skips some samples and, in the first step, all of them. A step is too long for one pass: its gradients add up."""
+    """The reward skips some samples and, in the first step, all of them. A step takes several passes."""
     reward = """
 calls = 0
 def reward(prompts, completions, **columns):
@@ -189,11 +194,15 @@ def test_a_stop_within_a_long_step_ends_the_run_in_seconds(parent: Parent, make_
     assert run.of("checkpoint") == [] and run.of("metrics") == [] and run.of("done") == []
 
 
-def test_a_failing_reward_fails_the_job_with_the_users_line(parent: Parent, make_spec: Any) -> None:
+def test_a_failing_reward_fails_the_job_with_the_users_line(parent: Parent, make_spec: Any, tmp_path: Path) -> None:
+    """The dataset is smaller than a step: its rows are taken more than once, and the reward is reached."""
+    dataset = tmp_path / "three.jsonl"
+    dataset.write_text("".join(json.dumps({"prompt": f"{n}+1=", "answer": str(n + 1)}) + "\n" for n in range(3)))
     reward = "def reward(prompts, completions, **columns):\n    table = {}\n    return [table['missing'] for _ in completions]\n"
-    run = parent.run(make_spec(reward=reward))
+    run = parent.run(make_spec(reward=reward, dataset=dataset))
 
     assert run.exit_code == protocol.EXIT_FAILED
+    assert "a step takes 10 of 3 prompts, 8 completions each, so that some prompts come more than once" in run.logs()[0]
     assert run.failure["code"] == "reward_function_error" and run.failure["attribution"] == "user"
     assert run.failure["user_code_line"] == 3
     assert "KeyError: 'missing'" in run.failure["message"]

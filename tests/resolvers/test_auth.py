@@ -1,0 +1,119 @@
+from datetime import timedelta
+
+import pytest
+from sqlmodel import col, select
+
+from burnish.kit import clock
+from burnish.kit.core import Core
+from burnish.kit.errors import Unauthenticated
+from models.api_key import ApiKey
+from resolvers import accounts, api_keys, auth
+from resolvers.context import Context, Platform
+from resolvers.inference import Gateway
+
+pytestmark = pytest.mark.anyio
+
+
+async def refused(core: Core, key: str | None) -> str:
+    with pytest.raises(Unauthenticated) as caught:
+        await auth.authenticate(core, key)
+    assert (caught.value.status, caught.value.code, caught.value.param) == (401, None, None)
+    return caught.value.message
+
+
+@pytest.fixture
+async def key(core: Core) -> str:
+    _, made = await accounts.create(core, "tenant")
+    return made
+
+
+@pytest.fixture
+async def ctx_of(core: Core, key: str) -> Context:
+    found = await auth.authenticate(core, key)
+    return Context(Platform(core, Gateway(core)), found.account, found.key, "req", None, frozenset(found.key.scopes))
+
+
+async def test_a_key_and_its_other_prefix_name_the_account(core: Core, key: str) -> None:
+    for presented in (key, key.replace("vk_", "lk_", 1)):
+        found = await auth.authenticate(core, presented)
+        assert (found.account.slug, found.key.name, found.key.scopes) == ("tenant", "default", ["read", "write", "inference"])
+
+
+async def test_all_that_is_no_key_is_refused_in_the_same_words(core: Core, key: str) -> None:
+    wrong = [
+        None, "", "vk_", "vk_unknown", key.removeprefix("vk_"), "sk_" + key.removeprefix("vk_"), key.upper(), key + "x", key[:-1],
+        f" {key}", "vk_" + "a" * 10**6, "vk_ä", "vk_\ud800", "vk_\x00", "vk_' OR '1'='1", key + "\n",
+    ]  # fmt: skip
+    assert {await refused(core, presented) for presented in wrong} == {"Invalid API key"}
+
+
+async def test_a_revoked_key_is_refused_from_the_next_request_on(core: Core, key: str, ctx_of: Context) -> None:
+    await api_keys.revoke(ctx_of, ctx_of.key.id)
+    assert await refused(core, key) == "Invalid API key"
+
+
+async def test_an_expired_key_is_refused(core: Core, ctx_of: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, made = await api_keys.create(ctx_of, api_keys.ApiKeyInput(name="short", expires_in_seconds=60))
+    assert made is not None
+    start = clock.now_micros()
+    assert (await auth.authenticate(core, made)).key.name == "short"
+    monkeypatch.setattr(clock, "now_micros", lambda: start + 60_000_000)
+    assert await refused(core, made) == "Invalid API key"
+
+
+async def test_the_database_holds_no_key(core: Core, key: str) -> None:
+    async with core.db.read() as session:
+        (row,) = (await session.exec(select(ApiKey))).all()
+    secret = key.removeprefix("vk_")
+    assert row.key_hash == core.secrets.hash_key(secret)
+    assert secret not in repr(row)
+    assert row.key_prefix == key[:11]
+
+
+async def test_the_last_use_is_written_once_a_minute(core: Core, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = clock.now_micros()
+    seen = []
+    for second in (0, 1, 59, 61, 62, 200):
+        monkeypatch.setattr(clock, "now_micros", lambda second=second: start + second * 1_000_000)
+        await auth.authenticate(core, key)
+        async with core.db.read() as session:
+            used = (await session.exec(select(ApiKey.last_used_at))).one()
+        assert used is not None
+        seen.append((used - clock.from_micros(start)) // timedelta(seconds=1))
+    assert seen == [0, 0, 0, 61, 61, 200]
+
+
+async def test_a_caller_is_still_known_where_nothing_can_be_written(core: Core, key: str) -> None:
+    async with core.db.transaction() as session:
+        await (await session.connection()).exec_driver_sql(
+            "CREATE TRIGGER full BEFORE UPDATE ON api_key BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        )
+    assert (await auth.authenticate(core, key)).account.slug == "tenant"
+    async with core.db.read() as session:
+        assert (await session.exec(select(ApiKey).where(col(ApiKey.last_used_at).is_not(None)))).all() == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "known"),
+    [
+        ({"authorization": "Bearer {key}"}, True),
+        ({"authorization": "bearer   {key} "}, True),
+        ({"xi-api-key": "{key}"}, True),
+        ({"authorization": "Basic abc", "xi-api-key": "{key}"}, True),
+        ({}, False),
+        ({"authorization": "{key}"}, False),
+        ({"authorization": "Basic {key}"}, False),
+        ({"authorization": "Bearer"}, False),
+        ({"authorization": "Bearer wrong", "xi-api-key": "{key}"}, False),
+    ],
+)
+async def test_a_key_is_read_from_either_header(core: Core, key: str, headers: dict[str, str], known: bool) -> None:
+    platform = Platform(core, Gateway(core))
+    given = {name: value.format(key=key) for name, value in headers.items()} | {"idempotency-key": "once"}
+    if not known:
+        with pytest.raises(Unauthenticated):
+            await auth.caller(platform, given, "req_1")
+        return
+    ctx = await auth.caller(platform, given, "req_1")
+    assert (ctx.account.slug, ctx.request_id, ctx.idempotency_key) == ("tenant", "req_1", "once")
+    assert ctx.scopes == {"read", "write", "inference"}
