@@ -65,13 +65,13 @@ def _take(line: bytes, number: int, report: Report, ids: dict[Any, int]) -> None
 
 def _parse(line: bytes, *, first: bool) -> dict[str, Any]:
     try:
-        text = line.decode("utf-8-sig" if first else "utf-8")
+        text = line.rstrip(b"\r\n").decode("utf-8-sig" if first else "utf-8")
     except UnicodeDecodeError as error:
         raise _Problem(f"not UTF-8 at byte {error.start}") from None
     try:
         row = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
-        raise _Problem(f"not JSON: {error.msg} at column {error.colno}") from None
+        raise _Problem(f"not JSON: {error.msg.removesuffix(' at')} at column {error.colno}") from None
     except RecursionError:
         raise _Problem(f"nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:

@@ -10,7 +10,7 @@ from sqlmodel import select
 from burnish.kit.db import Session
 from burnish.kit.errors import Conflict, Forbidden, Invalid, NotFound, PayloadTooLarge
 from models.dataset import Dataset
-from resolvers import datasets
+from resolvers import creating, datasets
 from resolvers.context import Context
 from resolvers.datasets import DatasetInput
 from tests.resolvers import conftest
@@ -172,13 +172,11 @@ async def test_a_caller_who_goes_away_leaves_a_whole_dataset_or_none(ctx: Contex
 async def test_a_caller_who_goes_away_right_after_the_commit_has_a_whole_dataset(
     ctx: Context, jsonl: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    once = datasets.once
-
     async def committed_then_gone(*args: Any) -> Any:
-        await once(*args)
+        await creating.once(*args)
         raise asyncio.CancelledError
 
-    monkeypatch.setattr(datasets, "once", committed_then_gone)
+    monkeypatch.setattr("resolvers.datasets.once", committed_then_gone)
     with pytest.raises(asyncio.CancelledError):
         await conftest.dataset(ctx, jsonl)
     (row,) = (await datasets.page(ctx)).items
