@@ -27,6 +27,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.hf_api import ModelInfo
+from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from engines.protocol import ChildFailure
 
@@ -135,6 +136,7 @@ def _wanted(name: str) -> bool:
 
 
 def _download(repo: str, sha: str, token: str | None, cache: Path, *, local: bool = False) -> str:
+    disable_progress_bars()  # They would be lines of the user's log; `_progress` writes fewer.
     try:
         return snapshot_download(
             repo,

@@ -98,7 +98,8 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
             processing_class=tokenizer,
             **kwargs,
         )
-        self.model.register_forward_pre_hook(self._break_off)
+        # Of an adapted model the embeddings alone are reached by a call, not past it, in sampling and in training.
+        self.model.get_input_embeddings().register_forward_pre_hook(self._break_off)
 
     def _break_off(self, *_: Any) -> None:
         if self._stop_due():

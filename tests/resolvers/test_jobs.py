@@ -130,7 +130,7 @@ async def test_what_belongs_to_another_is_as_unknown_as_what_never_was(
     await nothing_left(ctx)
 
 
-@pytest.mark.parametrize("gpu", ["h1000", "V100", "", "x" * 65, "H100-8GB", "none", "../H100"])
+@pytest.mark.parametrize("gpu", ["h1000", "V100", "", "x" * 65, "H100-8GB", "none", "H 1 0"])
 async def test_an_unknown_gpu_is_named_beside_the_known_ones(ctx: Context, jsonl: Path, gpu: str) -> None:
     body = await request(ctx, jsonl, gpu={"type": gpu, "count": 1})
     with pytest.raises(Invalid) as caught:
@@ -148,7 +148,7 @@ async def test_an_unknown_gpu_is_named_beside_the_known_ones(ctx: Context, jsonl
     "name",
     [
         "../secret", "/etc/passwd", "a/../b", "..", ".", "./model", "a/b/c", "a//b", "/", "a/", "~/model", "C:\\model", "file:///x",
-        "https://huggingface.co/Qwen/Qwen3-4B", "Qwen/Qwen3 4B", "Qwen/Qwen3-4B\n", "Qwen/Qwen3-4B@main", "-rf", "a--b", "a.git", "ä/b",
+        "https://huggingface.co/a/b", "a/b c", "Qwen/Qwen3-4B\n", "Qwen/Qwen3-4B@main", "-rf", "a--b", "a.git", "ä/b",
         "x" * 97, "a/" + "x" * 97, "$(id)", "a;b", "%2e%2e/etc", "_private",
     ],
 )  # fmt: skip
@@ -371,7 +371,7 @@ async def test_a_page_is_of_what_was_asked_for(ctx: Context, jsonl: Path) -> Non
     assert [row.id for row in (await jobs.page(ctx, method="grpo")).items] == [second.id, first.id]
     for wrong in ({"status": ["done"]}, {"method": "sft"}):
         with pytest.raises(Invalid):
-            await jobs.page(ctx, **wrong)  # type: ignore[arg-type]
+            await jobs.page(ctx, **wrong)
 
 
 async def test_only_a_completed_job_has_a_model(ctx: Context, jsonl: Path) -> None:

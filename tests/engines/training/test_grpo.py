@@ -178,7 +178,7 @@ def reward(prompts, completions, **columns):
 
 def test_a_stop_within_a_long_step_ends_the_run_in_seconds(parent: Parent, make_spec: Any) -> None:
     """At this temperature completions run to their limit, and one step takes minutes."""
-    spec = make_spec(temperature=10.0, max_response_length=450, global_batch_size=640, max_steps=2)
+    spec = make_spec(temperature=10.0, max_response_length=450, global_batch_size=640, max_steps=2, lora_rank=4)
     asked_s = 0.0
 
     def stop_when_generating(message: dict[str, Any]) -> None:
