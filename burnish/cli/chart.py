@@ -7,21 +7,14 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 PLAIN = "  ..::##"
 
 
-def sparkline(values: Sequence[float], width: int) -> str:
-    """Return the series as one line of blocks, at most `width` wide; empty for an empty series."""
-    if not values:
-        return ""
-    columns = squeezed(values, width)
-    low, high = min(columns), max(columns)
-    steps = len(BLOCKS) - 2
-    return "".join(BLOCKS[1 + round((value - low) / (high - low) * steps) if high > low else 1] for value in columns)
-
-
 def area(values: Sequence[float], *, width: int = 60, height: int = 8, unicode: bool = True) -> list[str]:
-    """Return the lines of a chart from 0, or the least value if that is lower, to the greatest one, labelled at both ends."""
+    """Return the lines of a chart from 0, or the least value if that is lower, to the greatest one, labelled at both ends.
+
+    A short series has several columns a value.
+    """
     if not values:
         return []
-    columns = squeezed(values, width)
+    columns = [value for value in squeezed(values, width) for _ in range(max(1, width // len(values)))]
     low, high = min(0.0, *columns), max(columns)
     span = (high - low) or 1.0
     blocks = BLOCKS if unicode else PLAIN

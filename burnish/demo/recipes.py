@@ -36,7 +36,7 @@ class Recipe:
         return settings.cache / "bases" / self.model
 
 
-QUICK = Recipe("a tiny model (92k parameters) learns to add", "tiny", "engines.bases.tiny", "quick")
+QUICK = Recipe("a tiny model learns to add", "tiny", "engines.bases.tiny", "quick")
 FULL = Recipe("SmolLM2-135M-Instruct learns to add", "SmolLM2-135M-Instruct", "engines.bases.smollm2", "sums")
 
 

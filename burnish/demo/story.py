@@ -173,7 +173,7 @@ class Story:
         first, last = fmean(rewards[:fifth]), fmean(rewards[-fifth:])
         out.text(f"\nReward over {len(rewards)} steps: {first:.2f} in the first fifth, {last:.2f} in the last", style="bold")
         for line in chart.area(rewards, unicode=out.can_draw):
-            out.text(line)
+            out.text(line, style="cyan")
         rate = cli.api.get(f"/v1/deployments/{trained.deployment['id']}")["cost_per_hour_usd"]
         gpu = (job["gpu"] or job["gpu_requested"])["type"]
         out.text(f"\nCost, on {gpu}: the job {job['cost_usd']:.6f} USD; the deployment {rate:g} USD an hour while it is up.")

@@ -229,6 +229,18 @@ async def test_compaction_beside_writers_readers_and_itself_loses_nothing(databa
     assert await seqs(database) == list(range(1, 41))
 
 
+async def test_an_append_waits_until_a_compaction_is_whole(database: Database) -> None:
+    await append(database, "logs", lines("a"))
+    await append(database, "logs", lines("b"))
+    async with database.transaction() as session:
+        assert await stream.compact(session, "job_1", "logs") == 1
+        later = asyncio.create_task(append(database, "logs", lines("c")))
+        done, _ = await asyncio.wait([later], timeout=0.2)
+        assert not done
+    assert await later == 3
+    assert await texts(database) == ["a", "b", "c"]
+
+
 async def test_removing_a_resource_leaves_the_others(database: Database) -> None:
     await append(database, "logs", lines("a"))
     async with database.transaction() as session:

@@ -208,10 +208,16 @@ async def test_the_totals_are_of_the_requests(ctx: Context, tenants: Tenants) ->
         for deployment, code, latency in ((row, 200, 10.0), (row, 200, 20.0), (row, 500, 60.0), (other, 200, 1.0)):
             session.add(
                 InferenceRequest(
-                    id=ids.new("req"), account_id=ctx.account.id, deployment_id=deployment.id, prompt_tokens=3, completion_tokens=5,
-                    latency_ms=latency, status_code=code, created_at=clock.now(),
+                    id=ids.new("req"),
+                    account_id=ctx.account.id,
+                    deployment_id=deployment.id,
+                    prompt_tokens=3,
+                    completion_tokens=5,
+                    latency_ms=latency,
+                    status_code=code,
+                    created_at=clock.now(),
                 )
-            )  # fmt: skip
+            )
     totals = await deployments.totals(ctx, row.id)
     assert (totals.total_requests, totals.total_prompt_tokens, totals.total_completion_tokens) == (3, 9, 15)
     assert (totals.avg_latency_ms, totals.error_rate) == (30.0, 0.333333)

@@ -13,7 +13,8 @@ from resolvers.hardware import GpuInput, shape_of
     [
         ("h100", "H100-80GB"), ("H100-80GB", "H100-80GB"), ("H100_80GB", "H100-80GB"), ("h100 80gb", "H100-80GB"),
         ("A100", "A100-80GB"), ("a100-40gb", "A100-40GB"), ("rtx6000", "RTX6000-48GB"), ("RTX PRO 6000", "RTXPRO6000-96GB"),
-        ("l4", "L4-24GB"), ("L40S", "L40S-48GB"), ("T4", "T4-16GB"), ("cpu", "CPU"), ("B300", "B300-270GB"), ("H200", "H200-141GB"),
+        ("l4", "L4-24GB"), ("L40S", "L40S-48GB"), ("T4", "T4-16GB"), ("cpu", "CPU"), ("B300", "B300-270GB"),
+        ("H200", "H200-141GB"),
     ],
 )  # fmt: skip
 def test_a_type_is_known_however_it_is_written(written: str, meant: str) -> None:

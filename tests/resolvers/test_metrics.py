@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def test_thinning_keeps_the_ends_and_an_even_pace(count: int, most: int) -> None
     elif most == 1:
         assert steps == [count - 1]
     else:
-        gaps = [later - earlier for earlier, later in zip(steps, steps[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(steps)]
         assert (steps[0], steps[-1]) == (0, count - 1)
         assert max(gaps) - min(gaps) <= 1
 
