@@ -30,7 +30,7 @@ class Broker:
         # Only what one-line messages need; Dramatiq's default time limit would raise exceptions inside actors.
         middleware = [AgeLimit(max_age=MAX_AGE_MS), Retries(max_retries=3)]
         self._broker = RedisBroker(  # type: ignore[no-untyped-call]
-            client=Redis.from_url(settings.redis, socket_connect_timeout=2.0),
+            client=Redis.from_url(settings.redis, socket_connect_timeout=2.0, socket_timeout=5.0),
             middleware=middleware,
             maintenance_chance=MAINTENANCE_ALWAYS,
             heartbeat_timeout=15_000,

@@ -11,11 +11,10 @@ from pathlib import Path
 import httpx2
 import pytest
 import uvicorn
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from burnish.app import create_app
-from burnish.kit import ids
 from burnish.kit.core import Core
 from burnish.kit.db import Database
 from burnish.kit.money import parse_usd
@@ -23,6 +22,7 @@ from burnish.kit.settings import Settings
 from models import migrations
 from models.account import Account
 from models.migrations import check
+from models.tables import metadata
 from resolvers import accounts
 from resolvers.context import Context, Platform
 
@@ -133,7 +133,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Postgres server; its database `migrated` was made by the real migrations."""
+    """A database made by the real migrations on a Postgres server of this test run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
         with check.postgres() as url:
@@ -141,8 +141,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             for name in ("fsync", "full_page_writes", "synchronous_commit"):
                 asyncio.run(_execute(url, f"ALTER SYSTEM SET {name} = off"))
             asyncio.run(_execute(url, "SELECT pg_reload_conf()"))
-            asyncio.run(_execute(url, "CREATE DATABASE migrated"))
-            migrations.upgrade(_named(url, "migrated"))
+            migrations.upgrade(url)
             yield url
 
 
@@ -152,10 +151,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         copy = shutil.copy(request.getfixturevalue("migrated"), tmp_path / "burnish.db")
         return f"sqlite+aiosqlite:///{copy}"
-    server: str = request.getfixturevalue("postgres_url")
-    name = ids.new("test")
-    asyncio.run(_execute(server, f"CREATE DATABASE {name} TEMPLATE migrated"))
-    return _named(server, name)
+    url: str = request.getfixturevalue("postgres_url")
+    names = ", ".join(f'"{name}"' for name in metadata.tables)
+    # A test that left a transaction open fails the next one here rather than letting it wait.
+    asyncio.run(_execute(url, "SET lock_timeout = '5s'", f"TRUNCATE {names}"))
+    return url
 
 
 @pytest.fixture
@@ -165,12 +165,9 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await made.dispose()
 
 
-def _named(url: str, database: str) -> str:
-    return make_url(url).set(database=database).render_as_string(hide_password=False)
-
-
-async def _execute(url: str, statement: str) -> None:
+async def _execute(url: str, *statements: str) -> None:
     engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
-        await connection.execute(text(statement))
+        for statement in statements:
+            await connection.execute(text(statement))
     await engine.dispose()

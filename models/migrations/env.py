@@ -10,6 +10,8 @@ from sqlmodel import AutoString
 from burnish.kit.db import Timestamp, make_engine
 from models.tables import metadata
 
+MIGRATING = 7_021_934
+
 
 def render_item(kind: str, value: Any, _context: object) -> str | Literal[False]:
     """Write plain SQL types into a revision, so that it never depends on the code of a later day."""
@@ -36,6 +38,10 @@ def run(connection: Connection) -> None:
 async def main() -> None:
     engine = make_engine(context.config.attributes["url"])
     async with engine.execution_options(burnish_write=True).connect() as connection:
+        if connection.dialect.name == "postgresql":
+            # Processes that start together migrate one after the other; the lock goes with the connection.
+            await connection.exec_driver_sql(f"SELECT pg_advisory_lock({MIGRATING})")
+            await connection.commit()
         await connection.run_sync(run)
         await connection.commit()
     await engine.dispose()
