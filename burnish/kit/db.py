@@ -15,13 +15,14 @@ from typing import Any
 
 import structlog
 from sqlalchemy import BigInteger, Dialect, ExceptionContext, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from burnish.kit import clock
-from burnish.kit.errors import Invalid, Unavailable
+from burnish.kit.errors import Invalid
 
 log = structlog.get_logger(__name__)
 BUSY_TIMEOUT_MS = 5000
@@ -93,7 +94,7 @@ class Database:
     async def _turn(self) -> AsyncIterator[None]:
         """Let SQLite's writers of this process in one by one, in their order: its own waiting is a lottery that some lose.
 
-        Unavailable after 30 s, which is also what a transaction within a transaction gets.
+        OperationalError after 30 s, which is also what a transaction within a transaction gets.
         """
         if not self.is_sqlite:
             yield
@@ -102,7 +103,7 @@ class Database:
             async with asyncio.timeout(TURN_S):
                 await self._turns.acquire()
         except TimeoutError:
-            raise Unavailable("The database is busy.") from None
+            raise OperationalError("BEGIN IMMEDIATE", None, TimeoutError("another writer has not ended")) from None
         try:
             yield
         finally:

@@ -3,11 +3,12 @@ import asyncio
 import anyio
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 from sqlmodel import col, select
 
 from burnish.kit import clock, db
 from burnish.kit.db import Database, Session
-from burnish.kit.errors import Invalid, Unavailable
+from burnish.kit.errors import Invalid
 from burnish.kit.tables import Outbox, StreamHead
 
 pytestmark = pytest.mark.anyio
@@ -175,7 +176,7 @@ async def test_a_writer_whose_turn_never_comes_is_told_so(database: Database, mo
     monkeypatch.setattr(db, "TURN_S", 0.01)
     async with database.transaction() as session:
         await insert(session, "msg_1")
-        with pytest.raises(Unavailable):
+        with pytest.raises(OperationalError, match="another writer has not ended"):
             async with database.transaction():
                 raise AssertionError("a second writer was let in")
     assert await count(database) == 1
