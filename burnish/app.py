@@ -15,6 +15,7 @@ from burnish.kit.core import Core
 from burnish.kit.settings import Settings
 from burnish.requests import RequestId
 from engines import actors
+from engines.compute import local
 from resolvers.context import Platform
 from resolvers.inference import Gateway
 from rest_compat.openai.routes import routes as openai_routes
@@ -27,6 +28,8 @@ def create_app(settings: Settings) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        # Asks the driver once, in a thread: a request would have to wait for it on the event loop.
+        await asyncio.to_thread(local.detect)
         core = Core(settings, actors.Broker(settings).send)
         gateway = Gateway(core)
         app.state.platform = Platform(core, gateway)

@@ -153,9 +153,14 @@ class JobRun(LeasedRun):
             row = await session.get_one(Job, self.id, with_for_update=True)
             if row.status not in self.terminal:
                 await self._end(session, row, failure)
-            for kind in ("logs", "metrics", "rollouts"):
-                await stream.compact(session, self.id, kind)
             await self._close(session, row.status)
+        await self._compact()
+
+    async def _compact(self) -> None:
+        """Merge the small chunks of a live run, now that nothing waits for it."""
+        for kind in ("logs", "metrics", "rollouts"):
+            async with self.core.db.transaction() as session:
+                await stream.compact(session, self.id, kind)
 
     async def _end(self, session: Session, row: Job, failure: protocol.ChildFailure | None) -> None:
         cost = await self.settle(session, refund=failure is not None and failure.attribution == "platform")

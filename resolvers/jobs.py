@@ -1,5 +1,6 @@
 """Training jobs: made, watched and cancelled by their account."""
 
+import importlib.util
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Literal
@@ -11,6 +12,8 @@ from burnish.kit import clock, ids, outbox, paging, stream
 from burnish.kit.db import Session
 from burnish.kit.errors import Invalid, InvalidState, NotFound
 from burnish.kit.live import Batch
+from engines.compute import local
+from engines.compute.hardware import Shape
 from engines.training.spec import GrpoHyperparameters
 from models import events, job, ledger, transitions
 from models.job import Checkpoint, Job
@@ -47,9 +50,8 @@ class JobInput(Input):
 async def create(ctx: Context, spec: JobInput) -> Job:
     """Queue a job, with an hour of what it will run on set aside.
 
-    SchemaInvalid for hyperparameters, Invalid for a malformed model id or GPU type, NotFound for a dataset or reward function of
-    nobody or of another,
-    InsufficientCredit where the balance does not cover the start.
+    SchemaInvalid for hyperparameters, Invalid for a malformed model id, a GPU type or what cannot be trained here, NotFound for a
+    dataset or reward function of nobody or of another, InsufficientCredit where the balance does not cover the start.
     """
     ctx.require("write")
     _check_method(spec)
@@ -57,6 +59,7 @@ async def create(ctx: Context, spec: JobInput) -> Job:
     hardware.check_provider(spec.provider)
     base_models.check_id(spec.base_model, "base_model")
     hyperparameters = parse(GrpoHyperparameters, spec.hyperparameters, at="hyperparameters")
+    _check_fit(ctx, shape, hyperparameters)
     hour = hardware.hour_micros(ctx.core, shape)
 
     async def make(session: Session) -> Job:
@@ -217,3 +220,11 @@ def _check_method(spec: JobInput) -> None:
         raise Invalid(message, code="integration_not_configured", param="environments")
     if spec.reward_function_id is None:
         raise Invalid("A grpo job needs a reward function.", param="reward_function_id")
+
+
+def _check_fit(ctx: Context, shape: Shape, hyperparameters: GrpoHyperparameters) -> None:
+    """Refuse what the trainer would leave unused: more than one GPU, and 4-bit weights without the library that holds them."""
+    if shape.count > 1 and not shape.is_cpu and not local.falls_back(ctx.core.settings):
+        raise Invalid("A training job runs on one GPU.", param="gpu.count", hint="Ask for a count of 1.")
+    if hyperparameters.load_in_4bit and importlib.util.find_spec("bitsandbytes") is None:
+        raise Invalid("This installation has no bitsandbytes, which load_in_4bit needs.", param="hyperparameters.load_in_4bit")

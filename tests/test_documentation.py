@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from graphql import build_schema, parse, validate
 
 from burnish.kit.settings import Settings
 
@@ -20,3 +21,11 @@ def test_every_setting_is_in_the_table_with_its_description() -> None:
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_graphql_document_of_the_readme_is_valid() -> None:
+    schema = build_schema((ROOT / "schema" / "schema.graphql").read_text())
+    text = (ROOT / "README.md").read_text()
+    documents = re.findall(r"```graphql\n(.*?)```", text, re.S) + re.findall(r'"query": "(.*?)"', text)
+    assert len(documents) == 2
+    assert [validate(schema, parse(document)) for document in documents] == [[], []]
