@@ -1,7 +1,6 @@
 """Deployments: a trained checkpoint or a model by name, kept ready to answer."""
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +12,6 @@ from sqlmodel import col, or_, select
 from burnish.kit import clock, ids, outbox, paging, stream
 from burnish.kit.db import Session
 from burnish.kit.errors import Conflict, Invalid, InvalidState, NotFound
-from burnish.kit.live import Batch
 from models import deployment as dep
 from models import events, job, ledger, transitions
 from models.deployment import Deployment, InferenceRequest, Replica
@@ -23,6 +21,7 @@ from resolvers.context import Context
 from resolvers.creating import once
 from resolvers.hardware import GpuInput
 from resolvers.inputs import MAX_NAME, Input
+from resolvers.streams import Streams
 
 SERVE_MESSAGE = "serving.run"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$"
@@ -195,38 +194,6 @@ def _totals(row: Deployment, count: int, prompt_tokens: int, completion_tokens: 
     )
 
 
-async def rows(ctx: Context, deployment_id: str, kind: str, *, after: int = 0, limit: int = 1000) -> list[stream.Row]:
-    """Return rows of one of the deployment's streams (`events`, `logs`) after a cursor."""
-    ctx.require("read")
-    async with ctx.db.read() as session:
-        await _find(session, ctx, deployment_id)
-        return await stream.read(session, deployment_id, kind, after=after, limit=limit)
-
-
-async def last_rows(ctx: Context, deployment_id: str, kind: str, count: int) -> list[stream.Row]:
-    """Return the last `count` rows of one of the deployment's streams."""
-    ctx.require("read")
-    async with ctx.db.read() as session:
-        await _find(session, ctx, deployment_id)
-        return await stream.tail(session, deployment_id, kind, count)
-
-
-async def before_last(ctx: Context, deployment_id: str, kind: str, count: int) -> int:
-    """Return the cursor that the last `count` rows of one of the deployment's streams follow."""
-    ctx.require("read")
-    async with ctx.db.read() as session:
-        await _find(session, ctx, deployment_id)
-        return max(0, await stream.last_seq(session, deployment_id, kind) - count)
-
-
-async def follow(ctx: Context, deployment_id: str, kind: str, *, after: int = 0) -> AsyncGenerator[Batch, None]:
-    """Follow one of the deployment's streams until it ends."""
-    await get(ctx, deployment_id)
-    async with aclosing(ctx.core.hub.follow(deployment_id, kind, after)) as batches:
-        async for batch in batches:
-            yield batch
-
-
 async def by_reference(session: Session, ctx: Context, reference: str) -> Deployment | None:
     """Return the deployment that a chat call's `model` names: its id, or the name of an active one, the newest first."""
     named = or_(col(Deployment.id) == reference, (col(Deployment.name) == reference) & col(Deployment.status).in_(dep.ACTIVE))
@@ -248,6 +215,10 @@ async def _find(session: Session, ctx: Context, deployment_id: str, *, lock: boo
     if row is None or row.account_id != ctx.account.id:
         raise NotFound(f"No such deployment: {deployment_id}")
     return row
+
+
+_streams = Streams(_find)
+rows, last_rows, before_last, follow = _streams.rows, _streams.last_rows, _streams.before_last, _streams.follow
 
 
 async def _checkpoint(session: Session, ctx: Context, job_id: str) -> str:

@@ -1,8 +1,6 @@
 """Training jobs: made, watched and cancelled by their account."""
 
 import importlib.util
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any, Literal
 
 from pydantic import Field
@@ -11,7 +9,6 @@ from sqlmodel import col, select
 from burnish.kit import clock, ids, outbox, paging, stream
 from burnish.kit.db import Session
 from burnish.kit.errors import Invalid, InvalidState, NotFound
-from burnish.kit.live import Batch
 from engines.compute import local
 from engines.compute.hardware import Shape
 from engines.training.spec import GrpoHyperparameters
@@ -22,6 +19,7 @@ from resolvers.context import Context
 from resolvers.creating import once
 from resolvers.hardware import GpuInput
 from resolvers.inputs import Input, parse
+from resolvers.streams import Streams
 
 OUTPUT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 TRAIN_MESSAGE = "training.run"
@@ -173,43 +171,15 @@ async def find_final(session: Session, job_id: str) -> Checkpoint:
     return found
 
 
-async def rows(ctx: Context, job_id: str, kind: str, *, after: int = 0, limit: int = 1000) -> list[stream.Row]:
-    """Return rows of one of the job's streams after a cursor."""
-    ctx.require("read")
-    async with ctx.db.read() as session:
-        await _find(session, ctx, job_id)
-        return await stream.read(session, job_id, kind, after=after, limit=limit)
-
-
-async def last_rows(ctx: Context, job_id: str, kind: str, count: int) -> list[stream.Row]:
-    """Return the last `count` rows of one of the job's streams."""
-    ctx.require("read")
-    async with ctx.db.read() as session:
-        await _find(session, ctx, job_id)
-        return await stream.tail(session, job_id, kind, count)
-
-
-async def before_last(ctx: Context, job_id: str, kind: str, count: int) -> int:
-    """Return the cursor that the last `count` rows of one of the job's streams follow."""
-    ctx.require("read")
-    async with ctx.db.read() as session:
-        await _find(session, ctx, job_id)
-        return max(0, await stream.last_seq(session, job_id, kind) - count)
-
-
-async def follow(ctx: Context, job_id: str, kind: str, *, after: int = 0) -> AsyncGenerator[Batch, None]:
-    """Follow one of the job's streams: what there is after the cursor, then what comes, until it ends."""
-    await get(ctx, job_id)
-    async with aclosing(ctx.core.hub.follow(job_id, kind, after)) as batches:
-        async for batch in batches:
-            yield batch
-
-
 async def _find(session: Session, ctx: Context, job_id: str, *, lock: bool = False) -> Job:
     row = await session.get(Job, job_id, with_for_update=lock or None)
     if row is None or row.account_id != ctx.account.id:
         raise NotFound(f"No such training job: {job_id}")
     return row
+
+
+_streams = Streams(_find)
+rows, last_rows, before_last, follow = _streams.rows, _streams.last_rows, _streams.before_last, _streams.follow
 
 
 def _check_method(spec: JobInput) -> None:

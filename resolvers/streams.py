@@ -1,0 +1,48 @@
+"""Reading and following what a resource has said, for whoever may see the resource."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+
+from burnish.kit import stream
+from burnish.kit.db import Session
+from burnish.kit.live import Batch
+from resolvers.context import Context
+
+Find = Callable[[Session, Context, str], Awaitable[object]]
+
+
+class Streams:
+    """The streams of one noun. `find` raises NotFound for a resource that is not the caller's."""
+
+    def __init__(self, find: Find) -> None:
+        self._find = find
+
+    async def rows(self, ctx: Context, resource_id: str, kind: str, *, after: int = 0, limit: int = 1000) -> list[stream.Row]:
+        """Return rows of a stream after a cursor."""
+        ctx.require("read")
+        async with ctx.db.read() as session:
+            await self._find(session, ctx, resource_id)
+            return await stream.read(session, resource_id, kind, after=after, limit=limit)
+
+    async def last_rows(self, ctx: Context, resource_id: str, kind: str, count: int) -> list[stream.Row]:
+        """Return the last `count` rows of a stream."""
+        ctx.require("read")
+        async with ctx.db.read() as session:
+            await self._find(session, ctx, resource_id)
+            return await stream.tail(session, resource_id, kind, count)
+
+    async def before_last(self, ctx: Context, resource_id: str, kind: str, count: int) -> int:
+        """Return the cursor that the last `count` rows of a stream follow."""
+        ctx.require("read")
+        async with ctx.db.read() as session:
+            await self._find(session, ctx, resource_id)
+            return max(0, await stream.last_seq(session, resource_id, kind) - count)
+
+    async def follow(self, ctx: Context, resource_id: str, kind: str, *, after: int = 0) -> AsyncGenerator[Batch, None]:
+        """Follow a stream: what there is after the cursor, then what comes, until it ends."""
+        ctx.require("read")
+        async with ctx.db.read() as session:
+            await self._find(session, ctx, resource_id)
+        async with aclosing(ctx.core.hub.follow(resource_id, kind, after)) as batches:
+            async for batch in batches:
+                yield batch
