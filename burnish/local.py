@@ -1,8 +1,7 @@
 """`burnish up`: one machine's platform, supervised as one.
 
 Broker, API and host process run as children, each behind a guard, and are started again when they end. Stopping goes the other
-way round: first the
-work is put down, then the API, then the broker. Nothing of it outlives this process, however that ends.
+way round: first the work is put down, then the API, then the broker. Nothing of it outlives this process, however that ends.
 """
 
 import asyncio
@@ -179,7 +178,7 @@ async def _announce(settings: Settings) -> None:
     async with httpx2.AsyncClient(timeout=2, trust_env=False) as client:
         while True:
             with contextlib.suppress(httpx2.HTTPError):
-                if (await client.get(f"{settings.base_url}/health")).status_code == 200:
+                if (await client.get(f"{settings.local_url}/health")).status_code == 200:
                     break
             await asyncio.sleep(0.1)
     path = settings.home / "credentials.json"

@@ -2,8 +2,7 @@
 supervisor's.
 
 An actor hands the id to whatever the host process registered with `deliver_to` and returns, so that it never runs for long, may
-arrive twice, and
-may be lost: the database is looked at anyway.
+arrive twice, and may be lost: the database is looked at anyway.
 """
 
 import asyncio

@@ -1,8 +1,7 @@
 """The entry point of every child of ours: `python -P -m engines.child`.
 
 Reads the spec from the first line of stdin, so that nothing of it shows in argv or the environment, and runs the task that it
-names. The
-parent learns of the end from the last message and the exit code (see `engines.protocol`).
+names. The parent learns of the end from the last message and the exit code (see `engines.protocol`).
 """
 
 import ctypes

@@ -1,9 +1,8 @@
 """Running a training job: from the lease to the stored model.
 
 A child trains; this side writes what it says, uploads its checkpoints and moves the job's status. A child that dies without a
-word is
-started again from the newest checkpoint, as the job of a dead host is; a job that dies again and again without getting any
-further fails.
+word is started again from the newest checkpoint, as the job of a dead host is; a job that dies again and again without getting
+any further fails.
 """
 
 import asyncio

@@ -1,8 +1,7 @@
 """What every piece of leased work does: hold its lease, buffer its output, pay its way, notice that the user has ended it.
 
 Subclasses are `engines.jobs.JobRun` and `engines.serving.reconcile.DeploymentRun`. Every write begins with the lease, so that a
-host that
-was paused past its lease writes nothing when it wakes: `LeaseLost` ends the run and its child.
+host that was paused past its lease writes nothing when it wakes: `LeaseLost` ends the run and its child.
 """
 
 import asyncio

@@ -10,8 +10,7 @@ protocol directions are JSON, one object a line, each with a `type`.
                      failed {code, message, attribution, user_code_line} · done {result}
 
 Invariants: only one process of a child (rank 0) speaks; a slow parent blocks the child on the pipe and loses nothing; the end of
-stdin
-means that the parent is gone, and the child leaves with `EXIT_PARENT_GONE`. Numbers that JSON cannot hold (NaN, infinities)
+stdin means that the parent is gone, and the child leaves with `EXIT_PARENT_GONE`. Numbers that JSON cannot hold (NaN, infinities)
 travel as null.
 """
 

@@ -1,8 +1,7 @@
 """Starting a child and listening to it: its protocol, its log and its end.
 
-Called from the main thread of the host process only: the kernel ties a parent-death signal to the thread that forked. Every
-child stands
-behind `engines.guard`, so that killing the guard's command, the guard or this process leaves nothing behind.
+Called from the main thread of the host process only: the kernel ties a parent-death signal to the thread that forked. Every child
+stands behind `engines.guard`, so that killing the guard's command, the guard or this process leaves nothing behind.
 """
 
 import asyncio

@@ -1,17 +1,18 @@
 """What a host does: take the work there is room for, and look after it until it ends.
 
 The database is asked every two seconds and whenever a message says that something changed; messages only make it faster. Runs
-live on the event loop of the
-main thread, which spawns every child.
+live on the event loop of the main thread, which spawns every child.
 """
 
 import asyncio
 import contextlib
+import shutil
 import socket
 from datetime import timedelta
 from typing import Any
 
 import structlog
+from sqlalchemy import delete
 from sqlmodel import col, or_, select
 
 from burnish.kit import clock, idempotency, ids, outbox, stream
@@ -29,6 +30,7 @@ from models.host import Host
 log = structlog.get_logger(__name__)
 TICK_S = 2.0
 TIDY_EVERY = 15
+FORGOTTEN = timedelta(days=1)
 RUNS: tuple[type[LeasedRun], ...] = (JobRun, DeploymentRun)
 
 
@@ -103,6 +105,21 @@ class Supervisor:
             log.warning("orphans_killed", pids=killed)
         async with self.core.db.transaction() as session:
             await idempotency.purge(session)
+            await session.exec(delete(Host).where(col(Host.seen_at) < clock.now() - FORGOTTEN))
+        await self._clear_work()
+
+    async def _clear_work(self) -> None:
+        """Delete the scratch folders of children whose host died before it could: no live lease carries their token."""
+        for folder in await asyncio.to_thread(lambda: list(self.core.settings.work.iterdir())):
+            resource_id, _, rest = folder.name.partition("-")
+            token = rest.rpartition("-")[2]
+            if token.isdecimal() and not await self._is_held(resource_id, int(token)):
+                await asyncio.to_thread(shutil.rmtree, folder, True)
+
+    async def _is_held(self, resource_id: str, token: int) -> bool:
+        async with self.core.db.read() as session:
+            rows = [await session.get(kind.table, resource_id) for kind in RUNS]
+        return any(row is not None and row.is_leased and row.lease_token == token for row in rows)
 
     async def _take_work(self) -> None:
         for kind in RUNS:

@@ -15,8 +15,7 @@ class Account(SQLModel, table=True):
     """A tenant. `slug` is unique and never changes.
 
     `balance_micros` equals the sum of the account's ledger transactions, before holds; `held_micros` is the sum of its open
-    holds. A prepaid account's
-    balance never falls below zero; a metered account's does, and it is never blocked.
+    holds. A prepaid account's balance never falls below zero; a metered account's does, and it is never blocked.
     """
 
     __table_args__ = (

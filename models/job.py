@@ -25,8 +25,7 @@ class Job(Leased, table=True):
     """A training job. Its status moves only through `models.transitions`.
 
     `gpu_requested` is what the caller wrote, `gpu` what it really runs on (null until placed). `attempt` counts the hosts that
-    have taken it; a later
-    attempt resumes from the newest checkpoint. `error` is `{code, message, attribution, user_code_line}`.
+    have taken it; a later attempt resumes from the newest checkpoint. `error` is `{code, message, attribution, user_code_line}`.
     """
 
     __table_args__ = (

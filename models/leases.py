@@ -1,8 +1,7 @@
 """Leases: which host works on a resource, guarded by a fencing token.
 
-A host takes a lease on a job or deployment, renews it while it works and gives it back. Each taking raises the token; every
-write that the
-holder makes for the resource names its token, so that a host that was thought dead can overwrite nothing when it wakes.
+A host takes a lease on a job or deployment, renews it while it works and gives it back. Each taking raises the token; every write
+that the holder makes for the resource names its token, so that a host that was thought dead can overwrite nothing when it wakes.
 """
 
 from datetime import datetime, timedelta

@@ -1,8 +1,7 @@
 """Money: a double-entry, append-only ledger in micro-dollars, holds, and the meters of running work.
 
-Every transaction has a unique reference and postings that sum to zero, so that a replay bills nothing twice. An account's
-balance is
-the sum of its postings; it changes only here, by single conditional statements, so that no race takes a prepaid account below
+Every transaction has a unique reference and postings that sum to zero, so that a replay bills nothing twice. An account's balance
+is the sum of its postings; it changes only here, by single conditional statements, so that no race takes a prepaid account below
 zero.
 """
 
@@ -122,8 +121,7 @@ async def accrue(
     """Post what the open meters of a resource have used up to `until`.
 
     Returns the micro-dollars posted and whether the credit still covers another billing hour's start: False means that a prepaid
-    account could
-    not renew its hold and less than a minute of it is left. The caller holds the resource's row lock.
+    account could not renew its hold and less than a minute of it is left. The caller holds the resource's row lock.
     """
     statement = _locked(select(Meter).where(Meter.resource_id == resource_id, col(Meter.closed).is_(False)))
     posted, covered = 0, True

@@ -79,8 +79,7 @@ async def complete(ctx: Context, path: str, body: dict[str, Any], *, deployment_
     """Answer a completion request with a replica of the deployment that `model`, or the URL's `deployment_id`, names.
 
     NotFound (`model_not_found`) for what names none of the caller's deployments, Invalid (`deployment_not_serving`) for one that
-    has ended, Unavailable
-    while none of its replicas is ready.
+    has ended, Unavailable while none of its replicas is ready.
     """
     ctx.require("inference")
     deployment, targets = await _find(ctx, body.get("model"), deployment_id)

@@ -43,6 +43,7 @@ class JobInput(Input):
     provider: str | None = None
     checkpoint_destination: CheckpointDestination = Field(default_factory=CheckpointDestination)
     environments: dict[str, Any] | None = None
+    requires_heartbeat: Literal[False] = Field(False, description="Only false: jobs live without heartbeats of their client.")
 
 
 async def create(ctx: Context, spec: JobInput) -> Job:

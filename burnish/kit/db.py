@@ -1,10 +1,8 @@
 """The database: one engine, short transactions, effects that happen only after the commit.
 
 `transaction()` is the only way to write. Whatever must be told to the world because of it (frames for followers, messages for
-hosts) is put
-on `session.effects` and dispatched after the commit; an effect that fails is logged and lost, because each is only a hint to
-look at the
-database.
+hosts) is put on `session.effects` and dispatched after the commit; an effect that fails is logged and lost, because each is only
+a hint to look at the database.
 """
 
 import asyncio

@@ -14,8 +14,7 @@
     └── Unavailable                   503 try again after `retry_after_s`
 
 Each carries a public `message`, a closed `code`, the `param` (dotted path) that it is about and a `hint`. The dialects of
-`rest_compat` and
-the payloads of `schema` render these; nothing else is ever shown to a caller.
+`rest_compat` and the payloads of `schema` render these; nothing else is ever shown to a caller.
 """
 
 from collections.abc import Mapping, Sequence

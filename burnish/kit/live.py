@@ -1,8 +1,7 @@
 """Following streams live: replay from the database, then frames from Redis, healed by a look at the database each second.
 
 One `Hub` a process holds one Redis subscription, however many follow. Redis only makes it fast: with Redis gone, followers still
-get every row
-within a second, because the cursor is the database's.
+get every row within a second, because the cursor is the database's.
 """
 
 import asyncio

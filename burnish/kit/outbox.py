@@ -1,8 +1,7 @@
 """Messages to hosts that are never lost between a commit and the broker.
 
-The row is written with the change; after the commit it is sent and deleted. What a crash leaves behind is sent by the next
-sweep. A message may
-therefore arrive twice, and says only "look at this resource".
+The row is written with the change; after the commit it is sent and deleted. What a crash leaves behind is sent by the next sweep.
+A message may therefore arrive twice, and says only "look at this resource".
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """Metric rows as columns: steps delta-encoded and compressed, values as f8.
 
 A metrics chunk is `u4 length of header | header JSON | zlib(steps as i8 deltas) | zlib(per key: f8 values)`. The header holds
-`n`, the keys and, per
-key, `[min, max, sum, count]` of its values, so that a long run can be drawn from the headers. A value that a row lacks is NaN.
+`n`, the keys and, per key, `[min, max, sum, count]` of its values, so that a long run can be drawn from the headers. A value that
+a row lacks is NaN.
 """
 
 import array

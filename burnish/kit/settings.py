@@ -58,8 +58,12 @@ class Settings(BaseSettings):
 
     @cached_property
     def base_url(self) -> str:
-        if self.public_url:
-            return self.public_url.rstrip("/")
+        """The URL under which clients reach the API."""
+        return self.public_url.rstrip("/") or self.local_url
+
+    @cached_property
+    def local_url(self) -> str:
+        """The URL under which this machine reaches the API."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
         return f"http://{host}:{self.port}"
 

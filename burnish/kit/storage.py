@@ -1,8 +1,7 @@
 """Files: a local folder or an object store, behind one set of verbs.
 
 Keys are made of our own ids and never of names that a user gave. Every write is whole or absent: local files are renamed into
-place, and an upload to an
-object store becomes visible when it is complete.
+place, and an upload to an object store becomes visible when it is complete.
 """
 
 import asyncio

@@ -1,10 +1,9 @@
 """Sequenced streams: what a resource has said, in order, for as long as it is kept.
 
 A stream is named by (resource, kind): `events`, `logs`, `metrics` and `rollouts` of a job, `events` and `logs` of a deployment,
-`activity` of an
-account. Its rows carry sequence numbers 1, 2, 3 … without gaps, allocated under the head row's lock in the same transaction that
-writes them, so that whoever has read up to a number has missed nothing before it. A cursor is such a number, never anything of
-Redis.
+`activity` of an account. Its rows carry sequence numbers 1, 2, 3 … without gaps, allocated under the head row's lock in the same
+transaction that writes them, so that whoever has read up to a number has missed nothing before it. A cursor is such a number,
+never anything of Redis.
 """
 
 import json

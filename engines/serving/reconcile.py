@@ -1,8 +1,7 @@
 """Keeping a deployment true: one replica running and healthy, until the user stops it.
 
 Started from the desired state in the database and nothing else, so that it can begin at any point: after its making, after the
-death of an engine, or
-after the death of the host that served it before.
+death of an engine, or after the death of the host that served it before.
 """
 
 import asyncio

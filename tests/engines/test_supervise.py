@@ -14,6 +14,7 @@ from sqlmodel import col, select
 from burnish.kit import clock, stream
 from burnish.kit.settings import Settings
 from engines.supervise import Supervisor
+from models import leases
 from models.account import Account
 from models.deployment import Deployment
 from models.job import Job
@@ -172,3 +173,22 @@ async def test_a_host_whose_lease_was_taken_writes_nothing_more(server: Server, 
             after = [await stream.last_seq(session, job.id, kind) for kind in ("logs", "metrics", "rollouts", "events")]
     assert after == before
     assert (await jobs.get(ctx, job.id)).status == "running"
+
+
+async def test_scratch_folders_of_dead_children_go_and_those_of_live_leases_stay(server: Server, tmp_path: Path) -> None:
+    ctx = await server.context()
+    job = await new_job(server, ctx, tmp_path)
+    async with server.platform.db.transaction() as session:
+        token = await leases.take(session, Job, job.id, "another host", 60)
+    assert token is not None
+    work = server.platform.core.settings.work
+    dead, stale, live = work / "job_gone-1-1", work / f"{job.id}-1-{token - 1}", work / f"{job.id}-1-{token}"
+    for folder in (dead, stale, live):
+        (folder / "inner").mkdir(parents=True)
+
+    async def gone() -> bool:
+        return not dead.exists() and not stale.exists()
+
+    async with supervising(server):
+        await until(gone, 10)
+    assert [folder.name for folder in work.iterdir()] == [live.name]
