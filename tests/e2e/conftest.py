@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -141,17 +141,15 @@ def started(home: Path, tiny_model: Path, **settings: str) -> Iterator[Running]:
         "BURNISH_BILLING_PERIOD_S": "5",
         **settings,
     }
-    with (home / "up.log").open("wb") as log:
+    with (home / "up.log").open("wb") as log, ExitStack() as undo:
         process = subprocess.Popen([BIN / "burnish", "up"], env=env, stdout=log, stderr=log)
-    try:
+        undo.callback(process.wait, 60)
+        undo.callback(process.terminate)
         running = _ready(home, f"http://127.0.0.1:{port}", process)
+        undo.callback(running.client.close)
         subprocess.run([BIN / "burnish", "models", "add", "tiny", tiny_model], env=env, check=True, capture_output=True)
         _upload(running.client)
         yield running
-        running.client.close()
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 def _ready(home: Path, url: str, process: "subprocess.Popen[bytes]") -> Running:

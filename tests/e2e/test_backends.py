@@ -4,7 +4,7 @@ import io
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import boto3
@@ -30,7 +30,8 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.start()
     url = "http://{}:{}".format(*server.get_host_and_port())
     try:
-        boto3.client("s3", endpoint_url=url, region_name="us-east-1").create_bucket(Bucket=BUCKET)
+        with closing(boto3.client("s3", endpoint_url=url, region_name="us-east-1")) as client:
+            client.create_bucket(Bucket=BUCKET)
         yield url
     finally:
         server.stop()
@@ -66,6 +67,7 @@ def test_a_job_runs_on_postgres_redis_and_s3(tiny_model: Path, tmp_path: Path, m
                 names = opened.getnames()
             assert not (tmp_path / "burnish.db").exists()
             assert not (tmp_path / "storage").exists()
-        keys = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").list_objects_v2(Bucket=BUCKET)["Contents"]
+        with closing(boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")) as client:
+            keys = client.list_objects_v2(Bucket=BUCKET)["Contents"]
     assert any(name.endswith("model.safetensors") for name in names)
     assert sum(key["Key"].endswith("/final/model.safetensors") for key in keys) == 1

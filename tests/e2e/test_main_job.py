@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,22 @@ from tests.e2e.conftest import HYPERPARAMETERS, SUMS, Running, eventually
 pytestmark = pytest.mark.e2e
 
 
-def test_a_random_secret_in_the_reward_is_learned_and_the_deployed_model_answers_it(platform: Running, tmp_path: Path) -> None:
+@pytest.fixture
+def veri(platform: Running) -> Iterator[veri_sdk.Client]:
+    client = veri_sdk.Client(api_key=platform.key, base_url=platform.url)
+    yield client
+    client._http.close()
+
+
+@pytest.fixture
+def openai(platform: Running) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{platform.url}/v1", api_key=platform.key, max_retries=0) as client:
+        yield client
+
+
+def test_a_random_secret_in_the_reward_is_learned_and_the_deployed_model_answers_it(
+    platform: Running, veri: veri_sdk.Client, openai: OpenAI, tmp_path: Path
+) -> None:
     # One of the digits that the base model answers now and then: what is never sampled cannot be rewarded.
     secret = str(random.SystemRandom().randrange(1, 9))
     dataset_file, reward_file = tmp_path / "sums.jsonl", tmp_path / "secret.py"
@@ -22,10 +38,9 @@ def test_a_random_secret_in_the_reward_is_learned_and_the_deployed_model_answers
     reward_file.write_text(
         f"def reward(completions, **columns):\n    return [float(c[-1]['content'].startswith({secret!r})) for c in completions]\n"
     )
-    client = veri_sdk.Client(api_key=platform.key, base_url=platform.url)
-    dataset = client.datasets.upload(str(dataset_file))
-    reward = client.reward_functions.upload(str(reward_file))
-    job = client.training_jobs.create(
+    dataset = veri.datasets.upload(str(dataset_file))
+    reward = veri.reward_functions.upload(str(reward_file))
+    job = veri.training_jobs.create(
         "tiny",
         dataset.id,
         "secret",
@@ -42,9 +57,8 @@ def test_a_random_secret_in_the_reward_is_learned_and_the_deployed_model_answers
     assert rewards[0] < 0.45
     assert sum(rewards[-12:]) / 12 > 0.9
 
-    deployment = client.deployments.create(job.id, "secret", gpu={"gpu_type": "L4-24GB", "gpu_count": 1}).wait(poll_interval=1)
+    deployment = veri.deployments.create(job.id, "secret", gpu={"gpu_type": "L4-24GB", "gpu_count": 1}).wait(poll_interval=1)
     assert (deployment.status, deployment.error) == ("serving", None)
-    openai = OpenAI(base_url=f"{platform.url}/v1", api_key=platform.key, max_retries=0)
     question: list[ChatCompletionMessageParam] = [{"role": "user", "content": "1+2"}]
     answer = openai.chat.completions.create(model="secret", messages=question, temperature=0, max_tokens=3)
     assert (answer.choices[0].message.content or "").startswith(secret)

@@ -390,21 +390,3 @@ async def test_writing_and_reading_need_their_scopes(ctx: Context, jsonl: Path) 
             await attempt
     assert (await jobs.get(ctx, row.id)).status == "queued"
     assert len(await all_of(ctx, Job)) == 1
-
-
-@pytest.mark.parametrize(
-    ("changes", "param"),
-    [
-        ({"gpu": {"type": "h100", "count": 2}}, "gpu.count"),
-        ({"hyperparameters": {"load_in_4bit": True, "lora_rank": 8}}, "hyperparameters.load_in_4bit"),
-    ],
-)
-async def test_what_the_trainer_would_leave_unused_is_refused(
-    ctx: Context, jsonl: Path, changes: dict[str, Any], param: str
-) -> None:
-    ctx.core.settings.cpu_fallback = False
-    body = await request(ctx, jsonl, **changes)
-    with pytest.raises(Invalid) as caught:
-        await make(ctx, body)
-    assert (caught.value.status, caught.value.param) == (400, param)
-    await nothing_left(ctx)
