@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
 from burnish.kit import clock, ids, stream
@@ -24,8 +26,10 @@ from engines.spawn import Child
 from models import events, job, transitions
 from models.dataset import Dataset
 from models.job import Checkpoint, Job
+from models.leases import LeaseLost
 from models.reward_function import RewardFunction
 
+log = structlog.get_logger(__name__)
 DEATHS_WITHOUT_PROGRESS = 3
 STOP_GRACE_S = 10.0
 
@@ -62,16 +66,16 @@ class JobRun(LeasedRun):
             failure = await self._attempt()
             if self.halted.is_set():
                 return await self.hand_over("The host is stopping; the job goes on from its newest checkpoint")
-            if self.ended.is_set():
-                return await self._close_ended()
             if not isinstance(failure, _Died):
                 return await self._finish(failure)
+            if self.ended.is_set():
+                return await self._finish(None)
             reached = await self._furthest()
             deaths, furthest = (1, reached) if reached > furthest else (deaths + 1, furthest)
             if deaths >= DEATHS_WITHOUT_PROGRESS:
-                message = f"The trainer died {deaths} times without getting further; the last time with exit code {failure.code}."
-                return await self._finish(protocol.ChildFailure("worker_lost", message, "platform"))
-            await self._next_attempt(failure.code)
+                message = f"The trainer died {deaths} times without getting further; the last time of {failure.why}."
+                return await self.fail(protocol.ChildFailure("worker_lost", message, "platform"))
+            await self._next_attempt(failure.why)
 
     async def _attempt(self) -> "protocol.ChildFailure | _Died | None":
         """Run one child to its end; return None for success, and why it failed otherwise."""
@@ -82,6 +86,12 @@ class JobRun(LeasedRun):
             return await _Session(self, folder).run(spec)
         except protocol.ChildFailure as failure:
             return failure
+        except (LeaseLost, DBAPIError):
+            raise
+        except Exception as error:
+            # A full disk or a store that is away: worth another try, and no more of them than a trainer that dies gets.
+            log.warning("attempt_failed", resource=self.id, exc_info=error)
+            return _Died(f"an error of the platform ({type(error).__name__})")
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, True)
 
@@ -125,7 +135,7 @@ class JobRun(LeasedRun):
             row = await session.get_one(Job, self.id)
             return row.current_step
 
-    async def _next_attempt(self, code: int) -> None:
+    async def _next_attempt(self, why: str) -> None:
         await self.flush()
         async with self.writing() as session:
             row = await session.get_one(Job, self.id)
@@ -134,19 +144,20 @@ class JobRun(LeasedRun):
             session.add(row)
             await session.flush()
             await self.start_meter(session, row)
-            line = f"The trainer died with exit code {code}; attempt {self.attempt} goes on from the newest checkpoint"
-            metadata = {"attempt": self.attempt, "exit_code": code}
+            line = f"The trainer died of {why}; attempt {self.attempt} goes on from the newest checkpoint"
+            metadata = {"attempt": self.attempt, "reason": why}
             await events.record(
                 session, row.account_id, row.id, "submitted", metadata, attempt=self.attempt, line=line, level="warning"
             )
 
-    async def _close_ended(self) -> None:
-        async with self.core.db.read() as session:
-            status = (await session.get_one(Job, self.id)).status
-        await self.close(status)
+    async def fail(self, failure: protocol.ChildFailure) -> None:
+        await self._finish(failure)
 
     async def _finish(self, failure: protocol.ChildFailure | None) -> None:
-        """Move the job to its end with its final billing, close its streams and give the lease back, all at once."""
+        """Move the job to its end with its final billing, close its streams and give the lease back, all at once.
+
+        A job that the user has ended keeps its end; None is success.
+        """
         await self.flush()
         async with self.writing() as session:
             row = await session.get_one(Job, self.id, with_for_update=True)
@@ -244,9 +255,9 @@ class JobRun(LeasedRun):
 class _Died(Exception):
     """The child ended without saying why."""
 
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class _Session:
@@ -274,7 +285,7 @@ class _Session:
         await self.run_of.flush()
         if self.failure is not None or self.done:
             return self.failure
-        return _Died(code)
+        return _Died(f"exit code {code}")
 
     async def _listen(self, child: Child) -> None:
         async for message in child.messages():

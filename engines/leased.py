@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from burnish.kit import clock, stream
 from burnish.kit.core import Core
 from burnish.kit.db import Session
+from engines import protocol
 from engines.compute.local import Inventory, Placement
 from models import events, leases, ledger
 from models.leases import LeaseLost
@@ -79,6 +80,10 @@ class LeasedRun:
         """Do the work itself; runs beside the heartbeat, and is cancelled when the lease is lost."""
         raise NotImplementedError
 
+    async def fail(self, failure: protocol.ChildFailure) -> None:
+        """End the resource as failed, with its final billing, and give the lease back."""
+        raise NotImplementedError
+
     async def on_claim(self, session: Session, row: Any) -> bool:
         """Record that this host begins, in the transaction that took the lease; False where there is nothing to do."""
         raise NotImplementedError
@@ -109,7 +114,10 @@ class LeasedRun:
             raise LeaseLost(self.id)
         if failed:
             log.error("run_failed", resource=self.id, exc_info=failed[0])
-            raise failed[0]
+            if any(isinstance(error, DBAPIError) for error in failed):
+                raise failed[0]
+            # Left alone it would be taken up again for ever, and billed each time.
+            await self.fail(ours(failed[0]))
 
     # --- writing ---
 
@@ -252,3 +260,9 @@ class LeasedRun:
         async with self.writing() as session:
             await ledger.accrue(session, self.id, clock.now(), description=self.description, close=True)
             await leases.release(session, self.table, self.id, self.token)
+
+
+def ours(error: Exception) -> protocol.ChildFailure:
+    """Return what a caller is told of an error that is not theirs; the log has the rest."""
+    message = f"The platform failed while it worked on this ({type(error).__name__}); its log says more."
+    return protocol.ChildFailure("worker_lost", message, "platform")

@@ -68,24 +68,33 @@ class DeploymentRun(LeasedRun):
             await asyncio.to_thread(shutil.rmtree, folder, True)
 
     async def _serve(self, folder: Path) -> None:
-        failures, error = 0, None
+        error = None
         try:
-            path = await self._weights(folder)
+            error = await self._keep_serving(folder, await self._weights(folder))
         except protocol.ChildFailure as failure:
-            return await self._fail(f"{failure.code}: {failure.message}")
-        while not self._told_to_end():
-            if failures >= self.settings.replica_attempts:
-                return await self._fail(f"The engine failed {failures} times in a row; the last time: {error}")
-            await self._pause(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
-            if self._told_to_end():
-                break
-            served, error = await _Session(self, folder, path).run()
-            failures = 1 if served else failures + 1
+            # A fetch that was broken off says so too, and that is nobody's failure.
+            if not self._told_to_end():
+                return await self.fail(failure)
+        if error is not None:
+            return await self._fail(error)
         if self.halted.is_set() and not self.ended.is_set():
             return await self.hand_over("The host is stopping; the deployment goes on when it is back")
         if self.credit_gone.is_set() and not self.ended.is_set():
             return await self._fail("QUOTA_EXCEEDED: the account's credit is used up")
         await self.close(dep.STOPPED)
+
+    async def _keep_serving(self, folder: Path, path: Path) -> str | None:
+        """Start an engine, and another when it ends, until told to end; return what is wrong where it fails again and again."""
+        failures, error = 0, ""
+        while not self._told_to_end():
+            if failures >= self.settings.replica_attempts:
+                return f"The engine failed {failures} times in a row; the last time: {error}"
+            await self._pause(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+            if self._told_to_end():
+                break
+            served, error = await _Session(self, folder, path).run()
+            failures = 1 if served else failures + 1
+        return None
 
     def _told_to_end(self) -> bool:
         return self.ended.is_set() or self.halted.is_set() or self.credit_gone.is_set()
@@ -118,6 +127,7 @@ class DeploymentRun(LeasedRun):
 
     async def _fetch(self, folder: Path, source: dict[str, Any]) -> Path:
         child = await Child.task("serving.fetch", source, cwd=folder)
+        reading = asyncio.create_task(self._pass_on(child))
         ending = asyncio.create_task(self.told_to_end())
         ending.add_done_callback(lambda _: child.kill())
         result: dict[str, Any] = {}
@@ -131,7 +141,9 @@ class DeploymentRun(LeasedRun):
                     result = message["result"]
         finally:
             child.kill()
-            ending.cancel()
+            for task in (reading, ending):
+                task.cancel()
+            await asyncio.gather(reading, ending, return_exceptions=True)
         if not result:
             raise protocol.ChildFailure("model_unavailable", "The model could not be fetched.", "platform")
         async with self.writing() as session:
@@ -139,6 +151,15 @@ class DeploymentRun(LeasedRun):
             row.revision = result["revision"]
             session.add(row)
         return Path(result["path"])
+
+    async def _pass_on(self, child: Child) -> None:
+        """Read what a fetch prints: a pipe that nobody empties would stop it."""
+        async for line in child.log():
+            if line:
+                await self.say(line)
+
+    async def fail(self, failure: protocol.ChildFailure) -> None:
+        await self._fail(f"{failure.code}: {failure.message}")
 
     async def _fail(self, error: str) -> None:
         await self.flush()
@@ -183,11 +204,11 @@ class _Session:
         if run.placement.gpu_indices:
             env |= {"CUDA_VISIBLE_DEVICES": ",".join(map(str, run.placement.gpu_indices))}
         child = await Child.command(argv, cwd=self.folder, env=env)
-        await self._insert(child.pid)
         reading = asyncio.create_task(self._read_log(child))
         gone = asyncio.create_task(child.wait())
         ending = asyncio.create_task(run.told_to_end())
-        watching = asyncio.create_task(self._watch())
+        watching = asyncio.create_task(self._watch(child.pid))
+        why = None
         try:
             await asyncio.wait([gone, ending, watching], return_when=asyncio.FIRST_COMPLETED)
             why = await self._why(gone, watching)
@@ -202,7 +223,7 @@ class _Session:
                 task.cancel()
             await asyncio.gather(reading, gone, ending, watching, return_exceptions=True)
             with contextlib.suppress(Exception):
-                await self._end_replica(ENDED if run.ended.is_set() else LOST)
+                await self._end_replica(ENDED if run.ended.is_set() else LOST, why)
 
     async def _why(self, gone: "asyncio.Task[int]", watching: "asyncio.Task[str]") -> str:
         if gone.done():
@@ -213,9 +234,10 @@ class _Session:
             return watching.result()
         return "it was told to stop"
 
-    async def _watch(self) -> str:
-        """Wait until the engine is ready, then look after its health; return what is wrong with it."""
+    async def _watch(self, pid: int) -> str:
+        """Record the replica, wait until it is ready, then look after its health; return what is wrong with it."""
         run = self.run_of
+        await self._insert(pid)
         async with httpx2.AsyncClient(timeout=10, trust_env=False) as client:
             deadline = asyncio.get_running_loop().time() + run.settings.replica_start_s
             while not await vllm.ready(client, self.url, run.id):
@@ -239,7 +261,7 @@ class _Session:
 
     async def _drain(self, child: Child) -> None:
         """Take the replica out of routing, let what runs finish, then end it."""
-        await self._end_replica(ENDED)
+        await self._end_replica(ENDED, None)
         if self.run_of.halted.is_set():
             return
         async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
@@ -265,9 +287,9 @@ class _Session:
             line = events.log_line(f"Replica {self.replica_id} is starting")
         await run.put("logs", line)
 
-    async def _end_replica(self, status: str) -> None:
+    async def _end_replica(self, status: str, reason: str | None) -> None:
         async with self.run_of.core.db.transaction() as session:
-            await _end_replicas(session, self.run_of.id, status, None, only=self.replica_id)
+            await _end_replicas(session, self.run_of.id, status, reason, only=self.replica_id)
 
     async def _read_log(self, child: Child) -> None:
         async for line in child.log():

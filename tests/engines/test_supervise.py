@@ -21,7 +21,7 @@ from models.job import Job
 from models.ledger import Hold
 from resolvers import base_models, datasets, deployments, jobs, reward_functions
 from resolvers.context import Context
-from tests.conftest import Server
+from tests.conftest import Server, free_port
 
 pytestmark = pytest.mark.anyio
 GOOD = b"def reward(completions, **columns):\n    return [1.0] * len(completions)\n"
@@ -192,3 +192,53 @@ async def test_scratch_folders_of_dead_children_go_and_those_of_live_leases_stay
     async with supervising(server):
         await until(gone, 10)
     assert [folder.name for folder in work.iterdir()] == [live.name]
+
+
+async def test_a_job_whose_files_are_gone_fails_after_three_tries_and_costs_nothing(server: Server, tmp_path: Path) -> None:
+    ctx = await server.context()
+    job = await new_job(server, ctx, tmp_path)
+    await server.platform.core.storage.delete(f"{ctx.account.id}/{job.dataset_id}")
+    async with supervising(server):
+        row = await until(ended(ctx, job.id), 20)
+    assert (row.status, row.attempt, row.cost_micros) == ("failed", 3, 0)
+    assert (row.error["code"], row.error["attribution"]) == ("worker_lost", "platform")
+    assert row.error["message"].endswith("the last time of an error of the platform (FileNotFoundError).")
+    await assert_nothing_held(server, job.id)
+
+
+async def test_a_deployment_that_cannot_be_worked_on_fails_instead_of_trying_for_ever(server: Server) -> None:
+    ctx = await server.context()
+    spec = {"model": "some/model", "source": "huggingface", "name": "d", "gpu": {"type": "CPU", "count": 1}}
+    deployment = await deployments.create(ctx, deployments.DeploymentInput.model_validate(spec))
+    work = server.platform.core.settings.work
+    work.rmdir()
+    work.write_text("not a folder")
+
+    async def stopped() -> Deployment | None:
+        row = await deployments.get(ctx, deployment.id)
+        return row if row.stopped_at else None
+
+    async with supervising(server):
+        row = await until(stopped, 20)
+    assert (row.status, row.attempt) == ("failed", 1)
+    assert row.error == "worker_lost: The platform failed while it worked on this (NotADirectoryError); its log says more."
+    await assert_nothing_held(server, deployment.id)
+
+
+async def test_a_host_that_stops_while_a_model_is_fetched_leaves_the_deployment_to_the_next(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", free_port())
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}")
+    ctx = await server.context()
+    spec = {"model": "some/model", "source": "huggingface", "name": "d", "gpu": {"type": "CPU", "count": 1}}
+    deployment = await deployments.create(ctx, deployments.DeploymentInput.model_validate(spec))
+
+    async def provisioning() -> bool:
+        return (await deployments.get(ctx, deployment.id)).status == "provisioning"
+
+    async with supervising(server):
+        await until(provisioning, 20)
+    silent.close()
+    row = await deployments.get(ctx, deployment.id)
+    assert (row.status, row.error, row.lease_holder) == ("provisioning", None, None)
