@@ -6,11 +6,10 @@ from typing import Annotated, Self
 import strawberry
 
 from models import api_key
-from resolvers import api_keys
+from resolvers import api_keys, cursors
 from resolvers.api_keys import ApiKeyInput as ApiKeySpec
 from resolvers.context import Context
 from resolvers.inputs import parse
-from schema import cursors
 from schema.context import Info
 from schema.errors import Payload, settle
 from schema.nodes import After, Connection, First, Input, Node, connect_page, within

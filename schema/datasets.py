@@ -6,11 +6,10 @@ from typing import Annotated, Self
 import strawberry
 
 from models import dataset
-from resolvers import datasets, uploads
+from resolvers import cursors, datasets, uploads
 from resolvers.context import Context
 from resolvers.datasets import DatasetInput
 from resolvers.inputs import parse
-from schema import cursors
 from schema.context import Info
 from schema.errors import Payload, settle
 from schema.nodes import After, Connection, First, Input, Node, connect_page, within

@@ -7,12 +7,12 @@ from typing import Annotated, Self
 import strawberry
 
 from models import deployment
-from resolvers import deployments
+from resolvers import cursors, deployments
 from resolvers.context import Context
 from resolvers.deployments import DeploymentInput as DeploymentSpec
 from resolvers.deployments import Totals
 from resolvers.inputs import parse
-from schema import cursors, streams
+from schema import streams
 from schema.checkpoints import Checkpoint
 from schema.context import Info
 from schema.errors import Payload, settle

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Self
 import strawberry
 
 from models import job
-from resolvers import jobs, metrics, progress
+from resolvers import cursors, jobs, metrics, progress
 from resolvers.context import Context
 from resolvers.inputs import parse
 from resolvers.jobs import JobInput
-from schema import cursors, rollouts, streams
+from schema import rollouts, streams
 from schema.checkpoints import Checkpoint
 from schema.context import Info
 from schema.datasets import Dataset

@@ -19,14 +19,14 @@ from burnish.kit import clock
 from burnish.kit.errors import Invalid
 from burnish.kit.live import Batch
 from burnish.kit.stream import Row
-from resolvers import deployments, jobs
+from resolvers import cursors, deployments, jobs
 from resolvers import rollouts as groups
 from resolvers.context import Context
-from schema import cursors
+from resolvers.cursors import Cursor
 from schema.context import Info, RequestContext
 from schema.deployments import Deployment
 from schema.rollouts import RolloutGroup
-from schema.scalars import BigInt, Cursor
+from schema.scalars import BigInt
 from schema.streams import DeploymentEvent, JobEvent, LogLine, MetricSeries, series_of
 
 HEARTBEAT_S = 15.0

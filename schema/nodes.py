@@ -9,8 +9,8 @@ import strawberry
 from burnish.kit.errors import Invalid
 from burnish.kit.money import usd
 from burnish.kit.paging import Page
-from schema import cursors
-from schema.scalars import Cursor
+from resolvers import cursors
+from resolvers.cursors import Cursor
 
 MOST = 100
 MOST_ROWS = 1000

@@ -7,11 +7,10 @@ from typing import Annotated, Self
 import strawberry
 
 from models import reward_function
-from resolvers import reward_functions
+from resolvers import cursors, reward_functions
 from resolvers.context import Context
 from resolvers.inputs import parse
 from resolvers.reward_functions import RewardFunctionInput
-from schema import cursors
 from schema.context import Info
 from schema.errors import Payload, settle
 from schema.nodes import After, Connection, First, Input, Node, connect_page, within

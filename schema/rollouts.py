@@ -5,12 +5,12 @@ from typing import Any, Self
 import strawberry
 
 from burnish.kit.errors import Invalid
-from resolvers import rollouts
+from resolvers import cursors, rollouts
+from resolvers.cursors import Cursor
 from resolvers.rollouts import Group, Place
-from schema import cursors
 from schema.context import Info
 from schema.nodes import Connection, connect, within
-from schema.scalars import JSON, Cursor
+from schema.scalars import JSON
 
 
 @strawberry.type(description="One part of a completion's reward.")

@@ -8,8 +8,9 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
+from resolvers.cursors import Cursor
+
 JSON = strawberry.scalars.JSON
-Cursor = NewType("Cursor", str)
 BigInt = NewType("BigInt", int)
 EXACT = 2**53
 

@@ -8,12 +8,13 @@ from typing import Any, Protocol, Self, TypeVar
 import strawberry
 
 from burnish.kit.stream import Row
+from resolvers import cursors
 from resolvers.context import Context
+from resolvers.cursors import Cursor
 from resolvers.metrics import Column, Point, column
-from schema import cursors
 from schema.context import Info
 from schema.nodes import MOST_ROWS, Connection, connect, within
-from schema.scalars import JSON, Cursor
+from schema.scalars import JSON
 
 N = TypeVar("N")
 C = TypeVar("C", bound=Connection)  # type: ignore[type-arg]

@@ -1,10 +1,15 @@
-"""Cursors: what they hold, hidden from clients. One of another list or stream is refused, never misread."""
+"""Cursors: what they hold, hidden from clients. One of another list or stream is refused, never misread.
+
+GraphQL and the event streams of REST give out the same ones: whoever has read to a place over the one may go on over the other.
+"""
 
 import base64
 import binascii
+from typing import NewType
 
 from burnish.kit.errors import Invalid
-from schema.scalars import Cursor
+
+Cursor = NewType("Cursor", str)
 
 
 def item(kind: str, item_id: str) -> Cursor:
