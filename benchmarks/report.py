@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
+
 
 @dataclass(frozen=True)
 class Figure:
-    """One measurement. `ratio` is ours divided by the peer's; it passes where it is at most `goal`."""
+    """One measurement. `ratio` is ours divided by the peer's; it passes where it is at most `goal`, or, of a throughput, at least."""
 
     name: str
     ours: float
@@ -23,9 +25,28 @@ class Figure:
     passed: bool
 
 
-def figure(name: str, ours: float, peer: float, goal: float) -> Figure:
+def figure(name: str, ours: float, peer: float, goal: float, *, at_least: bool = False) -> Figure:
+    """Compare with a peer: a cost, or with `at_least` a throughput."""
     ratio = ours / peer
-    return Figure(name, round(ours, 3), round(peer, 3), round(ratio, 3), goal, ratio <= goal)
+    return Figure(name, round(ours, 3), round(peer, 3), round(ratio, 3), goal, ratio >= goal if at_least else ratio <= goal)
+
+
+def bound(name: str, ours: float, most: float) -> Figure:
+    """Compare with a limit of our own, which stands in the peer's place."""
+    return figure(name, ours, most, 1.0)
+
+
+def tree_cpu_s(pid: int) -> float:
+    """Return the CPU-seconds that a running process and its living descendants have used so far."""
+    root = psutil.Process(pid)
+    times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
+    return sum(found.user + found.system for found in times)
+
+
+def tree_bytes(pid: int) -> int:
+    """Return the resident memory of a process and its descendants."""
+    root = psutil.Process(pid)
+    return sum(process.memory_info().rss for process in (root, *root.children(recursive=True)))
 
 
 def cpu_seconds(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> float:
@@ -46,10 +67,10 @@ def show(figures: Sequence[Figure], *, as_json: bool) -> int:
         rows = [{("pass" if key == "passed" else key): value for key, value in asdict(row).items()} for row in figures]
         print(json.dumps(rows, indent=2))
     else:
-        print(f"{'what':44} {'ours':>10} {'peer':>10} {'ratio':>7} {'goal':>7}  pass")
+        print(f"{'what':60} {'ours':>12} {'peer':>12} {'ratio':>8} {'goal':>7}  pass")
         for row in figures:
             mark = "yes" if row.passed else "NO"
-            print(f"{row.name:44} {row.ours:10.3f} {row.peer:10.3f} {row.ratio:7.3f} {row.goal:7.3f}  {mark}")
+            print(f"{row.name:60} {row.ours:12.3f} {row.peer:12.3f} {row.ratio:8.3f} {row.goal:7.3f}  {mark}")
     return 0 if all(row.passed for row in figures) else 1
 
 
