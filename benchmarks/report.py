@@ -15,7 +15,7 @@ import psutil
 
 @dataclass(frozen=True)
 class Figure:
-    """One measurement. `ratio` is ours divided by the peer's; it passes where it is at most `goal`, or, of a throughput, at least."""
+    """One measurement. `ratio` is ours divided by the peer's: at most `goal` passes; of a throughput, at least `goal`."""
 
     name: str
     ours: float
