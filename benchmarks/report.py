@@ -40,13 +40,13 @@ def tree_cpu_s(pid: int) -> float:
     """Return the CPU-seconds that a running process and its living descendants have used so far."""
     root = psutil.Process(pid)
     times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
-    return sum(found.user + found.system for found in times)
+    return float(sum(found.user + found.system for found in times))
 
 
 def tree_bytes(pid: int) -> int:
     """Return the resident memory of a process and its descendants."""
     root = psutil.Process(pid)
-    return sum(process.memory_info().rss for process in (root, *root.children(recursive=True)))
+    return sum(int(process.memory_info().rss) for process in (root, *root.children(recursive=True)))
 
 
 def cpu_seconds(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> float:
