@@ -1,5 +1,9 @@
 """The API process: `python -P -m burnish.serve`, configured by the environment."""
 
+import contextlib
+import socket
+import sys
+
 import uvicorn
 
 from burnish.app import create_app
@@ -8,13 +12,14 @@ from burnish.kit.settings import Settings
 
 SHUTDOWN_S = 5
 HEADER_BYTES = 64 * 1024
+STARTUP_FAILURE = 3
 
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     logging.configure(settings.log_level)
     settings.prepare_home()
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(settings),
         host=settings.host,
         port=settings.port,
@@ -28,6 +33,21 @@ def run(settings: Settings) -> None:
         timeout_graceful_shutdown=SHUTDOWN_S,
         proxy_headers=False,
     )
+    server = uvicorn.Server(config)
+    with contextlib.suppress(KeyboardInterrupt), config.bind_socket() as listening:
+        cut_stalled(listening, settings.stall_s)
+        server.run(sockets=[listening])
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+def cut_stalled(listening: socket.socket, after_s: float) -> None:
+    """Have the kernel cut every accepted connection whose client takes nothing of what was sent to it for so long.
+
+    Whatever answers it, HTTP or websocket, then ends as with any client that has gone. Nothing above the kernel can tell a
+    slow reader from one that has stopped.
+    """
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(after_s * 1000))
 
 
 if __name__ == "__main__":

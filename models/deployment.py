@@ -19,7 +19,9 @@ STATUSES = (QUEUED, PROVISIONING, SERVING, UNHEALTHY, STOPPED, FAILED)
 TERMINAL = (STOPPED, FAILED)
 ACTIVE = (QUEUED, PROVISIONING, SERVING, UNHEALTHY)
 SOURCES = ("training_job", "huggingface")
-STREAMS = ("events", "logs")
+REPLICA_RUNNING = "running"
+# `requests` has a row for each call as its gateway logs it; those of the last moment may come after the stream's end.
+STREAMS = ("events", "logs", "requests", "stats")
 
 
 class Deployment(Leased, table=True):
@@ -109,3 +111,19 @@ class InferenceRequest(SQLModel, table=True):
     client_cancelled: bool = False
     error_message: str | None = None
     created_at: datetime = Field(sa_type=Timestamp)
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the call as a row of its deployment's stream `requests`; `at` is when it arrived."""
+        return {
+            "id": self.id,
+            "at": self.created_at.isoformat(),
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "latency_ms": self.latency_ms,
+            "ttft_ms": self.ttft_ms,
+            "status_code": self.status_code,
+            "streamed": self.streamed,
+            "finish_reason": self.finish_reason,
+            "client_cancelled": self.client_cancelled,
+            "error_message": self.error_message,
+        }

@@ -25,6 +25,6 @@ async def record(
     """Record an event and, where `line` is given, the line that a follower of the resource's log reads of it."""
     event = {"type": event_type, "at": clock.now().isoformat(), "metadata": metadata or {}}
     await stream.append(session, resource_id, "events", [event], attempt=attempt)
-    await stream.append(session, account_id, "activity", [{**event, "resource_id": resource_id}])
+    await stream.append(session, account_id, "activity", [{**event, "attempt": attempt, "resource_id": resource_id}])
     if line is not None:
         await stream.append(session, resource_id, "logs", [log_line(line, level=level)], attempt=attempt)

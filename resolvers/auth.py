@@ -1,6 +1,6 @@
 """From a bearer key to a caller. Looked up with each request, so that a revoked key is refused from the next one on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -51,6 +51,13 @@ async def caller(platform: Platform, headers: Mapping[str, str], request_id: str
     key = token.strip() if scheme.lower() == "bearer" else headers.get("xi-api-key")
     account, api_key = await authenticate(platform.core, key)
     return Context(platform, account, api_key, request_id, headers.get("idempotency-key"), frozenset(api_key.scopes))
+
+
+async def ended(core: Core, key_ids: Sequence[str]) -> list[str]:
+    """Return those of the keys that are revoked or have expired."""
+    over = col(ApiKey.revoked_at).is_not(None) | (col(ApiKey.expires_at) <= clock.now())
+    async with core.db.read() as session:
+        return list((await session.exec(select(ApiKey.id).where(col(ApiKey.id).in_(key_ids), over))).all())
 
 
 async def _touch(core: Core, key: ApiKey) -> None:

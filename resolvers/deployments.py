@@ -217,8 +217,8 @@ async def _find(session: Session, ctx: Context, deployment_id: str, *, lock: boo
     return row
 
 
-_streams = Streams(_find)
-rows, last_rows, before_last, follow = _streams.rows, _streams.last_rows, _streams.before_last, _streams.follow
+streams = Streams(_find)
+rows, last_rows, follow = streams.rows, streams.last_rows, streams.follow
 
 
 async def _checkpoint(session: Session, ctx: Context, job_id: str) -> str:

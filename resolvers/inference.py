@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from burnish.kit import clock, ids
+from burnish.kit import clock, ids, stream
 from burnish.kit.core import Core
 from burnish.kit.errors import Invalid, NotFound, Unavailable
 from engines.serving.proxy import ReplicaUnreachable, Reply, Served, forward
@@ -29,7 +29,6 @@ FLUSH_S = 0.25
 MAX_CONNECTIONS = 1000
 RETRY_AFTER_S = 5
 TIMEOUT = httpx2.Timeout(600.0, connect=5.0)
-READY = "running"
 
 
 class Gateway:
@@ -61,15 +60,21 @@ class Gateway:
         self._log.append(row)
 
     async def flush(self) -> None:
-        """Write the log so far, and the totals of its deployments with it."""
+        """Write the log so far, and with it the totals of its deployments and what the followers of their requests read.
+
+        Also for a deployment that has ended, and whose stream may be marked so: who reads it later finds these rows too.
+        """
         rows, self._log = self._log, []
         if not rows:
             return
         try:
             async with self._core.db.transaction() as session:
                 session.add_all(rows)
+                # In one order, and the deployment before its stream, as its host locks them.
                 for deployment_id in sorted({row.deployment_id for row in rows}):
-                    await session.exec(_add_totals([row for row in rows if row.deployment_id == deployment_id]))
+                    its = [row for row in rows if row.deployment_id == deployment_id]
+                    await session.exec(_add_totals(its))
+                    await stream.append(session, deployment_id, "requests", [row.as_row() for row in its])
         except Exception:
             self._log = rows + self._log
             raise
@@ -148,7 +153,7 @@ async def _find(ctx: Context, model: Any, deployment_id: str | None) -> tuple[De
             found = await deployments.by_reference(session, ctx, model)
             if found is None:
                 raise _unknown(model)
-        statement = select(Replica).where(Replica.deployment_id == found.id, Replica.status == READY)
+        statement = select(Replica).where(Replica.deployment_id == found.id, Replica.status == dep.REPLICA_RUNNING)
         rows = (await session.exec(statement.order_by(col(Replica.created_at)))).all()
     return found, [Target(row.id, row.url) for row in rows]
 

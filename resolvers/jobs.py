@@ -179,8 +179,8 @@ async def _find(session: Session, ctx: Context, job_id: str, *, lock: bool = Fal
     return row
 
 
-_streams = Streams(_find)
-rows, last_rows, before_last, follow = _streams.rows, _streams.last_rows, _streams.before_last, _streams.follow
+streams = Streams(_find)
+rows, last_rows, follow = streams.rows, streams.last_rows, streams.follow
 
 
 def _check_method(spec: JobInput) -> None:

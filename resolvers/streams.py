@@ -31,12 +31,19 @@ class Streams:
             await self._find(session, ctx, resource_id)
             return await stream.tail(session, resource_id, kind, count)
 
-    async def before_last(self, ctx: Context, resource_id: str, kind: str, count: int) -> int:
-        """Return the cursor that the last `count` rows of a stream follow."""
+    async def last(self, ctx: Context, resource_id: str, kind: str) -> int:
+        """Return the cursor of the stream's last row, 0 where it is empty."""
         ctx.require("read")
         async with ctx.db.read() as session:
             await self._find(session, ctx, resource_id)
-            return max(0, await stream.last_seq(session, resource_id, kind) - count)
+            return await stream.last_seq(session, resource_id, kind)
+
+    async def page(self, ctx: Context, resource_id: str, kind: str, *, after: int, until: int) -> Batch:
+        """Return what is stored after a cursor, up to and including `until`; at most a page."""
+        ctx.require("read")
+        async with ctx.db.read() as session:
+            await self._find(session, ctx, resource_id)
+        return await ctx.core.hub.page(resource_id, kind, after, until)
 
     async def follow(self, ctx: Context, resource_id: str, kind: str, *, after: int = 0) -> AsyncGenerator[Batch, None]:
         """Follow a stream: what there is after the cursor, then what comes, until it ends."""

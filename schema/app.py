@@ -28,9 +28,11 @@ from strawberry.types.graphql import OperationType
 from burnish.kit.errors import Unauthenticated
 from resolvers.context import Platform
 from schema import explorer, uploads
+from schema.connections import Connections
 from schema.context import RequestContext
 from schema.limits import MAX_BODY_BYTES
 from schema.root import schema
+from schema.sharing import Broadcasts
 from schema.sockets import Handler, Socket, admit
 
 INIT_S = 10.0
@@ -61,6 +63,8 @@ class View(GraphQL[RequestContext, None]):
             connection_init_wait_timeout=timedelta(seconds=INIT_S),
             max_subscriptions_per_connection=MAX_SUBSCRIPTIONS,
         )
+        self.broadcasts = Broadcasts(schema)
+        self.connections = Connections()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -31,6 +31,22 @@ class LogLevel(Enum):
 LEVELS = {level.value: level for level in LogLevel} | {"warn": LogLevel.WARNING, "critical": LogLevel.ERROR}
 
 
+@strawberry.input(description="Which lines of a log to give: those that all of what is set allows.")
+class LogFilter:
+    levels: list[LogLevel] | None = strawberry.field(default=None, description="Only these levels.")
+    sources: list[str] | None = strawberry.field(default=None, description="Only these sources, such as `trainer`.")
+    attempt: int | None = strawberry.field(default=None, description="Only this attempt.")
+    search: str | None = strawberry.field(default=None, description="Only lines that contain this, whatever its case.")
+
+    def matches(self, row: Row) -> bool:
+        return (
+            (self.levels is None or LEVELS.get(row.data["level"], LogLevel.INFO) in self.levels)
+            and (self.sources is None or row.data["source"] in self.sources)
+            and (self.attempt is None or row.attempt == self.attempt)
+            and (self.search is None or self.search.casefold() in row.data["message"].casefold())
+        )
+
+
 @strawberry.type(description="A line of a log. What the user's own code prints is here too, by its source.")
 class LogLine:
     cursor: Cursor = strawberry.field(description="Its place in the log.")

@@ -5,6 +5,7 @@ import random
 import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +14,14 @@ import pytest
 import uvicorn
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
+from starlette.applications import Starlette
 
 from burnish.app import create_app
 from burnish.kit.core import Core
 from burnish.kit.db import Database
 from burnish.kit.money import parse_usd
 from burnish.kit.settings import Settings
+from burnish.serve import cut_stalled
 from models import migrations
 from models.account import Account
 from models.migrations import check
@@ -75,6 +78,7 @@ class Server:
     """A running API process (in this one), and a way to make tenants of it."""
 
     url: str
+    app: Starlette
     platform: Platform
     tenant: Tenant
     new_tenant: Callable[..., Awaitable[Tenant]]
@@ -97,25 +101,36 @@ class Server:
 @pytest.fixture
 async def server(settings: Settings) -> AsyncIterator[Server]:
     """The API on a loopback port, with one prepaid tenant who has 100 USD. Nothing executes jobs: rows stay queued."""
+    async with serving(settings) as app:
+        platform: Platform = app.state.platform
+
+        async def new_tenant(slug: str, credit_usd: str = "100") -> Tenant:
+            return Tenant(*await accounts.create(platform.core, slug, credit_micros=parse_usd(credit_usd)))
+
+        yield Server(f"http://127.0.0.1:{settings.port}", app, platform, await new_tenant("tenant"), new_tenant)
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Starlette]:
+    """Run an API process (in this one) on the port of the settings; its `state.platform` is the platform."""
     app = create_app(settings)
     config = uvicorn.Config(
         app, host="127.0.0.1", port=settings.port, log_level="warning", ws="websockets-sansio", timeout_graceful_shutdown=1
     )
     running = uvicorn.Server(config)
     running.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    task = asyncio.create_task(running.serve())
-    while not running.started:
-        if task.done():
-            task.result()
-        await asyncio.sleep(0.01)
-    platform: Platform = app.state.platform
-
-    async def new_tenant(slug: str, credit_usd: str = "100") -> Tenant:
-        return Tenant(*await accounts.create(platform.core, slug, credit_micros=parse_usd(credit_usd)))
-
-    yield Server(f"http://127.0.0.1:{settings.port}", platform, await new_tenant("tenant"), new_tenant)
-    running.should_exit = True
-    await task
+    with config.bind_socket() as listening:
+        cut_stalled(listening, settings.stall_s)
+        task = asyncio.create_task(running.serve(sockets=[listening]))
+        while not running.started:
+            if task.done():
+                task.result()
+            await asyncio.sleep(0.01)
+        try:
+            yield app
+        finally:
+            running.should_exit = True
+            await task
 
 
 def free_port() -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import orjson
 import structlog
 from redis.asyncio import Redis
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select, tuple_
 
 from burnish.kit import stream
@@ -34,12 +35,13 @@ SEND_S = 2.0
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Rows in order; `cursor` resumes after them. `end_reason` is set on the last batch of a stream that has ended, which may
-    hold no rows.
+    hold no rows; `more` where the database is known to hold what follows.
     """
 
     rows: list[Row]
     cursor: int
     end_reason: str | None = None
+    more: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -97,7 +99,7 @@ class Hub:
             try:
                 async with asyncio.timeout(SEND_S), self._redis.pipeline(transaction=False) as pipe:
                     for frame in frames:
-                        pipe.publish(CHANNEL + frame.resource_id, pack(frame))
+                        pipe.publish(f"{CHANNEL}{frame.resource_id}/{frame.kind}", pack(frame))
                     await pipe.execute()
             except Exception as error:
                 log.debug("live_publish_lost", error=str(error))
@@ -125,13 +127,13 @@ class Hub:
                 await follower.wake.wait()
                 follower.wake.clear()
                 frames, follower.frames = follower.frames, []
-                batch = _join(frames, after) or await self._missed(resource_id, kind, after)
+                batch = _join(frames, after) or await self._healed(resource_id, kind, after)
                 if batch.rows or batch.end_reason:
                     yield batch
                     after = follower.cursor = batch.cursor
                 if batch.end_reason:
                     return
-                if len(batch.rows) >= _page(kind):
+                if batch.more:
                     follower.wake.set()
         finally:
             topic.discard(follower)
@@ -140,19 +142,32 @@ class Hub:
 
     async def _replay(self, resource_id: str, kind: str, after: int) -> AsyncIterator[Batch]:
         while True:
-            batch = await self._missed(resource_id, kind, after)
+            batch = await self.page(resource_id, kind, after)
             if batch.rows or batch.end_reason:
                 yield batch
-            if len(batch.rows) < _page(kind):
+            if not batch.more:
                 return
             after = batch.cursor
 
-    async def _missed(self, resource_id: str, kind: str, after: int) -> Batch:
+    async def page(self, resource_id: str, kind: str, after: int, until: int = stream.MAX_SEQ) -> Batch:
+        """Return what is stored after the cursor, up to and including `until`: at most a page, `more` where it goes on."""
+        limit = min(_page(kind), until - after)
         async with self._db.read() as session:
             last, reason = await stream.head(session, resource_id, kind)
-            rows = await stream.read(session, resource_id, kind, after=after, limit=_page(kind)) if last > after else []
-        cursor = rows[-1].seq if rows else after
-        return Batch(rows, cursor, reason if cursor >= last else None)
+            rows = await stream.read(session, resource_id, kind, after=after, limit=limit) if last > after else []
+        rows = [row for row in rows if row.seq <= until]
+        # Rows that retention has deleted count as read.
+        cursor = rows[-1].seq if rows else max(after, min(last, until))
+        return Batch(rows, cursor, reason if cursor >= last else None, more=cursor < min(last, until))
+
+    async def _healed(self, resource_id: str, kind: str, after: int) -> Batch:
+        while True:
+            try:
+                return await self.page(resource_id, kind, after)
+            except DBAPIError as error:
+                # Whoever follows already waits out a database that is away.
+                log.warning("live_read_waits", resource=resource_id, error=str(error.orig))
+                await asyncio.sleep(HEAL_S)
 
     def _deliver(self, frame: Frame) -> None:
         for follower in self._topics.get((frame.resource_id, frame.kind), ()):
@@ -165,13 +180,16 @@ class Hub:
                     await pubsub.psubscribe(CHANNEL + "*")
                     async for message in pubsub.listen():
                         if message["type"] == "pmessage":
-                            self._hear(message["data"])
+                            self._hear(message["channel"], message["data"])
             except Exception as error:
                 # Whatever happened to the connection, the reader must go on.
                 log.info("live_reader_reconnects", error=str(error))
                 await asyncio.sleep(RECONNECT_S)
 
-    def _hear(self, raw: bytes) -> None:
+    def _hear(self, channel: bytes, raw: bytes) -> None:
+        resource_id, _, kind = channel.decode(errors="replace").removeprefix(CHANNEL).partition("/")
+        if (resource_id, kind) not in self._topics:
+            return
         try:
             self._deliver(unpack(raw))
         except (ValueError, TypeError) as error:

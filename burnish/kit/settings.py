@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     reward_deadline_s: float = Field(60.0, gt=0, description="How long a reward function may take for one batch.")
     replica_start_s: float = Field(600.0, gt=0, description="How long a replica may take to become ready.")
     replica_attempts: int = Field(5, ge=1, description="Failed starts in a row after which a deployment fails.")
+    stall_s: float = Field(30.0, gt=0, description="How long a client may take nothing of what it is sent before it is cut off.")
     max_dataset_bytes: int = Field(10 * 2**30, ge=1, description="Largest dataset file.")
     max_line_bytes: int = Field(16 * 2**20, ge=1, description="Longest line of a dataset.")
     max_reward_bytes: int = Field(2**20, ge=1, description="Largest reward function file.")

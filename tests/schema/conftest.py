@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from starlette.routing import WebSocketRoute
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
@@ -18,6 +19,7 @@ from burnish.kit import stream
 from models import events, job, transitions
 from models.job import Job
 from resolvers import datasets, jobs, reward_functions
+from schema.app import View
 from tests.conftest import Server, Tenant
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
@@ -186,9 +188,21 @@ class Run:
 
     @property
     def followers(self) -> int:
-        """How many follow one of its streams."""
+        """How many executions follow one of its streams."""
         topics = self.server.platform.core.hub._topics
         return sum(len(found) for (resource_id, _), found in topics.items() if resource_id == self.id)
+
+
+def view_of(server: Server) -> View:
+    """Return the server's GraphQL side."""
+    (found,) = [route.app for route in server.app.routes if isinstance(route, WebSocketRoute)]
+    assert isinstance(found, View)
+    return found
+
+
+def seats(server: Server) -> list[int]:
+    """Return how many share each execution."""
+    return [len(broadcast.seats) for broadcast in view_of(server).broadcasts.running.values()]
 
 
 NewRun = Callable[..., Awaitable[Run]]
