@@ -5,6 +5,7 @@ import socket
 import sys
 
 import uvicorn
+from starlette.applications import Starlette
 
 from burnish.app import create_app
 from burnish.kit import logging
@@ -19,8 +20,18 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     logging.configure(settings.log_level)
     settings.prepare_home()
-    config = uvicorn.Config(
-        create_app(settings),
+    server = uvicorn.Server(config := configured(create_app(settings), settings))
+    with contextlib.suppress(KeyboardInterrupt), config.bind_socket() as listening:
+        cut_stalled(listening, settings.stall_s)
+        server.run(sockets=[listening])
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+def configured(app: Starlette, settings: Settings) -> uvicorn.Config:
+    """Return how an application is served."""
+    return uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
         log_level="warning",
@@ -33,12 +44,6 @@ def run(settings: Settings) -> None:
         timeout_graceful_shutdown=SHUTDOWN_S,
         proxy_headers=False,
     )
-    server = uvicorn.Server(config)
-    with contextlib.suppress(KeyboardInterrupt), config.bind_socket() as listening:
-        cut_stalled(listening, settings.stall_s)
-        server.run(sockets=[listening])
-    if not server.started:
-        sys.exit(STARTUP_FAILURE)
 
 
 def cut_stalled(listening: socket.socket, after_s: float) -> None:

@@ -52,30 +52,39 @@ class Feed(Generic[F]):
         return self._replayed(context, context.seat)
 
     async def _replayed(self, context: LiveContext, seat: Seat) -> AsyncGenerator[F | StreamEnd | StreamGap, None]:
-        """Yield what is stored until the broadcast has been caught up with, then take the seat there."""
+        """Yield what is stored until the broadcast has been caught up with; leave with the seat taken, or at the stream's end."""
         seq = self.start if seat.cursor is None else seat.cursor
         if self.lossy and (gap := self._gap(seat, seq)) is not None:
             frame, seq = gap
             yield frame
             seat.cursor = seq
+        near = False
         while True:
             broadcast = seat.broadcast()
-            if broadcast is not None and seq == broadcast.cursor:
-                seat.take(broadcast)
-                return
             if broadcast is not None and seq > broadcast.cursor:
                 await broadcast.moved()
                 continue
-            until = MAX_SEQ if broadcast is None else broadcast.cursor
-            batch = await self.streams.page(self.ctx, self.resource_id, self.kind, after=seq, until=until)
-            for made, seq in await self.make(batch.rows) if batch.rows else ():
-                yield made
-                seat.cursor = seq
-            seq = batch.cursor
-            if batch.end_reason is not None:
-                yield self._end(batch.end_reason, seq)
+            if broadcast is not None and (near or seq == broadcast.cursor):
+                # What comes from now on waits in the seat: nobody has to outrun a fast writer to get there.
+                seat.take(broadcast)
+                until = broadcast.cursor
+            else:
+                until = MAX_SEQ if broadcast is None else broadcast.cursor
+            while seq < until:
+                batch = await self.streams.page(self.ctx, self.resource_id, self.kind, after=seq, until=until)
+                for made, seq in await self.make(batch.rows) if batch.rows else ():
+                    yield made
+                    seat.cursor = seq
+                seq = batch.cursor
+                if batch.end_reason is not None and not seat.taken:
+                    yield self._end(batch.end_reason, seq)
+                    return
+                if not batch.more:
+                    break
+            if seat.taken:
                 return
-            if not batch.more and seat.broadcast() is None:
+            near = True
+            if broadcast is None and seat.broadcast() is None:
                 seat.take(seat.open(context, context.operation, seq))
                 return
 
@@ -91,6 +100,8 @@ class Feed(Generic[F]):
                     yield made
                 broadcast.advance(batch.cursor)
                 if batch.end_reason is not None:
+                    # Whoever came now would miss the end: they read it from the database.
+                    broadcast.close()
                     yield self._end(batch.end_reason, batch.cursor)
 
     def _gap(self, seat: Seat, seq: int) -> tuple[StreamGap, int] | None:

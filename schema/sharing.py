@@ -161,7 +161,7 @@ class Broadcast:
     def left(self, seat: Seat) -> None:
         self.seats.pop(seat, None)
         if not self.seats:
-            self._close()
+            self.close()
             self._task.cancel()
 
     async def _run(self, context: "LiveContext") -> None:
@@ -173,7 +173,7 @@ class Broadcast:
         except Exception as error:
             log.error("broadcast_failed", exc_info=error)
         finally:
-            self._close()
+            self.close()
             self._moved.set()
         # Each seat finds out by itself, from its own cursor, whether the trouble lasts.
         for seat in self.seats:
@@ -197,7 +197,8 @@ class Broadcast:
             del self.seats[seat]
         self.advance(frame.cursor)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Take no more seats."""
         if self._broadcasts.running.get(self._key) is self:
             del self._broadcasts.running[self._key]
 

@@ -21,7 +21,7 @@ from burnish.kit.core import Core
 from burnish.kit.db import Database
 from burnish.kit.money import parse_usd
 from burnish.kit.settings import Settings
-from burnish.serve import cut_stalled
+from burnish.serve import configured, cut_stalled
 from models import migrations
 from models.account import Account
 from models.migrations import check
@@ -114,9 +114,8 @@ async def server(settings: Settings) -> AsyncIterator[Server]:
 async def serving(settings: Settings) -> AsyncIterator[Starlette]:
     """Run an API process (in this one) on the port of the settings; its `state.platform` is the platform."""
     app = create_app(settings)
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=settings.port, log_level="warning", ws="websockets-sansio", timeout_graceful_shutdown=1
-    )
+    config = configured(app, settings)
+    config.timeout_graceful_shutdown = 1
     running = uvicorn.Server(config)
     running.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     with config.bind_socket() as listening:

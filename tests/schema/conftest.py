@@ -97,6 +97,8 @@ class Live:
         self.socket = socket
         self._operations: dict[str, Operation] = {}
         self._ids = itertools.count(1)
+        self.reading = asyncio.Event()
+        self.reading.set()
 
     async def start(self, query: str, **variables: Any) -> Operation:
         operation = Operation(str(next(self._ids)))
@@ -114,6 +116,7 @@ class Live:
                 message = json.loads(raw)
                 if message.get("id") in self._operations:
                     self._operations[message["id"]].arrived.put_nowait(message)
+                await self.reading.wait()
 
 
 @dataclass
@@ -132,6 +135,7 @@ class Sockets:
             try:
                 yield live
             finally:
+                live.reading.set()
                 await socket.close()
                 await asyncio.wait_for(reader, DEADLINE_S)
 
