@@ -164,13 +164,7 @@ class JobRun(LeasedRun):
             if row.status not in self.terminal:
                 await self._end(session, row, failure)
             await self._close(session, row.status)
-        await self._compact()
-
-    async def _compact(self) -> None:
-        """Merge the small chunks of a live run, now that nothing waits for it."""
-        for kind in ("logs", "metrics", "rollouts"):
-            async with self.core.db.transaction() as session:
-                await stream.compact(session, self.id, kind)
+        await self.pack()
 
     async def _end(self, session: Session, row: Job, failure: protocol.ChildFailure | None) -> None:
         cost = await self.settle(session, refund=failure is not None and failure.attribution == "platform")
@@ -199,8 +193,7 @@ class JobRun(LeasedRun):
         if not metrics:
             return
         row = await session.get_one(Job, self.id)
-        row.current_step = max(item["step"] for item in metrics)
-        row.metric_keys = sorted({*row.metric_keys, *(key for item in metrics for key in item["values"])})
+        row.take_metrics(metrics)
         row.updated_at = clock.now()
         session.add(row)
 

@@ -52,6 +52,8 @@ class LeasedRun:
         self.halted = asyncio.Event()
         self._looked = asyncio.Event()
         self._buffers: dict[str, list[stream.Data]] = {}
+        self._waiting = 0
+        self._unpacked: dict[str, tuple[int, int]] = {}
         self._buffered = asyncio.Event()
         self._room = asyncio.Condition()
         self._flush_lock = asyncio.Lock()
@@ -63,6 +65,8 @@ class LeasedRun:
         try:
             if await self._claim():
                 await self._hold()
+            elif self.ended.is_set():
+                await self.pack()
         except LeaseLost:
             log.warning("lease_lost", resource=self.id, token=self.token)
         finally:
@@ -99,6 +103,7 @@ class LeasedRun:
             self.token, self.account_id, self.attempt = token, row.account_id, row.attempt
             if row.status in self.terminal:
                 await self._close(session, row.status)
+                self.ended.set()
                 return False
             return await self.on_claim(session, row)
 
@@ -130,8 +135,10 @@ class LeasedRun:
 
     async def put(self, kind: str, row: stream.Data) -> None:
         """Buffer a row of one of the resource's streams; blocks while the database is behind, and so, in the end, the child."""
-        async with self._room:
-            await self._room.wait_for(lambda: sum(map(len, self._buffers.values())) < MAX_BUFFERED)
+        if self._waiting >= MAX_BUFFERED:
+            async with self._room:
+                await self._room.wait_for(lambda: self._waiting < MAX_BUFFERED)
+        self._waiting += 1
         self._buffers.setdefault(kind, []).append(row)
         self._buffered.set()
 
@@ -141,13 +148,14 @@ class LeasedRun:
     async def flush(self) -> None:
         """Write what is buffered, in one transaction."""
         async with self._flush_lock:
-            buffers, self._buffers = self._buffers, {}
+            buffers, self._buffers, self._waiting = self._buffers, {}, 0
             try:
                 await self._write(buffers)
             except BaseException:
                 later, self._buffers = self._buffers, buffers
                 for kind, rows in later.items():
                     self._buffers.setdefault(kind, []).extend(rows)
+                self._waiting = sum(map(len, self._buffers.values()))
                 raise
         async with self._room:
             self._room.notify_all()
@@ -159,9 +167,24 @@ class LeasedRun:
             await self.on_flush(session, buffers)
             for kind, rows in buffers.items():
                 await stream.append(session, self.id, kind, rows, attempt=self.attempt)
+        for kind, rows in buffers.items():
+            count, chunks = self._unpacked.get(kind, (0, 0))
+            self._unpacked[kind] = count + len(rows), chunks + 1
 
     async def on_flush(self, session: Session, buffers: dict[str, list[stream.Data]]) -> None:
         """Bring the resource's own columns up to date with what is about to be written."""
+
+    async def pack(self) -> None:
+        """Pack all streams of a resource that has ended, now that nothing waits for it."""
+        for kind in self.streams:
+            await stream.pack(self.core.db, self.id, kind, ended=True)
+
+    async def _pack_long(self) -> None:
+        """Pack the streams that have grown by enough small chunks, while the run goes on."""
+        for kind, (count, chunks) in list(self._unpacked.items()):
+            if count >= stream.COMPACT_ROWS or chunks >= stream.MERGE_CHUNKS:
+                await stream.pack(self.core.db, self.id, kind)
+                self._unpacked[kind] = (0, 0)
 
     async def _flush_forever(self) -> None:
         while True:
@@ -170,6 +193,7 @@ class LeasedRun:
             await asyncio.sleep(FLUSH_S)
             try:
                 await self.flush()
+                await self._pack_long()
             except DBAPIError as error:
                 log.warning("database_unreachable", resource=self.id, error=str(error.orig))
                 await asyncio.sleep(WATCH_S)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import JSON
+from sqlalchemy import JSON, Index
 from sqlmodel import Field, SQLModel
 
 from burnish.kit.db import Timestamp
@@ -14,9 +14,10 @@ class ApiKey(SQLModel, table=True):
     """`key_hash` covers the secret without its prefix; the key itself is stored nowhere."""
 
     __tablename__ = "api_key"
+    __table_args__ = (Index("ix_api_key_page", "account_id", "created_at", "id"),)
 
     id: str = Field(primary_key=True)
-    account_id: str = Field(foreign_key="account.id", index=True)
+    account_id: str = Field(foreign_key="account.id")
     name: str
     key_prefix: str
     key_hash: str = Field(unique=True)

@@ -31,6 +31,8 @@ class Deployment(Leased, table=True):
 
     __table_args__ = (
         Index("ix_deployment_page", "account_id", "created_at", "id"),
+        Index("ix_deployment_page_status", "account_id", "status", "created_at", "id"),
+        Index("ix_deployment_page_model", "account_id", "model", "created_at", "id"),
         Index("ix_deployment_status", "status", "lease_expires_at"),
         # One name among the active ones of an account: a chat call may name it.
         Index(

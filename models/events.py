@@ -11,6 +11,21 @@ def log_line(message: str, *, level: str = "info", source: str = "platform") -> 
     return {"at": clock.now().isoformat(), "level": level, "source": source, "message": message}
 
 
+async def note(
+    session: Session,
+    account_id: str,
+    resource_id: str,
+    event_type: str,
+    metadata: dict[str, Any] | None = None,
+    *,
+    attempt: int = 0,
+) -> dict[str, Any]:
+    """Record what happened to a resource that has no stream of its own in its account's activity; return the event."""
+    event = {"type": event_type, "at": clock.now().isoformat(), "metadata": metadata or {}}
+    await stream.append(session, account_id, "activity", [{**event, "attempt": attempt, "resource_id": resource_id}])
+    return event
+
+
 async def record(
     session: Session,
     account_id: str,
@@ -23,8 +38,7 @@ async def record(
     level: str = "info",
 ) -> None:
     """Record an event and, where `line` is given, the line that a follower of the resource's log reads of it."""
-    event = {"type": event_type, "at": clock.now().isoformat(), "metadata": metadata or {}}
+    event = await note(session, account_id, resource_id, event_type, metadata, attempt=attempt)
     await stream.append(session, resource_id, "events", [event], attempt=attempt)
-    await stream.append(session, account_id, "activity", [{**event, "attempt": attempt, "resource_id": resource_id}])
     if line is not None:
         await stream.append(session, resource_id, "logs", [log_line(line, level=level)], attempt=attempt)

@@ -1,11 +1,13 @@
 """Training jobs and their checkpoints."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
+from burnish.kit import series
 from burnish.kit.db import Timestamp
 from models.leases import Leased
 
@@ -25,11 +27,17 @@ class Job(Leased, table=True):
     """A training job. Its status moves only through `models.transitions`.
 
     `gpu_requested` is what the caller wrote, `gpu` what it really runs on (null until placed). `attempt` counts the hosts that
-    have taken it; a later attempt resumes from the newest checkpoint. `error` is `{code, message, attribution, user_code_line}`.
+    have taken it; a later attempt resumes from the newest checkpoint. `metric_keys` and `latest_metrics` hold every
+    key that was reported and its last value. `error` is `{code, message, attribution, user_code_line}`.
     """
 
     __table_args__ = (
         Index("ix_job_page", "account_id", "created_at", "id"),
+        # Filtered pages walk the rows that meet the filter, not all of the account's.
+        Index("ix_job_page_status", "account_id", "status", "created_at", "id"),
+        Index("ix_job_page_base_model", "account_id", "base_model", "created_at", "id"),
+        Index("ix_job_page_dataset", "dataset_id", "created_at", "id"),
+        Index("ix_job_page_reward_function", "reward_function_id", "created_at", "id"),
         Index("ix_job_status", "status", "lease_expires_at"),
         CheckConstraint(f"status IN {STATUSES}", name="status"),
     )
@@ -55,6 +63,7 @@ class Job(Leased, table=True):
     current_step: int = 0
     total_steps: int | None = None
     metric_keys: list[str] = Field(default_factory=list, sa_type=JSON)
+    latest_metrics: dict[str, float] = Field(default_factory=dict, sa_type=JSON)
     cost_micros: int = Field(default=0, sa_type=BigInteger)
     error: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     created_at: datetime = Field(sa_type=Timestamp)
@@ -62,11 +71,22 @@ class Job(Leased, table=True):
     started_at: datetime | None = Field(default=None, sa_type=Timestamp)
     completed_at: datetime | None = Field(default=None, sa_type=Timestamp)
 
+    def take_metrics(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Bring what the row tells of the job's metrics up to date with rows that are about to be appended to them."""
+        found = series.plain(rows)
+        self.current_step = max(row["step"] for row in found)
+        keys = set[str]().union(*(row["values"] for row in rows))
+        self.metric_keys = sorted({*self.metric_keys, *map(series.name, keys)})
+        self.latest_metrics = series.latest(self.latest_metrics, found)
+
 
 class Checkpoint(SQLModel, table=True):
     """A folder in storage, whole before the row exists. Only a `final` one holds a model that can be served."""
 
-    __table_args__ = (Index("ix_checkpoint_job", "job_id", "step"),)
+    __table_args__ = (
+        Index("ix_checkpoint_job", "job_id", "step"),
+        Index("ix_checkpoint_page", "account_id", "created_at", "id"),
+    )
 
     id: str = Field(primary_key=True)
     job_id: str = Field(foreign_key="job.id")

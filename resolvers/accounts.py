@@ -14,6 +14,7 @@ from models import ledger
 from models.account import METERED, PREPAID, Account
 from models.api_key import SCOPES
 from resolvers import api_keys
+from resolvers.context import Context
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -55,6 +56,12 @@ async def credit(core: Core, slug: str, amount_micros: int) -> Account:
             raise NotFound(f"There is no account called {slug}.", param="name")
         await _fund(session, account, amount_micros)
     return account
+
+
+async def get(ctx: Context) -> Account:
+    """Return the caller's account as it stands."""
+    async with ctx.db.read() as session:
+        return await session.get_one(Account, ctx.account.id)
 
 
 async def ensure_first(core: Core) -> str | None:

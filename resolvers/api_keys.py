@@ -10,7 +10,9 @@ from burnish.kit.core import Core
 from burnish.kit.crypto import new_secret
 from burnish.kit.db import Session
 from burnish.kit.errors import Forbidden, Invalid, NotFound
+from models import events
 from models.api_key import SCOPES, ApiKey
+from resolvers import auth
 from resolvers.context import Context
 from resolvers.creating import once
 from resolvers.inputs import MAX_NAME, Input
@@ -58,18 +60,22 @@ async def create(ctx: Context, spec: ApiKeyInput) -> tuple[ApiKey, str | None]:
             session, ctx.core, ctx.account.id, name=spec.name, scopes=scopes, expires_in_s=spec.expires_in_seconds
         )
         made[row.id] = key
+        await events.note(session, ctx.account.id, row.id, "created", {"name": row.name})
         return row
 
     row = await once(ctx, "api_keys.create", spec.model_dump(), ApiKey, make)
     return row, made.get(row.id)
 
 
-async def page(ctx: Context, *, limit: int = 20, after: str | None = None) -> paging.Page[ApiKey]:
-    """Return the keys that are in force."""
+async def page(
+    ctx: Context, *, search: str | None = None, active: bool = True, limit: int = 20, after: str | None = None
+) -> paging.Page[ApiKey]:
+    """Return the keys that are in force, or all with `active` false; `search` keeps those whose name contains it."""
     ctx.require("read")
     in_force = col(ApiKey.revoked_at).is_(None) & (col(ApiKey.expires_at).is_(None) | (col(ApiKey.expires_at) > clock.now()))
+    where = ([in_force] if active else []) + ([paging.contains(ApiKey.name, search)] if search else [])
     async with ctx.db.read() as session:
-        return await paging.page(session, ApiKey, ApiKey.account_id == ctx.account.id, where=[in_force], limit=limit, after=after)
+        return await paging.page(session, ApiKey, ApiKey.account_id == ctx.account.id, where=where, limit=limit, after=after)
 
 
 async def get(ctx: Context, key_id: str) -> ApiKey:
@@ -84,7 +90,10 @@ async def get(ctx: Context, key_id: str) -> ApiKey:
 async def revoke(ctx: Context, key_id: str) -> ApiKey:
     """Revoke a key, from the next request on; a key that is revoked already is not found."""
     ctx.require("write")
-    return await once(ctx, "api_keys.revoke", {"key_id": key_id}, ApiKey, lambda session: _revoke(session, ctx, key_id))
+    try:
+        return await once(ctx, "api_keys.revoke", {"key_id": key_id}, ApiKey, lambda session: _revoke(session, ctx, key_id))
+    finally:
+        auth.forget(ctx.core)
 
 
 async def _revoke(session: Session, ctx: Context, key_id: str) -> ApiKey:
@@ -93,6 +102,7 @@ async def _revoke(session: Session, ctx: Context, key_id: str) -> ApiKey:
         raise NotFound(f"No such API key: {key_id}")
     row.revoked_at = clock.now()
     session.add(row)
+    await events.note(session, ctx.account.id, row.id, "revoked", {"name": row.name})
     return row
 
 

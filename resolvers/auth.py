@@ -1,8 +1,13 @@
-"""From a bearer key to a caller. Looked up with each request, so that a revoked key is refused from the next one on."""
+"""From a bearer key to a caller.
+
+What was looked up is remembered for a second. A process that revokes a key forgets it, so that it is refused from the next
+request on; other processes refuse it within that second.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import structlog
 from sqlalchemy import update
@@ -19,11 +24,42 @@ from resolvers.context import Context, Platform
 
 log = structlog.get_logger(__name__)
 USED_EVERY = timedelta(minutes=1)
+REMEMBERED_MICROS = 1_000_000
+MOST_REMEMBERED = 10_000
 
 
 class Principal(NamedTuple):
+    """The account as it was when its key was looked up: what moves, such as its balance, is to be read again."""
+
     account: Account
     key: ApiKey
+
+
+class _Memory:
+    """The keys that a process has seen lately, by the keyed hash. `forgotten` counts what was forgotten, so that a look-up which
+    began before does not bring a revoked key back.
+    """
+
+    def __init__(self) -> None:
+        self.forgotten = 0
+        self._known: dict[str, tuple[int, Principal]] = {}
+
+    def get(self, key_hash: str) -> Principal | None:
+        at, found = self._known.get(key_hash, (0, None))
+        # A clock that was set back makes everything old.
+        return found if 0 <= clock.now_micros() - at < REMEMBERED_MICROS else None
+
+    def put(self, key_hash: str, found: Principal) -> None:
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known.clear()
+        self._known[key_hash] = (clock.now_micros(), found)
+
+    def clear(self) -> None:
+        self.forgotten += 1
+        self._known.clear()
+
+
+_memories: WeakKeyDictionary[Core, _Memory] = WeakKeyDictionary()
 
 
 async def authenticate(core: Core, key: str | None) -> Principal:
@@ -32,17 +68,35 @@ async def authenticate(core: Core, key: str | None) -> Principal:
     if secret is None:
         raise Unauthenticated()
     # The lookup is by keyed hash: its timing tells nothing of the secret.
-    statement = select(ApiKey, Account).join(Account, col(Account.id) == col(ApiKey.account_id))
-    statement = statement.where(ApiKey.key_hash == core.secrets.hash_key(secret), col(ApiKey.revoked_at).is_(None))
-    async with core.db.read() as session:
-        found = (await session.exec(statement)).first()
-    now = clock.now()
-    if found is None or (found[0].expires_at is not None and found[0].expires_at <= now):
+    key_hash = core.secrets.hash_key(secret)
+    memory = _memories.setdefault(core, _Memory())
+    found = memory.get(key_hash) or await _look_up(core, memory, key_hash)
+    if found is None or (found.key.expires_at is not None and found.key.expires_at <= clock.now()):
         raise Unauthenticated()
-    api_key, account = found
-    if api_key.last_used_at is None or now - api_key.last_used_at > USED_EVERY:
-        await _touch(core, api_key)
-    return Principal(account, api_key)
+    return found
+
+
+def forget(core: Core) -> None:
+    """Have every key looked up again: called after a revocation."""
+    if core in _memories:
+        _memories[core].clear()
+
+
+async def _look_up(core: Core, memory: _Memory, key_hash: str) -> Principal | None:
+    statement = select(ApiKey, Account).join(Account, col(Account.id) == col(ApiKey.account_id))
+    statement = statement.where(ApiKey.key_hash == key_hash, col(ApiKey.revoked_at).is_(None))
+    before = memory.forgotten
+    async with core.db.read() as session:
+        row = (await session.exec(statement)).first()
+    if row is None:
+        return None
+    found, now = Principal(row[1], row[0]), clock.now()
+    is_over = found.key.expires_at is not None and found.key.expires_at <= now
+    if not is_over and (found.key.last_used_at is None or now - found.key.last_used_at > USED_EVERY):
+        await _touch(core, found.key)
+    if memory.forgotten == before:
+        memory.put(key_hash, found)
+    return found
 
 
 async def caller(platform: Platform, headers: Mapping[str, str], request_id: str) -> Context:

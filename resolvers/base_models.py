@@ -10,6 +10,7 @@ from burnish.kit.core import Core
 from burnish.kit.db import Session
 from burnish.kit.errors import Conflict, Invalid
 from models.base_model import BaseModel
+from resolvers.context import Context
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 REPO = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,95}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
@@ -38,6 +39,12 @@ async def add(core: Core, name: str, path: Path) -> BaseModel:
 async def all_(core: Core) -> list[BaseModel]:
     async with core.db.read() as session:
         return list((await session.exec(select(BaseModel).order_by(col(BaseModel.name)))).all())
+
+
+async def registered(ctx: Context) -> list[BaseModel]:
+    """Return the registered models, by name; where they lie is the operator's business alone."""
+    ctx.require("read")
+    return await all_(ctx.core)
 
 
 def check_id(text: str, param: str) -> None:

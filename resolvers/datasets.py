@@ -5,12 +5,14 @@ from pathlib import Path
 
 import anyio
 from pydantic import Field
-from sqlmodel import col
+from sqlmodel import col, or_
 
 from burnish.kit import clock, ids, paging
 from burnish.kit.db import Session
 from burnish.kit.errors import Invalid, NotFound, PayloadTooLarge
+from burnish.kit.paging import ALWAYS, Span
 from engines.data import jsonl
+from models import events
 from models.dataset import Dataset
 from resolvers.context import Context
 from resolvers.creating import once
@@ -51,6 +53,7 @@ async def create(ctx: Context, spec: DatasetInput, file: Path) -> Dataset:
         )
         session.add(row)
         await session.flush()
+        await events.note(session, ctx.account.id, row.id, "created", {"name": row.name})
         return row
 
     try:
@@ -85,9 +88,12 @@ async def find(session: Session, ctx: Context, dataset_id: str) -> Dataset:
     return row
 
 
-async def page(ctx: Context, *, search: str | None = None, limit: int = 20, after: str | None = None) -> paging.Page[Dataset]:
-    """Return the account's datasets; `search` keeps those whose name contains it."""
+async def page(
+    ctx: Context, *, search: str | None = None, created: Span = ALWAYS, limit: int = 20, after: str | None = None
+) -> paging.Page[Dataset]:
+    """Return the account's datasets; `search` keeps those whose name contains it, and the one with this id."""
     ctx.require("read")
-    where = [col(Dataset.name).icontains(search, autoescape=True)] if search else []
+    where = [or_(paging.contains(Dataset.name, search), col(Dataset.id) == search)] if search else []
+    where += paging.within(Dataset.created_at, created)
     async with ctx.db.read() as session:
         return await paging.page(session, Dataset, Dataset.account_id == ctx.account.id, where=where, limit=limit, after=after)

@@ -12,6 +12,7 @@ from sqlmodel import col, or_, select
 from burnish.kit import clock, ids, outbox, paging, stream
 from burnish.kit.db import Session
 from burnish.kit.errors import Conflict, Invalid, InvalidState, NotFound
+from burnish.kit.paging import ALWAYS, Span
 from models import deployment as dep
 from models import events, job, ledger, transitions
 from models.deployment import Deployment, InferenceRequest, Replica
@@ -96,14 +97,30 @@ async def get(ctx: Context, deployment_id: str) -> Deployment:
 
 
 async def page(
-    ctx: Context, *, status: list[str] | None = None, limit: int = 50, after: str | None = None
+    ctx: Context,
+    *,
+    status: list[str] | None = None,
+    source: str | None = None,
+    model: str | None = None,
+    search: str | None = None,
+    created: Span = ALWAYS,
+    limit: int = 50,
+    after: str | None = None,
 ) -> paging.Page[Deployment]:
-    """Return the account's deployments; Invalid for a status that there is not."""
+    """Return the account's deployments that meet all of what is given; Invalid for a status that there is not.
+
+    `model` is a job's id or a model's name; `search` keeps those whose name contains it, whatever its case, and the one with
+    this id.
+    """
     ctx.require("read")
     unknown = [value for value in status or () if value not in dep.STATUSES]
     if unknown:
         raise Invalid(f"Unknown status '{unknown[0]}'; there are {', '.join(dep.STATUSES)}.", param="status")
-    where = [col(Deployment.status).in_(status)] if status else []
+    equal = {Deployment.source: source, Deployment.model: model}
+    where = [col(column) == value for column, value in equal.items() if value is not None]
+    where += [col(Deployment.status).in_(status)] if status else []
+    where += [or_(paging.contains(Deployment.name, search), col(Deployment.id) == search)] if search else []
+    where += paging.within(Deployment.created_at, created)
     async with ctx.db.read() as session:
         return await paging.page(
             session, Deployment, Deployment.account_id == ctx.account.id, where=where, limit=limit, after=after
@@ -215,6 +232,13 @@ async def _find(session: Session, ctx: Context, deployment_id: str, *, lock: boo
     if row is None or row.account_id != ctx.account.id:
         raise NotFound(f"No such deployment: {deployment_id}")
     return row
+
+
+def allowed(ctx: Context, row: Deployment) -> list[str]:
+    """Return what the caller's key may do to a deployment as it stands: `chat`, `stop`."""
+    chat = row.status == dep.SERVING and "inference" in ctx.scopes
+    stop = row.status in dep.ACTIVE and "write" in ctx.scopes
+    return [*(["chat"] if chat else []), *(["stop"] if stop else [])]
 
 
 streams = Streams(_find)

@@ -42,7 +42,7 @@ class Download:
 
 def job_url(core: Core, row: Job) -> str | None:
     """Return a URL of the trained model of a completed job, None for any other job."""
-    return _url(core, f"{row.output_name}.tar.gz", job=row.id) if row.status == COMPLETED else None
+    return signed_url(core, f"{row.output_name}.tar.gz", job=row.id) if row.status == COMPLETED else None
 
 
 async def url(ctx: Context, job_id: str, checkpoint_id: str | None = None) -> str:
@@ -51,19 +51,19 @@ async def url(ctx: Context, job_id: str, checkpoint_id: str | None = None) -> st
     NotFound for a job or checkpoint of nobody or of another, Invalid (`job_not_completed`) where there is no trained model yet.
     """
     row, checkpoint = await _owned(ctx, job_id, checkpoint_id)
-    return _url(ctx.core, _archive_name(row, checkpoint), job=job_id, checkpoint=checkpoint.id)
+    return signed_url(ctx.core, _archive_name(row, checkpoint), job=job_id, checkpoint=checkpoint.id)
 
 
 async def files(ctx: Context, job_id: str, checkpoint_id: str | None = None) -> list[tuple[str, str]]:
     """Return (path, URL) of every file of a checkpoint; errors as in `url`."""
     _, checkpoint = await _owned(ctx, job_id, checkpoint_id)
     paths = [path for _, path, _ in await _stored(ctx.core.storage, checkpoint)]
-    return [(path, _url(ctx.core, path, job=job_id, checkpoint=checkpoint.id, path=path)) for path in paths]
+    return [(path, signed_url(ctx.core, path, job=job_id, checkpoint=checkpoint.id, path=path)) for path in paths]
 
 
 async def open(platform: Platform, token: str) -> Download:
     """Return what a token stands for; Forbidden (`download_expired`) past its time, NotFound for any other that does not hold."""
-    claims = _claims(platform.core, token)
+    claims = claims_of(platform.core, token)
     async with platform.db.read() as session:
         row, checkpoint = await _named(session, claims)
     stored = await _stored(platform.core.storage, checkpoint)
@@ -77,13 +77,15 @@ async def open(platform: Platform, token: str) -> Download:
     raise NotFound("This file is not stored any more.")
 
 
-def _url(core: Core, name: str, **claims: str) -> str:
+def signed_url(core: Core, name: str, **claims: str) -> str:
+    """Return a URL of what `claims` name; `name` is what to call the file."""
     token = core.secrets.sign({"use": USE, **claims}, core.settings.download_url_s)
     # The name at the end is for people and `curl -O`; the token alone says what it is.
     return f"{core.settings.base_url}/v1/downloads/{token}/{quote(name)}"
 
 
-def _claims(core: Core, token: str) -> dict[str, Any]:
+def claims_of(core: Core, token: str) -> dict[str, Any]:
+    """Return what a token names; Forbidden (`download_expired`) past its time, NotFound for any other that does not hold."""
     try:
         claims = core.secrets.verify(token)
     except TokenExpired:

@@ -57,6 +57,9 @@ class Gateway:
         await self.client.aclose()
 
     def record(self, row: InferenceRequest) -> None:
+        if row.error_message is not None:
+            # An engine quotes what it was asked: what no database can hold would keep the whole log waiting for ever.
+            row.error_message = row.error_message.replace("\0", "\ufffd").encode(errors="replace").decode()
         self._log.append(row)
 
     async def flush(self) -> None:

@@ -4,11 +4,12 @@ import importlib.util
 from typing import Any, Literal
 
 from pydantic import Field
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 
 from burnish.kit import clock, ids, outbox, paging, stream
 from burnish.kit.db import Session
 from burnish.kit.errors import Invalid, InvalidState, NotFound
+from burnish.kit.paging import ALWAYS, Span
 from engines.compute import local
 from engines.compute.hardware import Shape
 from engines.training.spec import GrpoHyperparameters
@@ -102,18 +103,34 @@ async def page(
     *,
     status: list[str] | None = None,
     method: str | None = None,
+    base_model: str | None = None,
+    dataset_id: str | None = None,
+    reward_function_id: str | None = None,
+    search: str | None = None,
+    created: Span = ALWAYS,
     limit: int = 20,
     after: str | None = None,
 ) -> paging.Page[Job]:
-    """Return the account's jobs; Invalid for a status or method that there is not."""
+    """Return the account's jobs that meet all of what is given; Invalid for a status or method that there is not.
+
+    `search` keeps those whose output name contains it, whatever its case, and the one with this id.
+    """
     ctx.require("read")
     unknown = [value for value in status or () if value not in job.STATUSES]
     if unknown:
         raise Invalid(f"Unknown status '{unknown[0]}'; there are {', '.join(job.STATUSES)}.", param="status")
     if method is not None and method not in METHODS:
         raise Invalid(f"Unknown method '{method}'; there are {', '.join(METHODS)}.", param="method")
-    where: list[Any] = [col(Job.status).in_(status)] if status else []
-    where += [col(Job.method) == method] if method else []
+    equal = {
+        Job.method: method,
+        Job.base_model: base_model,
+        Job.dataset_id: dataset_id,
+        Job.reward_function_id: reward_function_id,
+    }
+    where = [col(column) == value for column, value in equal.items() if value is not None]
+    where += [col(Job.status).in_(status)] if status else []
+    where += [or_(paging.contains(Job.output_name, search), col(Job.id) == search)] if search else []
+    where += paging.within(Job.created_at, created)
     async with ctx.db.read() as session:
         return await paging.page(session, Job, Job.account_id == ctx.account.id, where=where, limit=limit, after=after)
 
@@ -150,6 +167,18 @@ async def checkpoints(ctx: Context, job_id: str) -> list[Checkpoint]:
         return list((await session.exec(select(Checkpoint).where(Checkpoint.job_id == job_id).order_by(*order))).all())
 
 
+async def all_checkpoints(
+    ctx: Context, *, job_id: str | None = None, final: bool | None = None, limit: int = 20, after: str | None = None
+) -> paging.Page[Checkpoint]:
+    """Return the checkpoints of all of the account's jobs, newest first."""
+    ctx.require("read")
+    where = [] if job_id is None else [col(Checkpoint.job_id) == job_id]
+    where += [] if final is None else [col(Checkpoint.final).is_(final)]
+    async with ctx.db.read() as session:
+        scope = Checkpoint.account_id == ctx.account.id
+        return await paging.page(session, Checkpoint, scope, where=where, limit=limit, after=after)
+
+
 async def final_checkpoint(ctx: Context, job_id: str) -> Checkpoint:
     """Return the trained model of a completed job; Invalid (`job_not_completed`) for any other."""
     ctx.require("read")
@@ -177,6 +206,13 @@ async def _find(session: Session, ctx: Context, job_id: str, *, lock: bool = Fal
     if row is None or row.account_id != ctx.account.id:
         raise NotFound(f"No such training job: {job_id}")
     return row
+
+
+def allowed(ctx: Context, row: Job) -> list[str]:
+    """Return what the caller's key may do to a job as it stands: `cancel`, `deploy`, `download`."""
+    if row.status == job.COMPLETED:
+        return [*(["deploy"] if "write" in ctx.scopes else []), *(["download"] if "read" in ctx.scopes else [])]
+    return ["cancel"] if row.status not in job.TERMINAL and "write" in ctx.scopes else []
 
 
 streams = Streams(_find)

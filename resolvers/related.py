@@ -4,10 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
+from sqlalchemy import func
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
+from burnish.kit import stream
+from burnish.kit.tables import StreamChunk, StreamHead
 from models.deployment import Deployment, Replica
-from models.job import Checkpoint
+from models.job import Checkpoint, Job
 from resolvers.context import Context
 
 T = TypeVar("T")
@@ -41,6 +45,27 @@ async def replicas(ctx: Context, deployment_ids: Sequence[str]) -> dict[str, lis
     statement = statement.where(Deployment.account_id == ctx.account.id, col(Replica.deployment_id).in_(set(deployment_ids)))
     rows = await _read(ctx, statement.order_by(col(Replica.created_at).desc()))
     return _grouped((row.deployment_id, row) for row in rows)
+
+
+async def jobs(ctx: Context, column: Any, ids: Sequence[str], count: int) -> dict[str, list[Job]]:
+    """Return the newest `count` jobs of each value that a column of `Job` has, newest first."""
+    newest = (col(Job.created_at).desc(), col(Job.id).desc())
+    place = func.row_number().over(partition_by=col(column), order_by=newest).label("place")
+    placed = select(Job, place).where(Job.account_id == ctx.account.id, col(column).in_(set(ids))).subquery()
+    found = aliased(Job, placed)
+    statement = select(found).where(placed.c.place <= count).order_by(placed.c.place)
+    return _grouped((getattr(row, column.key), row) for row in await _read(ctx, statement))
+
+
+async def last_lines(ctx: Context, job_ids: Sequence[str], count: int) -> dict[str, list[stream.Row]]:
+    """Return the last `count` rows of each job's log."""
+    head, chunk = StreamHead, StreamChunk
+    statement = select(chunk).join(head, (col(head.resource_id) == chunk.resource_id) & (col(head.kind) == chunk.kind))
+    statement = statement.join(Job, col(Job.id) == chunk.resource_id)
+    mine = (Job.account_id == ctx.account.id, col(chunk.resource_id).in_(set(job_ids)), chunk.kind == "logs")
+    statement = statement.where(*mine, col(chunk.last_seq) > col(head.last_seq) - count).order_by(col(chunk.first_seq))
+    lines = _grouped((chunk.resource_id, row) for chunk in await _read(ctx, statement) for row in stream.decode(chunk))
+    return {job_id: rows[-count:] for job_id, rows in lines.items()}
 
 
 async def _read(ctx: Context, statement: Any) -> list[Any]:

@@ -3,11 +3,14 @@
 import hashlib
 
 from pydantic import Field
+from sqlmodel import col, or_
 
 from burnish.kit import clock, ids, paging
 from burnish.kit.db import Session
 from burnish.kit.errors import Invalid, NotFound, PayloadTooLarge
+from burnish.kit.paging import ALWAYS, Span
 from engines.rewards.shapes import RewardProblem, check
+from models import events
 from models.reward_function import RewardFunction
 from resolvers.context import Context
 from resolvers.creating import once
@@ -47,6 +50,7 @@ async def create(ctx: Context, spec: RewardFunctionInput) -> RewardFunction:
         )
         session.add(row)
         await session.flush()
+        await events.note(session, ctx.account.id, row.id, "created", {"name": row.name})
         return row
 
     request = {"name": spec.name, "format": spec.format, "sha256": sha256}
@@ -66,7 +70,13 @@ async def find(session: Session, ctx: Context, reward_function_id: str) -> Rewar
     return row
 
 
-async def page(ctx: Context, *, limit: int = 20, after: str | None = None) -> paging.Page[RewardFunction]:
+async def page(
+    ctx: Context, *, search: str | None = None, created: Span = ALWAYS, limit: int = 20, after: str | None = None
+) -> paging.Page[RewardFunction]:
+    """Return the account's reward functions; `search` keeps those whose name contains it, and the one with this id."""
     ctx.require("read")
+    table = RewardFunction
+    where = [or_(paging.contains(table.name, search), col(table.id) == search)] if search else []
+    where += paging.within(table.created_at, created)
     async with ctx.db.read() as session:
-        return await paging.page(session, RewardFunction, RewardFunction.account_id == ctx.account.id, limit=limit, after=after)
+        return await paging.page(session, table, table.account_id == ctx.account.id, where=where, limit=limit, after=after)

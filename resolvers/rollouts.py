@@ -51,15 +51,15 @@ async def page(ctx: Context, job_id: str, *, step: int | None = None, limit: int
     start = after or Place(0, -1)
     found: list[Group] = []
     async with ctx.db.read() as session:
-        restarts = await _restarts(session, job_id)
-        async for rows in stream.read_all(session, job_id, KIND, after=max(0, start.seq - 1), page=ROWS_AT_ONCE):
+        attempts = await _attempts(session, job_id)
+        from_seq = 1 if step is None else await _first_of(session, job_id, attempts, step)
+        async for rows in stream.read_all(session, job_id, KIND, after=max(from_seq, start.seq) - 1, page=ROWS_AT_ONCE):
             for row in rows:
-                wanted = step is None or row.data["step"] == step
-                if wanted and not _is_stale(row, restarts):
+                if (step is None or row.data["step"] == step) and not _is_stale(row, attempts):
                     found += [
                         group for group in groups_of(row) if (group.place.seq, group.place.index) > (start.seq, start.index)
                     ]
-            if len(found) > limit:
+            if len(found) > limit or (step is not None and rows[-1].data["step"] != step):
                 break
     return GroupPage(found[:limit], len(found) > limit)
 
@@ -76,16 +76,45 @@ def _group(row: stream.Row, index: int, data: dict[str, Any]) -> Group:
     return Group(Place(row.seq, index), row.data["step"], row.attempt, data, mean, spread)
 
 
-async def _restarts(session: Session, job_id: str) -> list[tuple[int, int]]:
-    """Return (attempt, first step) of every attempt that has rollouts."""
-    statement = select(StreamChunk.attempt, func.min(col(StreamChunk.first_seq)))
-    statement = statement.where(StreamChunk.resource_id == job_id, StreamChunk.kind == KIND).group_by(col(StreamChunk.attempt))
-    firsts = (await session.exec(statement)).all()
-    if len(firsts) < 2:
-        return []
-    rows = [(await stream.read(session, job_id, KIND, after=seq - 1, limit=1))[0] for _, seq in firsts]
-    return [(row.attempt, row.data["step"]) for row in rows]
+@dataclass(frozen=True)
+class _Attempt:
+    """The rows that an attempt has made: their sequence numbers, and the step of the first. Steps never go back in it."""
+
+    number: int
+    first_seq: int
+    last_seq: int
+    first_step: int
 
 
-def _is_stale(row: stream.Row, restarts: list[tuple[int, int]]) -> bool:
-    return any(attempt > row.attempt and first <= row.data["step"] for attempt, first in restarts)
+async def _attempts(session: Session, job_id: str) -> list[_Attempt]:
+    """Return the attempts that have rollouts, oldest first."""
+    ends = (func.min(col(StreamChunk.first_seq)), func.max(col(StreamChunk.last_seq)))
+    statement = select(StreamChunk.attempt, *ends).where(StreamChunk.resource_id == job_id, StreamChunk.kind == KIND)
+    spans = (await session.exec(statement.group_by(col(StreamChunk.attempt)).order_by(col(StreamChunk.attempt)))).all()
+    return [_Attempt(number, first, last, await _step_at(session, job_id, first)) for number, first, last in spans]
+
+
+async def _first_of(session: Session, job_id: str, attempts: list[_Attempt], step: int) -> int:
+    """Return the sequence number of the first row of a step, of the newest attempt that came so far; where there is none, that
+    of what follows it.
+    """
+    came = [attempt for attempt in attempts if attempt.first_step <= step]
+    if not came:
+        return stream.MAX_SEQ
+    low, high = came[-1].first_seq, came[-1].last_seq + 1
+    while low < high:
+        middle = (low + high) // 2
+        if await _step_at(session, job_id, middle) < step:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+async def _step_at(session: Session, job_id: str, seq: int) -> int:
+    row = (await stream.read(session, job_id, KIND, after=seq - 1, limit=1))[0]
+    return int(row.data["step"])
+
+
+def _is_stale(row: stream.Row, attempts: list[_Attempt]) -> bool:
+    return any(attempt.number > row.attempt and attempt.first_step <= row.data["step"] for attempt in attempts)

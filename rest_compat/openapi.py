@@ -80,7 +80,7 @@ def _schemas(operations: Sequence[Operation]) -> tuple[dict[tuple[Any, JsonSchem
     for operation in operations:
         if operation.body is not None and not operation.upload:
             wanted[operation.body, READ] = None
-        if not isinstance(operation.answers, str):
+        if not isinstance(operation.answers, str | tuple):
             wanted[operation.answers, WRITTEN] = None
     schemas, defs = models_json_schema(list(wanted), ref_template=REF)
     components: Schema = defs["$defs"]
@@ -165,6 +165,8 @@ def _responses(operation: Operation, schemas: dict[tuple[Any, JsonSchemaMode], S
     answers = operation.answers
     if isinstance(answers, str):
         content = {answers: {"schema": {"type": "object"} if answers == JSON else {"type": "string"}}}
+    elif isinstance(answers, tuple):
+        content = {media_type: {"schema": {"type": "string"}} for media_type in answers}
     else:
         content = {JSON: {"schema": schemas[answers, WRITTEN]}}
     if operation.streams:

@@ -31,7 +31,7 @@ CLIENT_GONE = 499
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """`answers` is the model of a JSON answer, or the media type of any other. `upload` sends `body` as a form with a file.
+    """`answers` is the model of a JSON answer, or what media types any other has. `upload` sends `body` as a form with a file.
 
     `schema` describes a body that is passed on as it is; `streams` says that the answer may be server-sent events instead.
     """
@@ -40,7 +40,7 @@ class Operation:
     path: str
     handler: Handler
     tag: str
-    answers: type[Wire] | str
+    answers: type[Wire] | str | tuple[str, ...]
     status: int = 200
     query: type[Input] | None = None
     body: type[BaseModel] | None = None

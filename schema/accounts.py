@@ -6,6 +6,7 @@ from typing import Self
 import strawberry
 
 from models import account
+from resolvers import accounts
 from schema.api_keys import ApiKey
 from schema.context import Info
 from schema.nodes import Money
@@ -46,5 +47,5 @@ class Viewer:
 class AccountQueries:
     @strawberry.field(description="Who calls.")
     async def viewer(self, info: Info) -> Viewer:
-        ctx = await info.context.caller()
-        return Viewer(account=Account.of(ctx.account), api_key=ApiKey.of(ctx.key))
+        ctx = info.context.known
+        return Viewer(account=Account.of(await accounts.get(ctx)), api_key=ApiKey.of(ctx.key))

@@ -76,10 +76,27 @@ class ApiKeyPayload(Payload):
 
 @strawberry.type
 class ApiKeyQueries:
-    @strawberry.field(description="The account's keys that are in force, newest first.")
-    async def api_keys(self, info: Info, first: First = 20, after: After = None) -> ApiKeyConnection:
-        ctx = await info.context.caller()
-        page = await api_keys.page(ctx, limit=within(first), after=cursors.read_item(after, NOUN))
+    @strawberry.field(description="An API key's record; null where the account has no such key.")
+    async def api_key(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id, `key_…`.")]
+    ) -> ApiKey | None:
+        row = await info.context.loaders.api_key.load(id)
+        return None if row is None else ApiKey.of(row)
+
+    @strawberry.field(description="The account's keys, newest first.")
+    async def api_keys(
+        self,
+        info: Info,
+        first: First = 20,
+        after: After = None,
+        search: Annotated[str | None, strawberry.argument(description="Only those whose name contains this.")] = None,
+        active: Annotated[
+            bool, strawberry.argument(description="Only those in force; with false also the revoked and expired ones.")
+        ] = True,
+    ) -> ApiKeyConnection:
+        ctx = info.context.known
+        start = cursors.read_item(after, NOUN)
+        page = await api_keys.page(ctx, search=search, active=active, limit=within(first), after=start)
         return connect_page(ApiKeyConnection, NOUN, page, ApiKey.of, after)
 
 

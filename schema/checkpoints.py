@@ -6,14 +6,22 @@ from typing import TYPE_CHECKING, Annotated, Self
 import strawberry
 
 from models import job
-from resolvers import downloads
+from resolvers import cursors, downloads, jobs
 from schema.context import Info
 from schema.loaders import need
-from schema.nodes import Node
+from schema.nodes import After, Connection, First, Node, connect_page, within
 from schema.scalars import BigInt
 
 if TYPE_CHECKING:
     from schema.jobs import TrainingJob
+
+NOUN = "checkpoints"
+
+
+@strawberry.type(description="A file of a checkpoint.")
+class CheckpointFile:
+    path: str = strawberry.field(description="Its path within the checkpoint.")
+    download_url: str = strawberry.field(description="Where to get it.")
 
 
 @strawberry.type(description="The state of a job's model after a step, stored whole. Only a final one can be deployed.")
@@ -48,3 +56,43 @@ class Checkpoint(Node):
     @strawberry.field(description="A URL of all its files as a `.tar.gz`, which needs no key and works for a limited time.")
     async def download_url(self, info: Info) -> str:
         return await downloads.url(info.context.known, self.row.job_id, self.row.id)
+
+    @strawberry.field(description="Its files, each with a URL that needs no key and works for a limited time.")
+    async def files(self, info: Info) -> list[CheckpointFile]:
+        found = await downloads.files(info.context.known, self.row.job_id, self.row.id)
+        return [CheckpointFile(path=path, download_url=url) for path, url in found]
+
+
+@strawberry.type(description="A page of checkpoints.")
+class CheckpointConnection(Connection[Checkpoint]): ...
+
+
+@strawberry.input(description="Which checkpoints to list.")
+class CheckpointFilter:
+    job_id: strawberry.ID | None = strawberry.field(default=None, description="Only those of this job.")
+    final: bool | None = strawberry.field(default=None, description="Only trained models, or only what was saved on the way.")
+
+
+@strawberry.type
+class CheckpointQueries:
+    @strawberry.field(description="A checkpoint; null where the account has no such checkpoint.")
+    async def checkpoint(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id, `ckpt_…`.")]
+    ) -> Checkpoint | None:
+        row = await info.context.loaders.checkpoint.load(id)
+        return None if row is None else Checkpoint.of(row)
+
+    @strawberry.field(description="What the account's jobs have saved, newest first.")
+    async def checkpoints(
+        self,
+        info: Info,
+        first: First = 20,
+        after: After = None,
+        filter: Annotated[CheckpointFilter | None, strawberry.argument(description="Which to list; all by default.")] = None,
+    ) -> CheckpointConnection:
+        ctx = info.context.known
+        wanted = filter or CheckpointFilter()
+        page = await jobs.all_checkpoints(
+            ctx, job_id=wanted.job_id, final=wanted.final, limit=within(first), after=cursors.read_item(after, NOUN)
+        )
+        return connect_page(CheckpointConnection, NOUN, page, Checkpoint.of, after)

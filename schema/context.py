@@ -1,6 +1,5 @@
 """What every field of an operation shares: the caller, and loaders that fetch what many fields ask for in one statement."""
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,31 +8,34 @@ import strawberry
 from burnish.kit.errors import Unauthenticated
 from resolvers import auth
 from resolvers.context import Context, Platform
+from schema.admitted import Admitted
 from schema.loaders import Loaders
-
-RECHECK_S = 5.0
 
 
 class RequestContext:
-    """One HTTP request, or one websocket with all its operations.
+    """One HTTP request, or one websocket; each operation on a socket has its own (`schema.sharing.LiveContext`).
 
     Every field that gives or changes data goes through a resolver, and every resolver wants a `Context`: without a key there is
     only the schema itself to read.
     """
 
-    def __init__(self, platform: Platform, request_id: str, credentials: Mapping[str, str], *, live: bool) -> None:
+    def __init__(self, platform: Platform, request_id: str, credentials: Mapping[str, str], address: str) -> None:
         self.platform = platform
         self.request_id = request_id
         self.credentials = credentials
-        self.live = live
+        self.address = address
+        self.admitted: Admitted | None = None
         self.connection_params: dict[str, Any] | None = None
         self.loaders = Loaders(self)
         self._caller: Context | None = None
-        self._checked = 0.0
+
+    @property
+    def is_known(self) -> bool:
+        return self._caller is not None
 
     @property
     def known(self) -> Context:
-        """The caller that `caller` found; Unauthenticated where it did not."""
+        """The caller that `authenticate` found; Unauthenticated where it did not."""
         if self._caller is None:
             raise Unauthenticated()
         return self._caller
@@ -41,17 +43,7 @@ class RequestContext:
     async def authenticate(self) -> Context:
         self._caller = None
         self._caller = await auth.caller(self.platform, self.credentials, self.request_id)
-        self._checked = time.monotonic()
         return self._caller
-
-    async def caller(self) -> Context:
-        """Return who calls. A socket outlives its key: there the key is looked up again with each operation."""
-        return await self.authenticate() if self.live else self.known
-
-    async def recheck(self) -> None:
-        """Unauthenticated where the key of a running subscription has been revoked or has expired."""
-        if time.monotonic() - self._checked > RECHECK_S:
-            await self.authenticate()
 
 
 Info = strawberry.Info[RequestContext, None]

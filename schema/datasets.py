@@ -1,10 +1,11 @@
 """Datasets: made of an upload, listed and read."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
+from burnish.kit.paging import Span
 from models import dataset
 from resolvers import cursors, datasets, uploads
 from resolvers.context import Context
@@ -12,8 +13,22 @@ from resolvers.datasets import DatasetInput
 from resolvers.inputs import parse
 from schema.context import Info
 from schema.errors import Payload, settle
-from schema.nodes import After, Connection, First, Input, Node, connect_page, within
+from schema.nodes import (
+    After,
+    Connection,
+    CreatedAfter,
+    CreatedBefore,
+    First,
+    Input,
+    Node,
+    Search,
+    connect_page,
+    within,
+)
 from schema.scalars import BigInt
+
+if TYPE_CHECKING:
+    from schema.jobs import JobConnection
 
 NOUN = "datasets"
 
@@ -41,6 +56,14 @@ class Dataset(Node):
             created_at=row.created_at,
         )
 
+    @strawberry.field(description="The jobs that learned on it, newest first.")
+    async def jobs(
+        self, info: Info, first: First = 20, after: After = None
+    ) -> Annotated["JobConnection", strawberry.lazy("schema.jobs")]:
+        from schema.jobs import newest_of
+
+        return await newest_of(info, info.context.loaders.jobs_of_dataset, {"dataset_id": self.id}, first, after)
+
 
 @strawberry.type(description="A page of datasets.")
 class DatasetConnection(Connection[Dataset]): ...
@@ -64,7 +87,6 @@ class DatasetQueries:
     async def dataset(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id, `ds_…`.")]
     ) -> Dataset | None:
-        await info.context.caller()
         row = await info.context.loaders.dataset.load(id)
         return None if row is None else Dataset.of(row)
 
@@ -74,10 +96,14 @@ class DatasetQueries:
         info: Info,
         first: First = 20,
         after: After = None,
-        search: Annotated[str | None, strawberry.argument(description="Only those whose name contains this.")] = None,
+        search: Search = None,
+        created_after: CreatedAfter = None,
+        created_before: CreatedBefore = None,
     ) -> DatasetConnection:
-        ctx = await info.context.caller()
-        page = await datasets.page(ctx, search=search, limit=within(first), after=cursors.read_item(after, NOUN))
+        ctx = info.context.known
+        created = Span(created_after, created_before)
+        start = cursors.read_item(after, NOUN)
+        page = await datasets.page(ctx, search=search, created=created, limit=within(first), after=start)
         return connect_page(DatasetConnection, NOUN, page, Dataset.of, after)
 
 

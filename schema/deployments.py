@@ -2,10 +2,11 @@
 
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import strawberry
 
+from burnish.kit.paging import Span
 from models import deployment
 from resolvers import cursors, deployments
 from resolvers.context import Context
@@ -20,9 +21,13 @@ from schema.hardware import Hardware, HardwareInput
 from schema.loaders import need
 from schema.nodes import After, Connection, First, FirstRows, Input, Money, Node, connect_page, within
 from schema.scalars import BigInt
-from schema.streams import DeploymentEvent, DeploymentEventConnection, LogConnection, LogLine
+from schema.streams import DeploymentEvent, DeploymentEventConnection, LogConnection, Wanted
+
+if TYPE_CHECKING:
+    from schema.jobs import TrainingJob
 
 NOUN = "deployments"
+TRAINING_JOB = "training_job"
 
 
 @strawberry.enum(description="Where a deployment stands.")
@@ -158,6 +163,18 @@ class Deployment(Node):
             stopped_at=row.stopped_at,
         )
 
+    @strawberry.field(description="What the key in use may do with it as it stands: `chat`, `stop`.")
+    def viewer_can(self, info: Info) -> list[str]:
+        return deployments.allowed(info.context.known, self.row)
+
+    @strawberry.field(description="The job whose model it serves; null where it is made of a model by name.")
+    async def job(self, info: Info) -> Annotated["TrainingJob", strawberry.lazy("schema.jobs")] | None:
+        from schema.jobs import TrainingJob
+
+        if self.row.source != TRAINING_JOB:
+            return None
+        return TrainingJob.of(await need(info.context.loaders.job_of_deployment, self.row.model))
+
     @strawberry.field(description="The checkpoint it serves, where it is made of a job.")
     async def checkpoint(self, info: Info) -> Checkpoint | None:
         wanted = self.row.checkpoint_id
@@ -180,8 +197,8 @@ class Deployment(Node):
         return connect_page(InferenceRequestConnection, noun, page, InferenceRequest.of, after)
 
     @strawberry.field(description="Its log, oldest line first.")
-    async def logs(self, info: Info, first: FirstRows = 200, after: After = None) -> LogConnection:
-        return await streams.page_of(info, LogConnection, LogLine.of, deployments.rows, self.row.id, "logs", first, after)
+    async def logs(self, info: Info, first: FirstRows = 200, after: After = None, filter: Wanted = None) -> LogConnection:
+        return await streams.logs_of(info, deployments.rows, self.row.id, first, after, filter)
 
     @strawberry.field(description="What happened to it, oldest first.")
     async def events(self, info: Info, first: FirstRows = 50, after: After = None) -> DeploymentEventConnection:
@@ -191,6 +208,29 @@ class Deployment(Node):
 
 @strawberry.type(description="A page of deployments.")
 class DeploymentConnection(Connection[Deployment]): ...
+
+
+@strawberry.input(description="Which deployments to list.")
+class DeploymentFilter:
+    source: ModelSource | None = strawberry.field(default=None, description="Only those made of this.")
+    model: str | None = strawberry.field(
+        default=None, description="Only those of this job, by its id, or of this model, by name."
+    )
+    search: str | None = strawberry.field(
+        default=None, description="Only those whose name contains this, whatever its case, and the one with this id."
+    )
+    created_after: datetime | None = strawberry.field(default=None, description="Only those made at this moment or later.")
+    created_before: datetime | None = strawberry.field(default=None, description="Only those made before this moment.")
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What `resolvers.deployments.page` calls it."""
+        return {
+            "source": None if self.source is None else self.source.value,
+            "model": self.model,
+            "search": self.search,
+            "created": Span(self.created_after, self.created_before),
+        }
 
 
 @strawberry.input(description="A deployment to make.")
@@ -219,7 +259,6 @@ class DeploymentQueries:
     async def deployment(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id, `dep_…`.")]
     ) -> Deployment | None:
-        await info.context.caller()
         row = await info.context.loaders.deployment.load(id)
         return None if row is None else Deployment.of(row)
 
@@ -230,10 +269,14 @@ class DeploymentQueries:
         first: First = 20,
         after: After = None,
         status: Annotated[list[DeploymentStatus] | None, strawberry.argument(description="Only those in one of these.")] = None,
+        filter: Annotated[
+            DeploymentFilter | None, strawberry.argument(description="Which of these to list; all by default.")
+        ] = None,
     ) -> DeploymentConnection:
-        ctx = await info.context.caller()
-        wanted = None if status is None else [str(item.value) for item in status]
-        page = await deployments.page(ctx, status=wanted, limit=within(first), after=cursors.read_item(after, NOUN))
+        ctx = info.context.known
+        terms: dict[str, Any] = {} if filter is None else filter.terms
+        terms |= {} if status is None else {"status": [str(item.value) for item in status]}
+        page = await deployments.page(ctx, limit=within(first), after=cursors.read_item(after, NOUN), **terms)
         return connect_page(DeploymentConnection, NOUN, page, Deployment.of, after)
 
 

@@ -153,7 +153,7 @@ async def settle(
     info: Info, input: _Input, payload: type[P], act: Callable[[Context], Awaitable[P]], names: Mapping[str, str] | None = None
 ) -> P:
     """Run a mutation under its idempotency key; what the caller can put right becomes the payload's errors."""
-    ctx = replace(await info.context.caller(), idempotency_key=input.idempotency_key)
+    ctx = replace(info.context.known, idempotency_key=input.idempotency_key)
     try:
         return await act(ctx)
     except BurnishError as error:
@@ -169,15 +169,20 @@ class PublicErrors(MaskErrors):
         super().__init__(should_mask_error=lambda error: True)
 
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
-        cause = _cause(error)
-        if isinstance(cause, BurnishError) and cause.kind != "INTERNAL":
-            return _with(error, cause.message, _extensions(cause))
-        if cause is None or not error.path:
-            return _with(error, error.message, {"code": "BAD_REQUEST"} | (error.extensions or {}))
-        request_id = self.execution_context.context.request_id
-        log.error("graphql_failed", request_id=request_id, path=error.path, exc_info=cause)
-        message = f"Something went wrong here. The request id is {request_id}."
-        return _with(error, message, {"code": "INTERNAL", "requestId": request_id})
+        return public(error, self.execution_context.context.request_id)
+
+
+def public(error: GraphQLError, request_id: str) -> GraphQLError:
+    """Return an error as its caller may see it; what is not meant for callers is logged."""
+    cause = _cause(error)
+    if isinstance(cause, BurnishError) and cause.kind != "INTERNAL":
+        return _with(error, cause.message, _extensions(cause))
+    # With a place in the document and none in the answer, a value could not be read: its scalar says why.
+    if cause is None or (error.nodes and not error.path):
+        return _with(error, error.message, {"code": "BAD_REQUEST"} | (error.extensions or {}))
+    log.error("graphql_failed", request_id=request_id, path=error.path, exc_info=cause)
+    message = f"Something went wrong here. The request id is {request_id}."
+    return _with(error, message, {"code": "INTERNAL", "requestId": request_id})
 
 
 def _cause(error: GraphQLError) -> Exception | None:
@@ -195,7 +200,13 @@ def _with(error: GraphQLError, message: str, extensions: dict[str, Any]) -> Grap
 
 
 def _extensions(error: BurnishError) -> dict[str, Any]:
-    found = {"code": error.kind, "reason": error.code, "param": _camel(error.param) if error.param else None, "hint": error.hint}
+    found = {
+        "code": error.kind,
+        "reason": error.code if error.code != error.kind else None,
+        "param": _camel(error.param) if error.param else None,
+        "hint": error.hint,
+        "retryAfterSeconds": error.retry_after_s if isinstance(error, (errors.RateLimited, errors.Unavailable)) else None,
+    }
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -85,7 +85,7 @@ class Feed(Generic[F]):
                 return
             near = True
             if broadcast is None and seat.broadcast() is None:
-                seat.take(seat.open(context, context.operation, seq))
+                seat.take(seat.open(context, seq))
                 return
 
     async def _led(self, broadcast: Broadcast) -> AsyncGenerator[F | Heartbeat | StreamEnd, None]:

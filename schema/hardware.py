@@ -49,7 +49,7 @@ class HardwareQueries:
         type: Annotated[str, strawberry.argument(description="The kind that would be asked for, such as `H100`, or `CPU`.")],
         count: Annotated[int, strawberry.argument(description="How many.")] = 1,
     ) -> list[HardwareOffer]:
-        ctx = await info.context.caller()
+        ctx = info.context.known
         found = hardware.offer(ctx, parse(GpuInput, {"type": type, "count": count}))
         shown = Hardware.of(as_json(found.shape), found.provider)
         return [HardwareOffer(hardware=shown, price_per_hour=Money.of(found.hour_micros))]

@@ -1,34 +1,41 @@
 """Training jobs: made, listed, read and cancelled."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 import strawberry
+from strawberry.dataloader import DataLoader
 
-from models import job
-from resolvers import cursors, jobs, metrics, progress
+from burnish.kit.paging import Page, Span
+from models import dataset, job, reward_function
+from resolvers import cursors, downloads, exports, jobs, metrics, progress, related
 from resolvers.context import Context
+from resolvers.cursors import Cursor
 from resolvers.inputs import parse
 from resolvers.jobs import JobInput
-from schema import rollouts, streams
+from schema import ahead, rollouts, streams
 from schema.checkpoints import Checkpoint
 from schema.context import Info
 from schema.datasets import Dataset
 from schema.errors import Payload, settle
 from schema.hardware import Hardware, HardwareInput
-from schema.loaders import need
+from schema.loaders import LAST_LINES, need
 from schema.nodes import After, Connection, First, FirstRows, Input, Money, Node, connect_page, within
 from schema.reward_functions import RewardFunction
 from schema.rollouts import RolloutGroupConnection
 from schema.scalars import JSON
-from schema.streams import JobEvent, JobEventConnection, LogConnection, LogLine, MetricSeries
+from schema.streams import ExportFormat, JobEvent, JobEventConnection, LogConnection, LogLine, MetricSeries, Wanted
 
 if TYPE_CHECKING:
     from schema.deployments import Deployment
 
 NOUN = "jobs"
-LAST_LOGS = 20
+T = TypeVar("T")
+# What a job refers to, by id, where it was fetched with the list that the job is in.
+Near = Mapping[str, Node]
+NOTHING: Near = {}
 
 
 @strawberry.enum(description="Where a training job stands.")
@@ -80,15 +87,21 @@ class JobFailure:
     attribution: str = strawberry.field(description="Who can put it right: `user` or `platform`.")
     user_code_line: int | None = strawberry.field(description="The line of the reward function, where it is to blame.")
 
-    @strawberry.field(description="The last lines of the job's log.")
+    @strawberry.field(description=f"The last {LAST_LINES} lines of the job's log.")
     async def last_logs(self, info: Info) -> list[LogLine]:
-        rows = await jobs.last_rows(info.context.known, self.job_id, "logs", LAST_LOGS)
-        return [LogLine.of(self.job_id, row) for row in rows]
+        return [LogLine.of(self.job_id, row) for row in await info.context.loaders.lines_of_job.load(self.job_id)]
+
+
+@strawberry.type(description="The newest value of a metric.")
+class LatestMetric:
+    key: str = strawberry.field(description="The metric, by the name that the trainer gives it.")
+    value: float = strawberry.field(description="The value that was reported last.")
 
 
 @strawberry.type(description="A training run: a base model that learns from a reward function over a dataset.")
 class TrainingJob(Node):
     row: strawberry.Private[job.Job]
+    near: strawberry.Private[Near]
     output_name: str = strawberry.field(description="What the trained model is called.")
     status: JobStatus = strawberry.field(description="Where it stands.")
     phase: JobPhase | None = strawberry.field(description="What it is doing, while it runs.")
@@ -111,9 +124,10 @@ class TrainingJob(Node):
     completed_at: datetime | None = strawberry.field(description="When it ended, in whatever way.")
 
     @classmethod
-    def of(cls, row: job.Job) -> Self:
+    def of(cls, row: job.Job, near: Near = NOTHING) -> Self:
         return cls(
             row=row,
+            near=near,
             id=strawberry.ID(row.id),
             output_name=row.output_name,
             status=JobStatus(row.status),
@@ -135,6 +149,14 @@ class TrainingJob(Node):
             completed_at=row.completed_at,
         )
 
+    @strawberry.field(description="A URL of the trained model as a `.tar.gz`, which needs no key and works for a limited time.")
+    def model_url(self, info: Info) -> str | None:
+        return downloads.job_url(info.context.known.core, self.row)
+
+    @strawberry.field(description="What the key in use may do to it as it stands: `cancel`, `deploy`, `download`.")
+    def viewer_can(self, info: Info) -> list[str]:
+        return jobs.allowed(info.context.known, self.row)
+
     @strawberry.field(description="How far it is.")
     def progress(self) -> Progress:
         found = progress.of(self.row)
@@ -146,14 +168,17 @@ class TrainingJob(Node):
             eta_seconds=found.eta_seconds,
         )
 
-    @strawberry.field(description="What it learns on.")
-    async def dataset(self, info: Info) -> Dataset:
-        return Dataset.of(await need(info.context.loaders.dataset, self.row.dataset_id))
+    @strawberry.field(description="What it learns on.", graphql_type=Dataset)
+    def dataset(self, info: Info) -> Node | Awaitable[Node]:
+        wanted = self.row.dataset_id
+        return self.near.get(wanted) or _load(info.context.loaders.dataset, wanted, Dataset.of)
 
-    @strawberry.field(description="What scores its completions.")
-    async def reward_function(self, info: Info) -> RewardFunction | None:
+    @strawberry.field(description="What scores its completions.", graphql_type=RewardFunction | None)
+    def reward_function(self, info: Info) -> Node | Awaitable[Node] | None:
         wanted = self.row.reward_function_id
-        return None if wanted is None else RewardFunction.of(await need(info.context.loaders.reward_function, wanted))
+        if wanted is None:
+            return None
+        return self.near.get(wanted) or _load(info.context.loaders.reward_function, wanted, RewardFunction.of)
 
     @strawberry.field(description="What it has saved, oldest first.")
     async def checkpoints(self, info: Info) -> list[Checkpoint]:
@@ -164,6 +189,14 @@ class TrainingJob(Node):
         from schema.deployments import Deployment
 
         return [Deployment.of(row) for row in await info.context.loaders.deployments_of_job.load(self.row.id)]
+
+    @strawberry.field(description="The newest value of each metric, by key.")
+    def latest_metrics(
+        self, keys: Annotated[list[str] | None, strawberry.argument(description="Only these metrics.")] = None
+    ) -> list[LatestMetric]:
+        values = self.row.latest_metrics
+        wanted = sorted(values) if keys is None else [key for key in keys if key in values]
+        return [LatestMetric(key=key, value=values[key]) for key in wanted]
 
     @strawberry.field(description="Its metrics as columns, each thinned to at most `maxPoints` with the extremes kept.")
     async def metrics(
@@ -179,9 +212,16 @@ class TrainingJob(Node):
         )
         return [MetricSeries.of(column) for column in found]
 
+    @strawberry.field(description="A URL of all its metrics as one file, which needs no key and works for a limited time.")
+    def metrics_export_url(
+        self, info: Info, format: Annotated[ExportFormat, strawberry.argument(description="The kind of file.")]
+    ) -> str:
+        kind: exports.Format = "csv" if format is ExportFormat.CSV else "parquet"
+        return exports.metrics_url(info.context.known.core, self.row, kind)
+
     @strawberry.field(description="Its log, oldest line first.")
-    async def logs(self, info: Info, first: FirstRows = 200, after: After = None) -> LogConnection:
-        return await streams.page_of(info, LogConnection, LogLine.of, jobs.rows, self.row.id, "logs", first, after)
+    async def logs(self, info: Info, first: FirstRows = 200, after: After = None, filter: Wanted = None) -> LogConnection:
+        return await streams.logs_of(info, jobs.rows, self.row.id, first, after, filter)
 
     @strawberry.field(description="What happened to it, oldest first.")
     async def events(self, info: Info, first: FirstRows = 50, after: After = None) -> JobEventConnection:
@@ -202,22 +242,84 @@ class TrainingJob(Node):
 class JobConnection(Connection[TrainingJob]): ...
 
 
+async def newest_of(
+    info: Info, loader: DataLoader[tuple[str, int], list[job.Job]], owner: dict[str, str], first: int, after: Cursor | None
+) -> JobConnection:
+    """Return a page of the jobs of one thing, named as `resolvers.jobs.page` does: first pages of many things come together."""
+    ((_, owner_id),) = owner.items()
+    noun = f"{owner_id}/{NOUN}"
+    if after is None:
+        rows = await loader.load((owner_id, within(first) + 1))
+        page = Page(rows[:first], len(rows) > first)
+    else:
+        terms: dict[str, Any] = {**owner}
+        page = await jobs.page(info.context.known, limit=within(first), after=cursors.read_item(after, noun), **terms)
+    # Nothing is fetched ahead: this list is one of many, and their loaders meet.
+    return connect_page(JobConnection, noun, page, TrainingJob.of, after)
+
+
+async def _page(info: Info, noun: str, page: Page[job.Job], after: Cursor | None) -> JobConnection:
+    """Return a page of jobs, with what each is asked for beside it."""
+    ctx, near = info.context.known, dict[str, Node]()
+    wanted = ahead.asked(info, ("dataset", "rewardFunction"))
+    if "dataset" in wanted:
+        rows = await related.by_id(ctx, dataset.Dataset, [row.dataset_id for row in page.items])
+        near |= {row.id: Dataset.of(row) for row in rows.values()}
+    if "rewardFunction" in wanted:
+        ids = [row.reward_function_id for row in page.items if row.reward_function_id is not None]
+        found = await related.by_id(ctx, reward_function.RewardFunction, ids)
+        near |= {row.id: RewardFunction.of(row) for row in found.values()}
+    return connect_page(JobConnection, noun, page, lambda row: TrainingJob.of(row, near), after)
+
+
+async def _load(loader: DataLoader[str, T | None], row_id: str, of: Callable[[T], Node]) -> Node:
+    return of(await need(loader, row_id))
+
+
 @strawberry.input(description="Which jobs to list.")
 class JobFilter:
     status: list[JobStatus] | None = strawberry.field(default=None, description="Only those in one of these.")
     method: Method | None = strawberry.field(default=None, description="Only those that train this way.")
+    base_model: str | None = strawberry.field(default=None, description="Only those that start from this model.")
+    dataset_id: strawberry.ID | None = strawberry.field(default=None, description="Only those that learn on this dataset.")
+    reward_function_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Only those that learn from this reward function."
+    )
+    search: str | None = strawberry.field(
+        default=None, description="Only those whose output name contains this, whatever its case, and the one with this id."
+    )
+    created_after: datetime | None = strawberry.field(default=None, description="Only those made at this moment or later.")
+    created_before: datetime | None = strawberry.field(default=None, description="Only those made before this moment.")
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What `resolvers.jobs.page` calls it."""
+        return {
+            "status": None if self.status is None else [str(status.value) for status in self.status],
+            "method": None if self.method is None else str(self.method.value),
+            "base_model": self.base_model,
+            "dataset_id": self.dataset_id,
+            "reward_function_id": self.reward_function_id,
+            "search": self.search,
+            "created": Span(self.created_after, self.created_before),
+        }
 
 
 @strawberry.input(description="A training job to make.")
 class TrainingJobInput:
     base_model: str = strawberry.field(description="The model to start from: a registered name or a Hugging Face id.")
     dataset_id: strawberry.ID = strawberry.field(description="The dataset to learn on.")
-    reward_function_id: strawberry.ID = strawberry.field(description="The reward function to learn from.")
     output_name: str = strawberry.field(description="What to call the trained model.")
     hardware: HardwareInput = strawberry.field(description="What to run on.")
+    reward_function_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The reward function to learn from; `GRPO` needs one."
+    )
     method: Method = strawberry.field(default=Method.GRPO, description="How to train.")
     hyperparameters: JSON | None = strawberry.field(
         default=None, description='An object of hyperparameters, such as `{"learning_rate": 1e-5, "max_steps": 100}`.'
+    )
+    environments: JSON | None = strawberry.field(
+        default=None, description="An object of environments to learn in. They need an integration, which has to be configured."
     )
     idempotency_key: str | None = strawberry.field(default=None, description="A retry with the same key makes nothing twice.")
 
@@ -239,7 +341,6 @@ class JobQueries:
     async def job(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id, `job_…`.")]
     ) -> TrainingJob | None:
-        await info.context.caller()
         row = await info.context.loaders.job.load(id)
         return None if row is None else TrainingJob.of(row)
 
@@ -251,16 +352,10 @@ class JobQueries:
         after: After = None,
         filter: Annotated[JobFilter | None, strawberry.argument(description="Which to list; all by default.")] = None,
     ) -> JobConnection:
-        ctx = await info.context.caller()
-        wanted = filter or JobFilter()
-        page = await jobs.page(
-            ctx,
-            status=None if wanted.status is None else [str(status.value) for status in wanted.status],
-            method=None if wanted.method is None else str(wanted.method.value),
-            limit=within(first),
-            after=cursors.read_item(after, NOUN),
-        )
-        return connect_page(JobConnection, NOUN, page, TrainingJob.of, after)
+        ctx = info.context.known
+        terms = {} if filter is None else filter.terms
+        page = await jobs.page(ctx, limit=within(first), after=cursors.read_item(after, NOUN), **terms)
+        return await _page(info, NOUN, page, after)
 
 
 @strawberry.type
@@ -288,6 +383,7 @@ def _spec(input: TrainingJobInput) -> JobInput:
         "method": input.method.value,
         "output_name": input.output_name,
         "hyperparameters": {} if input.hyperparameters is None else input.hyperparameters,
+        "environments": input.environments,
         "gpu": input.hardware.as_gpu,
         "provider": input.hardware.provider,
     }

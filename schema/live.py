@@ -70,7 +70,7 @@ class Subscription:
             events = [JobEvent.of(job_id, row) for row in rows]
             return [(JobEventBatch(events=events, cursor=events[-1].cursor), rows[-1].seq)]
 
-        ctx = await info.context.caller()
+        ctx = info.context.known
         start = await _start(ctx, jobs.streams, job_id, "events", after)
         return Feed(jobs.streams, ctx, job_id, "events", start, make, lossy=False).frames(info.context)
 
@@ -78,7 +78,7 @@ class Subscription:
     async def job_logs(
         self, info: Info, job_id: JobId, after: ResumeTail = None, tail: Tail = 200, filter: Which = None
     ) -> AsyncGenerator[LogFrame, None]:
-        ctx = await info.context.caller()
+        ctx = info.context.known
         start = await _start(ctx, jobs.streams, job_id, "logs", after, tail)
         return Feed(jobs.streams, ctx, job_id, "logs", start, _lines(job_id, filter)).frames(info.context)
 
@@ -94,7 +94,7 @@ class Subscription:
             parts = [list(part) for _, part in groupby(rows, lambda row: row.attempt)]
             return [(_metric_batch(job_id, part, keys), part[-1].seq) for part in parts]
 
-        ctx = await info.context.caller()
+        ctx = info.context.known
         start = await _start(ctx, jobs.streams, job_id, "metrics", after)
         return Feed(jobs.streams, ctx, job_id, "metrics", start, make).frames(info.context)
 
@@ -112,7 +112,7 @@ class Subscription:
         async def make(rows: list[Row]) -> Sequence[tuple[RolloutBatch, int]]:
             return [(_rollout_batch(job_id, row, sample_groups), row.seq) for row in rows]
 
-        ctx = await info.context.caller()
+        ctx = info.context.known
         start = await _start(ctx, jobs.streams, job_id, "rollouts", after)
         return Feed(jobs.streams, ctx, job_id, "rollouts", start, make).frames(info.context)
 
@@ -122,7 +122,7 @@ class Subscription:
     async def deployment_status(
         self, info: Info, id: DeploymentId, after: Resume = None
     ) -> AsyncGenerator[DeploymentFrame, None]:
-        ctx = await info.context.caller()
+        ctx = info.context.known
 
         async def make(rows: list[Row]) -> Sequence[tuple[DeploymentUpdate, int]]:
             row = await deployments.get(ctx, id)
@@ -139,7 +139,7 @@ class Subscription:
         async def make(rows: list[Row]) -> Sequence[tuple[StatsBatch, int]]:
             return [(StatsBatch.of(id, rows), rows[-1].seq)]
 
-        ctx = await info.context.caller()
+        ctx = info.context.known
         start = await _start(ctx, deployments.streams, id, "stats", after, tail)
         return Feed(deployments.streams, ctx, id, "stats", start, make).frames(info.context)
 
@@ -147,7 +147,7 @@ class Subscription:
     async def deployment_logs(
         self, info: Info, id: DeploymentId, after: ResumeTail = None, tail: Tail = 200, filter: Which = None
     ) -> AsyncGenerator[LogFrame, None]:
-        ctx = await info.context.caller()
+        ctx = info.context.known
         start = await _start(ctx, deployments.streams, id, "logs", after, tail)
         return Feed(deployments.streams, ctx, id, "logs", start, _lines(id, filter)).frames(info.context)
 
@@ -158,13 +158,13 @@ class Subscription:
         async def make(rows: list[Row]) -> Sequence[tuple[RequestBatch, int]]:
             return [(RequestBatch.of(id, rows), rows[-1].seq)]
 
-        ctx = await info.context.caller()
+        ctx = info.context.known
         start = await _start(ctx, deployments.streams, id, "requests", after, tail)
         return Feed(deployments.streams, ctx, id, "requests", start, make).frames(info.context)
 
     @strawberry.subscription(description="What happens to anything of the account; it never ends.")
     async def activity(self, info: Info, after: ResumeTail = None, tail: TailRows = 50) -> AsyncGenerator[ActivityFrame, None]:
-        ctx = await info.context.caller()
+        ctx = info.context.known
         account_id = ctx.account.id
 
         async def make(rows: list[Row]) -> Sequence[tuple[ActivityBatch, int]]:

@@ -4,10 +4,11 @@ They batch and never cache, so that a subscription or a second operation on the 
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from strawberry.dataloader import DataLoader
 
+from burnish.kit.stream import Row
 from models.api_key import ApiKey
 from models.dataset import Dataset
 from models.deployment import Deployment, InferenceRequest, Replica
@@ -18,6 +19,7 @@ from resolvers.context import Context
 from resolvers.deployments import Totals
 
 T = TypeVar("T")
+LAST_LINES = 20
 
 
 class Known(Protocol):
@@ -38,9 +40,13 @@ class Loaders:
         self.deployment = self._row(Deployment)
         self.inference_request = self._row(InferenceRequest)
         self.job = self._row(Job)
+        self.job_of_deployment = self._row(Job)
         self.reward_function = self._row(RewardFunction)
         self.checkpoints_of_job: DataLoader[str, list[Checkpoint]] = self._rows(related.checkpoints)
         self.deployments_of_job: DataLoader[str, list[Deployment]] = self._rows(related.deployments)
+        self.jobs_of_dataset = self._jobs(Job.dataset_id)
+        self.jobs_of_reward_function = self._jobs(Job.reward_function_id)
+        self.lines_of_job: DataLoader[str, list[Row]] = self._rows(self._lines)
         self.replicas_of_deployment: DataLoader[str, list[Replica]] = self._rows(related.replicas)
         self.totals_of_deployment: DataLoader[str, Totals] = DataLoader(load_fn=self._totals, cache=False)
 
@@ -57,6 +63,20 @@ class Loaders:
             return [found.get(item, []) for item in ids]
 
         return DataLoader(load_fn=load, cache=False)
+
+    def _jobs(self, column: Any) -> DataLoader[tuple[str, int], list[Job]]:
+        """Load the newest jobs of a thing by (id, how many)."""
+
+        async def load(wanted: list[tuple[str, int]]) -> list[list[Job]]:
+            ids, counts = [item for item, _ in wanted], [count for _, count in wanted]
+            found = await related.jobs(self._source.known, column, ids, max(counts))
+            return [found.get(item, [])[:count] for item, count in wanted]
+
+        return DataLoader(load_fn=load, cache=False)
+
+    @staticmethod
+    async def _lines(ctx: Context, job_ids: Sequence[str]) -> Mapping[str, list[Row]]:
+        return await related.last_lines(ctx, job_ids, LAST_LINES)
 
     async def _totals(self, ids: list[str]) -> list[Totals]:
         found = await deployments.totals_of(self._source.known, ids)

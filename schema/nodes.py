@@ -1,6 +1,7 @@
 """What the nouns share: an id, money, and lists in pages."""
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Generic, Self, TypeVar
 
@@ -21,6 +22,12 @@ C = TypeVar("C", bound="Connection")  # type: ignore[type-arg]
 First = Annotated[int, strawberry.argument(description="How many items to give: 1 to 100.")]
 FirstRows = Annotated[int, strawberry.argument(description="How many rows to give: 1 to 1,000.")]
 After = Annotated[Cursor | None, strawberry.argument(description="Give what follows this cursor of an earlier answer.")]
+Search = Annotated[
+    str | None,
+    strawberry.argument(description="Only those whose name contains this, whatever its case, and the one with this id."),
+]
+CreatedAfter = Annotated[datetime | None, strawberry.argument(description="Only those made at this moment or later.")]
+CreatedBefore = Annotated[datetime | None, strawberry.argument(description="Only those made before this moment.")]
 Input = strawberry.argument(description="The whole of the request.")
 
 
@@ -44,7 +51,9 @@ class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether more follows `endCursor`.")
     has_previous_page: bool = strawberry.field(description="Whether the page was asked for after a cursor.")
     start_cursor: Cursor | None = strawberry.field(description="The cursor of the first item of the page.")
-    end_cursor: Cursor | None = strawberry.field(description="The cursor of the last item: `after` of the next page.")
+    end_cursor: Cursor | None = strawberry.field(
+        description="The cursor of the last item, or of the last that a filter looked at: `after` of the next page."
+    )
 
 
 @strawberry.type(description="An item of a list with its place in there.")
@@ -67,8 +76,10 @@ def within(first: int, most: int = MOST) -> int:
     return first
 
 
-def connect(kind: type[C], pairs: Sequence[tuple[Cursor, N]], *, after: Cursor | None, has_more: bool) -> C:
-    """Return a page of (cursor, item) pairs."""
+def connect(
+    kind: type[C], pairs: Sequence[tuple[Cursor, N]], *, after: Cursor | None, has_more: bool, end: Cursor | None = None
+) -> C:
+    """Return a page of (cursor, item) pairs, which ends at `end` where that is not the last of them."""
     return kind(
         edges=[Edge(cursor=cursor, node=node) for cursor, node in pairs],
         nodes=[node for _, node in pairs],
@@ -76,7 +87,7 @@ def connect(kind: type[C], pairs: Sequence[tuple[Cursor, N]], *, after: Cursor |
             has_next_page=has_more,
             has_previous_page=after is not None,
             start_cursor=pairs[0][0] if pairs else None,
-            end_cursor=pairs[-1][0] if pairs else None,
+            end_cursor=end or (pairs[-1][0] if pairs else None),
         ),
     )
 

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
+from burnish.kit.paging import Span
 from models import reward_function
 from resolvers import cursors, reward_functions
 from resolvers.context import Context
@@ -13,7 +14,21 @@ from resolvers.inputs import parse
 from resolvers.reward_functions import RewardFunctionInput
 from schema.context import Info
 from schema.errors import Payload, settle
-from schema.nodes import After, Connection, First, Input, Node, connect_page, within
+from schema.nodes import (
+    After,
+    Connection,
+    CreatedAfter,
+    CreatedBefore,
+    First,
+    Input,
+    Node,
+    Search,
+    connect_page,
+    within,
+)
+
+if TYPE_CHECKING:
+    from schema.jobs import JobConnection
 
 NOUN = "reward_functions"
 
@@ -44,6 +59,14 @@ class RewardFunction(Node):
             created_at=row.created_at,
         )
 
+    @strawberry.field(description="The jobs that learned from it, newest first.")
+    async def jobs(
+        self, info: Info, first: First = 20, after: After = None
+    ) -> Annotated["JobConnection", strawberry.lazy("schema.jobs")]:
+        from schema.jobs import newest_of
+
+        return await newest_of(info, info.context.loaders.jobs_of_reward_function, {"reward_function_id": self.id}, first, after)
+
 
 @strawberry.type(description="A page of reward functions.")
 class RewardFunctionConnection(Connection[RewardFunction]): ...
@@ -68,14 +91,23 @@ class RewardFunctionQueries:
     async def reward_function(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id, `rf_…`.")]
     ) -> RewardFunction | None:
-        await info.context.caller()
         row = await info.context.loaders.reward_function.load(id)
         return None if row is None else RewardFunction.of(row)
 
     @strawberry.field(description="The account's reward functions, newest first.")
-    async def reward_functions(self, info: Info, first: First = 20, after: After = None) -> RewardFunctionConnection:
-        ctx = await info.context.caller()
-        page = await reward_functions.page(ctx, limit=within(first), after=cursors.read_item(after, NOUN))
+    async def reward_functions(
+        self,
+        info: Info,
+        first: First = 20,
+        after: After = None,
+        search: Search = None,
+        created_after: CreatedAfter = None,
+        created_before: CreatedBefore = None,
+    ) -> RewardFunctionConnection:
+        ctx = info.context.known
+        created = Span(created_after, created_before)
+        start = cursors.read_item(after, NOUN)
+        page = await reward_functions.page(ctx, search=search, created=created, limit=within(first), after=start)
         return connect_page(RewardFunctionConnection, NOUN, page, RewardFunction.of, after)
 
 

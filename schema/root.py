@@ -9,10 +9,13 @@ from strawberry.dataloader import DataLoader
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
-from schema import errors, limits
+from schema import errors
 from schema.accounts import AccountQueries
+from schema.admitted import Handover
 from schema.api_keys import ApiKey, ApiKeyMutations, ApiKeyQueries
-from schema.checkpoints import Checkpoint
+from schema.base_models import BaseModelQueries
+from schema.checkpoints import Checkpoint, CheckpointQueries
+from schema.comparison import ComparisonQueries
 from schema.context import Info
 from schema.datasets import Dataset, DatasetMutations, DatasetQueries
 from schema.deployments import Deployment, DeploymentMutations, DeploymentQueries, InferenceRequest
@@ -21,16 +24,29 @@ from schema.jobs import JobMutations, JobQueries, TrainingJob
 from schema.live import Subscription
 from schema.loaders import Loaders
 from schema.nodes import Node
+from schema.plain import read_plainly
+from schema.rate_limits import RateLimitQueries
 from schema.reward_functions import RewardFunction, RewardFunctionMutations, RewardFunctionQueries
 from schema.scalars import SCALARS
 from schema.uploads import UploadMutations
 
 
 @strawberry.type(description="What can be read.")
-class Query(AccountQueries, ApiKeyQueries, DatasetQueries, RewardFunctionQueries, JobQueries, DeploymentQueries, HardwareQueries):
+class Query(
+    AccountQueries,
+    ApiKeyQueries,
+    DatasetQueries,
+    RewardFunctionQueries,
+    JobQueries,
+    CheckpointQueries,
+    DeploymentQueries,
+    HardwareQueries,
+    BaseModelQueries,
+    ComparisonQueries,
+    RateLimitQueries,
+):
     @strawberry.field(description="Anything that has an id; null where the account has no such thing.")
     async def node(self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id.")]) -> Node | None:
-        await info.context.caller()
         return await _node(info.context.loaders, id)
 
 
@@ -44,6 +60,10 @@ class Mutation(
 
 class Schema(strawberry.Schema):
     """Errors are logged where they are hidden from callers, with their request id, and nowhere else."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        read_plainly(self._schema)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         pass
@@ -69,6 +89,6 @@ schema = Schema(
     mutation=Mutation,
     subscription=Subscription,
     types=errors.TYPES,
-    extensions=[*limits.EXTENSIONS, errors.PublicErrors],
+    extensions=[Handover, errors.PublicErrors],
     config=StrawberryConfig(scalar_map=SCALARS),
 )

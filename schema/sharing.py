@@ -10,17 +10,18 @@ from its own cursor, with a `StreamGap` where the stream admits one.
 """
 
 import asyncio
-import copy
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Set
 from contextlib import aclosing
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 import orjson
 import structlog
 from strawberry import Schema
+from strawberry.schema.schema import StreamResult
 from strawberry.types import ExecutionResult
 
+from schema.admitted import Admitted
 from schema.context import RequestContext
 from schema.loaders import Loaders
 
@@ -41,14 +42,6 @@ class Outlet(Protocol):
     queued: int
 
     async def put(self, text: str) -> None: ...
-
-
-class Operation(NamedTuple):
-    """What a `subscribe` message asks for."""
-
-    query: str
-    variables: dict[str, Any] | None
-    name: str | None
 
 
 class Seat:
@@ -74,9 +67,9 @@ class Seat:
         """Return the shared execution, where there is one."""
         return self._broadcasts.running.get(self._key)
 
-    def open(self, context: RequestContext, operation: Operation, cursor: int) -> "Broadcast":
+    def open(self, context: "LiveContext", cursor: int) -> "Broadcast":
         """Return a new shared execution that begins after the cursor."""
-        return self._broadcasts.open(self._key, context, operation, cursor)
+        return self._broadcasts.open(self._key, context, cursor)
 
     def take(self, broadcast: "Broadcast") -> None:
         self.behind = self.slow = self._over = False
@@ -138,15 +131,14 @@ class Seat:
 class Broadcast:
     """A shared execution. `cursor` is the place after what all of its seats have been offered."""
 
-    def __init__(self, broadcasts: "Broadcasts", key: bytes, context: RequestContext, operation: Operation, cursor: int) -> None:
+    def __init__(self, broadcasts: "Broadcasts", key: bytes, context: "LiveContext", cursor: int) -> None:
         self.cursor = cursor
         self.next = cursor
         self.seats: dict[Seat, None] = {}
         self._broadcasts = broadcasts
         self._key = key
-        self._operation = operation
         self._moved = asyncio.Event()
-        self._task = asyncio.create_task(self._run(LiveContext.leading(context, self)))
+        self._task = asyncio.create_task(self._run(context.leading(self)))
 
     async def moved(self) -> None:
         """Wait until the cursor moves, or the broadcast is over."""
@@ -181,8 +173,7 @@ class Broadcast:
 
     async def _send_all(self, context: "LiveContext") -> bool:
         """Send every result on; False where the execution failed as a whole."""
-        schema, operation = self._broadcasts.schema, self._operation
-        results = await schema.stream(operation.query, operation.variables, context, operation_name=operation.name)
+        results = await context.stream(self._broadcasts.schema)
         async with aclosing(results):
             async for result in results:
                 if not isinstance(result, ExecutionResult) or result.data is None:
@@ -210,38 +201,41 @@ class Broadcasts:
         self.schema = schema
         self.running: dict[bytes, Broadcast] = {}
 
-    def open(self, key: bytes, context: RequestContext, operation: Operation, cursor: int) -> Broadcast:
-        self.running[key] = made = Broadcast(self, key, context, operation, cursor)
+    def open(self, key: bytes, context: "LiveContext", cursor: int) -> Broadcast:
+        self.running[key] = made = Broadcast(self, key, context, cursor)
         return made
 
 
 class LiveContext(RequestContext):
-    """The context of one operation on a socket: with its own seat, or leading a broadcast for many."""
+    """The context of one admitted operation on a socket: with its own seat, or leading a broadcast for many."""
 
-    operation: Operation
     seat: Seat | None = None
     broadcast: Broadcast | None = None
 
     @classmethod
-    def seated(cls, context: RequestContext, operation: Operation, seat: Seat | None) -> "LiveContext":
-        made = cls._of(context)
-        made.operation, made.seat = operation, seat
-        return made
-
-    @classmethod
-    def leading(cls, context: RequestContext, broadcast: Broadcast) -> "LiveContext":
-        made = cls._of(context)
-        made.seat, made.broadcast = None, broadcast
-        # The keys behind it may come and go; what they may see is the same for all of them.
-        made.live = False
-        return made
-
-    @classmethod
-    def _of(cls, context: RequestContext) -> "LiveContext":
+    def of(cls, context: RequestContext) -> Self:
+        """Return a context of its own for an operation on the context's socket."""
         made = cls.__new__(cls)
-        made.__dict__.update(copy.copy(context.__dict__))
+        made.__dict__.update(context.__dict__)
         made.loaders = Loaders(made)
         return made
+
+    def seated(self, seat: Seat) -> Self:
+        made = self.of(self)
+        made.seat = seat
+        return made
+
+    def leading(self, broadcast: Broadcast) -> Self:
+        made = self.of(self)
+        made.seat, made.broadcast = None, broadcast
+        return made
+
+    async def stream(self, schema: Schema) -> StreamResult:
+        """Execute the operation that was admitted."""
+        admitted = self.admitted
+        if admitted is None:
+            raise TypeError("an operation is admitted before it runs")
+        return await schema.stream(admitted.query, admitted.variables, self, operation_name=admitted.name)
 
 
 def encode(result: ExecutionResult) -> str:
@@ -252,10 +246,9 @@ def encode(result: ExecutionResult) -> str:
     return orjson.dumps(payload).decode()
 
 
-def share_key(context: RequestContext, operation: Operation, begin: Iterable[str]) -> bytes:
+def share_key(context: RequestContext, admitted: Admitted, begin: Set[str]) -> bytes:
     """Return what equal subscriptions have in common; the variables of `begin` only say where each begins."""
     caller = context.known
-    left_out = frozenset(begin)
-    variables = {name: value for name, value in (operation.variables or {}).items() if name not in left_out}
-    shared = [caller.account.id, sorted(caller.scopes), operation.query, operation.name, variables]
+    variables = {name: value for name, value in (admitted.variables or {}).items() if name not in begin}
+    shared = [caller.account.id, sorted(caller.scopes), admitted.query, admitted.name, variables]
     return orjson.dumps(shared, option=orjson.OPT_SORT_KEYS)

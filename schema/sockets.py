@@ -3,21 +3,19 @@ share their execution.
 """
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
-from functools import lru_cache
+from contextlib import aclosing, suppress
 from typing import Any
 
 import orjson
 import structlog
 from graphql import (
     ArgumentNode,
+    DocumentNode,
     GraphQLError,
     OperationDefinitionNode,
     OperationType,
     VariableNode,
     Visitor,
-    get_operation_ast,
-    parse,
     visit,
 )
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -28,10 +26,13 @@ from strawberry.subscriptions.protocols.graphql_transport_ws import handlers
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message
 
 from burnish.kit.errors import Unauthenticated
+from schema.admission import Asked, Refused, admit, run
+from schema.admitted import Admitted
 from schema.context import RequestContext, credentials_of
-from schema.limits import MAX_BODY_BYTES, MAX_TOKENS
+from schema.limits import MAX_BODY_BYTES
 from schema.live import BEGIN
-from schema.sharing import LiveContext, Operation, Seat, share_key
+from schema.root import schema
+from schema.sharing import LiveContext, Seat, share_key
 
 log = structlog.get_logger(__name__)
 # A close frame has room for 123 bytes of reason.
@@ -80,6 +81,10 @@ class Handler(handlers.BaseGraphQLTransportWSHandler[RequestContext, None]):
     view: Any
     websocket: Socket
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.asked: dict[str, dict[str, Any]] = {}
+
     async def handle(self) -> None:
         try:
             await super().handle()
@@ -98,42 +103,56 @@ class Handler(handlers.BaseGraphQLTransportWSHandler[RequestContext, None]):
             # A code that clients take as a reason to come back later.
             await self.websocket.close(1013, "This API key has too many connections open.")
 
+    async def handle_subscribe(self, message: Any) -> None:
+        self.asked[message["id"]] = message["payload"]
+        await super().handle_subscribe({"id": message["id"], "type": "subscribe", "payload": {"query": ""}})
+
     async def run_operation(self, operation: handlers.Operation[RequestContext, None]) -> None:
-        asked = Operation(operation.query, operation.variables, operation.operation_name)
-        seat = self._seat(operation.id, asked)
         try:
-            await self._run(operation, asked, seat)
+            context = LiveContext.of(self.context)
+            with suppress(Unauthenticated):
+                # A socket outlives its key: it is looked up again for each operation.
+                await context.authenticate()
+            await self._run(operation, context, await admit(context, Asked.of(self.asked.pop(operation.id))))
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
+        except Refused as refused:
+            await operation.send_initial_errors(list(refused.errors))
         except WebSocketDisconnected:
             self.operations.pop(operation.id, None)
         except Exception as error:
             log.error("operation_failed", request_id=self.context.request_id, exc_info=error)
             self.operations.pop(operation.id, None)
             await self.websocket.close(1011, "Something went wrong here.")
-        finally:
-            if seat is not None:
+
+    async def _run(self, operation: handlers.Operation[RequestContext, None], context: LiveContext, admitted: Admitted) -> None:
+        if admitted.type is OperationType.SUBSCRIPTION:
+            context.admitted = admitted
+            await self._follow(operation, context, admitted)
+            return
+        result = await run(context, admitted)
+        result.extensions = admitted.extensions
+        await operation.send_next(result)
+
+    async def _follow(
+        self, operation: handlers.Operation[RequestContext, None], context: LiveContext, admitted: Admitted
+    ) -> None:
+        """Catch up and take the place there, again each time it is lost, until the stream ends."""
+        prefix = f'{{"id":{orjson.dumps(operation.id).decode()},"type":"next","payload":'
+        key = share_key(context, admitted, begin_variables(admitted.document.ast))
+        seat = Seat(self.view.broadcasts, key, self.websocket, prefix)
+        try:
+            while True:
+                results = await context.seated(seat).stream(schema)
+                async with aclosing(results):
+                    await self._send_result_stream(operation, results)
+                if operation.completed or not seat.taken:
+                    return
+                await seat.pass_on()
+                if not seat.behind:
+                    return
                 seat.leave()
-
-    async def _run(self, operation: handlers.Operation[RequestContext, None], asked: Operation, seat: Seat | None) -> None:
-        """Execute an operation; a subscription catches up and then takes its place, again each time it loses it."""
-        while True:
-            context = LiveContext.seated(self.context, asked, seat)
-            results = await self.schema.stream(asked.query, asked.variables, context, operation_name=asked.name)
-            async with aclosing(results):
-                await self._send_result_stream(operation, results)
-            if operation.completed or seat is None or not seat.taken:
-                return
-            await seat.pass_on()
-            if not seat.behind:
-                return
+        finally:
             seat.leave()
-
-    def _seat(self, operation_id: str, asked: Operation) -> Seat | None:
-        begin = begin_variables(asked.query, asked.name)
-        if begin is None:
-            return None
-        prefix = f'{{"id":{orjson.dumps(operation_id).decode()},"type":"next","payload":'
-        return Seat(self.view.broadcasts, share_key(self.context, asked, begin), self.websocket, prefix)
 
     @staticmethod
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
@@ -141,7 +160,7 @@ class Handler(handlers.BaseGraphQLTransportWSHandler[RequestContext, None]):
         return None
 
 
-async def admit(context: RequestContext) -> None:
+async def greet(context: RequestContext) -> None:
     """Authenticate a socket by what its `connection_init` carried; ConnectionRejectionError closes it with 4403."""
     context.credentials = credentials_of(context.connection_params or {})
     try:
@@ -150,16 +169,8 @@ async def admit(context: RequestContext) -> None:
         raise ConnectionRejectionError from None
 
 
-@lru_cache(maxsize=128)
-def begin_variables(query: str, name: str | None) -> frozenset[str] | None:
-    """Return the variables that a subscription uses for nothing but where to begin; None for what is no subscription."""
-    try:
-        document = parse(query, no_location=True, max_tokens=MAX_TOKENS)
-    except GraphQLError:
-        return None
-    operation = get_operation_ast(document, name)
-    if operation is None or operation.operation is not OperationType.SUBSCRIPTION:
-        return None
+def begin_variables(document: DocumentNode) -> frozenset[str]:
+    """Return the variables that a subscription uses for nothing but where to begin."""
     uses = _VariableUses()
     visit(document, uses)
     return frozenset(uses.beginning - uses.other)
@@ -199,9 +210,7 @@ def _is_well_formed(message: Any) -> bool:
 
 
 def _is_operation(payload: Any) -> bool:
-    return (
-        isinstance(payload, dict)
-        and isinstance(payload.get("query"), str)
-        and isinstance(payload.get("variables"), (dict, type(None)))
-        and isinstance(payload.get("operationName"), (str, type(None)))
-    )
+    try:
+        return isinstance(payload, dict) and Asked.of(payload) is not None
+    except Refused:
+        return False

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
-from typing import Any, Protocol, Self, TypeVar
+from typing import Annotated, Any, Protocol, Self, TypeVar
 
 import strawberry
 
@@ -11,13 +11,15 @@ from burnish.kit.stream import Row
 from resolvers import cursors
 from resolvers.context import Context
 from resolvers.cursors import Cursor
-from resolvers.metrics import Column, Point, column
+from resolvers.metrics import Column
 from schema.context import Info
 from schema.nodes import MOST_ROWS, Connection, connect, within
 from schema.scalars import JSON
 
 N = TypeVar("N")
 C = TypeVar("C", bound=Connection)  # type: ignore[type-arg]
+MOST_LOOKED_AT = 10_000
+LOOKED_AT_ONCE = 2_000
 
 
 @strawberry.enum(description="How much a log line matters.")
@@ -45,6 +47,16 @@ class LogFilter:
             and (self.attempt is None or row.attempt == self.attempt)
             and (self.search is None or self.search.casefold() in row.data["message"].casefold())
         )
+
+
+Wanted = Annotated[
+    LogFilter | None,
+    strawberry.argument(
+        description=f"Which lines to give; all by default. A request looks at {MOST_LOOKED_AT:,} lines at most: a page may be "
+        "short, or empty, and still say `hasNextPage`; its `endCursor` is then the last line looked at, and the next page goes "
+        "on from there."
+    ),
+]
 
 
 @strawberry.type(description="A line of a log. What the user's own code prints is here too, by its source.")
@@ -134,11 +146,22 @@ class MetricSeries:
         )
 
 
+@strawberry.enum(description="How the metrics of a run are written into a file.")
+class ExportFormat(Enum):
+    PARQUET = strawberry.enum_value("parquet", description="Apache Parquet, compressed.")
+    CSV = strawberry.enum_value("csv", description="Comma-separated values.")
+
+
 def series_of(rows: list[Row], keys: list[str] | None) -> list[MetricSeries]:
     """Return rows of one attempt's metrics as columns, without thinning."""
-    points = [Point(row.data["step"], row.data["values"]) for row in rows]
-    present = {key for point in points for key in point.values}
-    return [MetricSeries.of(column(key, points)) for key in sorted(present if keys is None else present.intersection(keys))]
+    columns: dict[str, tuple[list[int], list[float]]] = {}
+    for row in rows:
+        for key, value in row.data["values"].items():
+            steps, values = columns.setdefault(key, ([], []))
+            steps.append(row.data["step"])
+            values.append(value)
+    wanted = sorted(columns if keys is None else columns.keys() & keys)
+    return [MetricSeries.of(Column(key, *columns[key])) for key in wanted]
 
 
 class Reader(Protocol):
@@ -162,3 +185,34 @@ async def page_of(
     rows = await read(info.context.known, resource_id, kind, after=start, limit=within(first, MOST_ROWS) + 1)
     pairs = [(cursors.position(resource_id, kind, row.seq), of(resource_id, row)) for row in rows[:first]]
     return connect(made, pairs, after=after, has_more=len(rows) > first)
+
+
+async def logs_of(
+    info: Info, read: Reader, resource_id: str, first: int, after: Cursor | None, wanted: LogFilter | None
+) -> LogConnection:
+    """Return a page of a log's lines, those that are wanted.
+
+    One request looks at no more than `MOST_LOOKED_AT` lines. Where it ends before it has found `first` of them, the page is
+    short, or empty, its end cursor stands at the last line looked at, and it says that more follows: the next page goes on from
+    there.
+    """
+    if wanted is None:
+        return await page_of(info, LogConnection, LogLine.of, read, resource_id, "logs", first, after)
+    within(first, MOST_ROWS)
+    seen = 0 if after is None else cursors.read_position(after, resource_id, "logs")
+    found: list[Row] = []
+    has_more = True
+    for _ in range(MOST_LOOKED_AT // LOOKED_AT_ONCE):
+        rows = await read(info.context.known, resource_id, "logs", after=seen, limit=LOOKED_AT_ONCE + 1)
+        for row in rows[:LOOKED_AT_ONCE]:
+            seen = row.seq
+            if wanted.matches(row):
+                found.append(row)
+                if len(found) == first:
+                    break
+        has_more = bool(rows) and rows[-1].seq > seen
+        if len(found) == first or not has_more:
+            break
+    pairs = [(cursors.position(resource_id, "logs", row.seq), LogLine.of(resource_id, row)) for row in found]
+    end = cursors.position(resource_id, "logs", seen) if seen else None
+    return connect(LogConnection, pairs, after=after, has_more=has_more, end=end)

@@ -23,9 +23,10 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-def test_every_graphql_document_of_the_readme_is_valid() -> None:
+@pytest.mark.parametrize(("page", "count"), [("README.md", 2), ("docs/graphql.md", 3)])
+def test_every_graphql_document_of_a_page_is_valid(page: str, count: int) -> None:
     schema = build_schema((ROOT / "schema" / "schema.graphql").read_text())
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / page).read_text()
     documents = re.findall(r"```graphql\n(.*?)```", text, re.S) + re.findall(r'"query": "(.*?)"', text)
-    assert len(documents) == 2
-    assert [validate(schema, parse(document)) for document in documents] == [[], []]
+    assert len(documents) == count
+    assert [validate(schema, parse(document)) for document in documents] == [[]] * count

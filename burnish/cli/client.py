@@ -1,28 +1,28 @@
 """A thin client of the platform's REST and GraphQL interfaces: what the commands call, with errors that carry exit codes."""
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any, BinaryIO, NamedTuple
 
 import httpx2
 
 from burnish.cli.connection import Target
-from burnish.cli.exits import ERROR, TIMED_OUT, ApiError, CliError
+from burnish.cli.exits import ERROR, TIMED_OUT, ApiError, CliError, Unreachable
+from burnish.cli.patience import Patience, Tell, silent
 
 Json = dict[str, Any]
 Advance = Callable[[int], None]
 TIMEOUT_S = 30.0
 # A stream says something at least every 15 s: longer silence is a dead connection.
 STREAM_SILENCE_S = 45.0
-RECONNECT_S = 60.0
-RETRY_S = 0.5
 UPLOAD_S = 600.0
 PAGE = 100
+LAST_LINE = re.compile(r"\[Job (completed|failed|cancelled)\]")
 GRAPHQL_STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "NOT_FOUND": 404, "UNAVAILABLE": 503}
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -107,21 +107,36 @@ class Api:
         with self.stream(method, path, **arguments) as response:
             yield from parse_events(response.iter_lines())
 
-    def follow(self, path: str, after: str | None = None, **query: Any) -> Iterator[Line]:
-        """Yield a resumable stream's events to its end, over broken connections: nothing twice, nothing left out."""
-        cursor, heard = after, None
+    def follow(
+        self, path: str, after: str | None = None, *, last: re.Pattern[str] | None = None, tell: Tell = silent, **query: Any
+    ) -> Iterator[Line]:
+        """Yield a resumable stream's events to its end, over broken connections: nothing twice, nothing left out.
+
+        Where `last` is given, a stream that ends in any other line was cut off too. `tell` hears of outages.
+        """
+        cursor, patience, answered = after, Patience(tell), False
         while True:
-            headers = {"Last-Event-ID": cursor} if cursor else {}
+            line = None
             try:
-                for line in self.events("GET", path, headers=headers, params=query):
-                    cursor, heard = line.cursor or cursor, monotonic()
-                    yield line
-                return
-            except Unreachable:
+                with self.stream("GET", path, headers={"Last-Event-ID": cursor} if cursor else {}, params=query) as response:
+                    patience.connected()
+                    answered = True
+                    for line in parse_events(response.iter_lines()):
+                        patience.answered()
+                        cursor = line.cursor or cursor
+                        yield line
+                if last is None or (line is not None and last.fullmatch(line.data)):
+                    return
+                raise Unreachable(f"The stream of {self.target.base_url} broke off.")
+            except StreamError:
+                # It has no status: a key that has ended shows when it asks for something else.
+                self.get("/v1/me")
+                raise
+            except CliError as error:
                 # A platform that never answered is not waited for, one that restarts is.
-                if cursor is None or heard is None or monotonic() - heard > RECONNECT_S:
+                if not answered:
                     raise
-                sleep(RETRY_S)
+                patience.wait(error)
 
     def download(self, url: str, target: BinaryIO, start: Callable[[int | None], Advance]) -> None:
         """Write what a signed URL answers into a file; the key is not sent along. `start` gets the size, where it is known, and
@@ -169,8 +184,8 @@ class Api:
             raise Unreachable(f"The connection to {url} broke: {error or type(error).__name__}") from None
 
 
-class Unreachable(CliError):
-    """The platform is not there, or went away."""
+class StreamError(CliError):
+    """What a stream said of itself after its start."""
 
 
 def refused(response: httpx2.Response) -> ApiError:
@@ -217,9 +232,10 @@ def parse_events(lines: Iterator[str]) -> Iterator[Line]:
 
 
 def _event(name: str, line: Line) -> Line:
-    if name == "error":
-        decoded(line)
-    return line
+    if name != "error":
+        return line
+    found = json.loads(line.data)["error"]
+    raise (Unreachable if found.get("code") == "upstream_unavailable" else StreamError)(str(found["message"]))
 
 
 def decoded(line: Line) -> Json:

@@ -16,6 +16,8 @@ FIELDS = (
 FLAGS = {"model": "MODEL", "name": "--name", "gpu": "--gpu", "provider": "--provider"}
 COLUMNS = ("id", "status", "name", "model", "gpu", "cost_per_hour_usd", "total_cost_usd", "total_requests", "created_at")
 
+ASKED = ("id", "created_at", "status_code", "prompt_tokens", "completion_tokens", "latency_ms", "ttft_ms", "finish_reason")
+
 app = group("Deployments: trained checkpoints and other models, kept ready to answer.")
 
 DeploymentId = Annotated[
@@ -105,6 +107,14 @@ def logs(
 ) -> None:
     """Print a deployment's log. With --json: one object a line, each with its cursor."""
     records.deployment_logs(cli, resolved(cli, deployment), follow=follow, after=after)
+
+
+@app.command("requests")
+@remote
+def requests(cli: Cli, deployment: DeploymentId, limit: Limit = 50) -> None:
+    """List what a deployment was asked, the newest first: counts and times, never what was said."""
+    path = f"/v1/deployments/{resolved(cli, deployment)}/requests"
+    cli.out.table(cli.api.all(path, limit), ASKED, "Nobody has asked it yet.")
 
 
 def resolved(cli: Cli, reference: str) -> str:

@@ -26,6 +26,10 @@ class CliError(Exception):
         self.hint = hint
 
 
+class Unreachable(CliError):
+    """The platform is not there, or went away."""
+
+
 class ApiError(CliError):
     """What the API refused. `param` is the dotted path of the field that it is about."""
 

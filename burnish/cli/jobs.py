@@ -153,10 +153,16 @@ def metrics(
     ] = 500,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay for the steps to come, until the job has ended.")] = False,
     plot: Annotated[str | None, typer.Option("--plot", metavar="KEY", help="Draw one metric instead.")] = None,
+    export: Annotated[
+        Path | None, typer.Option("--export", metavar="FILE", help="Save all metrics, unthinned, as FILE: .parquet or .csv.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Print a job's metrics, a line a step. With --json -f: one object a line; the step is the cursor for --from-step."""
     asked = records.Asked(keys, from_step, to_step, max_points)
-    if plot:
+    if export:
+        records.export_metrics(cli, job, export, force=force)
+    elif plot:
         records.plot(cli, job, plot, asked)
     elif follow:
         records.follow_metrics(cli, job, asked)

@@ -1,16 +1,18 @@
 """What a job has left behind, as its commands print it: log, metrics, rollouts, checkpoints."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from burnish.cli import chart, watch
-from burnish.cli.client import Json
+from burnish.cli.client import LAST_LINE, Advance, Json
 from burnish.cli.command import Cli
 from burnish.cli.exits import ERROR, NOT_FOUND, USAGE, CliError
+from burnish.cli.patience import patiently
 
+Start = Callable[[int | None], Advance]
 TELLING = ("reward", "reward_std", "frac_reward_zero_std", "kl", "entropy", "grad_norm", "completions/mean_length", "step_time")
 ROLLOUTS = """query Rollouts($id: ID!, $step: Int, $first: Int!, $after: Cursor) {
   job(id: $id) { rolloutGroups(step: $step, first: $first, after: $after) {
@@ -33,10 +35,16 @@ class Asked(NamedTuple):
 
 
 def job_logs(cli: Cli, job: str, *, follow: bool, after: str | None) -> None:
+    """Print a job's log after a cursor, and with `follow` what is added to it until the job has ended."""
     path = f"/v1/training_jobs/{job}/logs"
-    back, stop = f"burnish jobs logs -f {job}", f"burnish jobs cancel {job}"
-    with watch.detaching(cli.out, job, back, stop):
-        for line in cli.api.follow(path, after, follow=str(follow).lower()):
+    last = LAST_LINE if follow else None
+
+    def back() -> str:
+        return _resumed(f"burnish jobs logs -f {job}", after)
+
+    with watch.detaching(cli.out, job, back, f"burnish jobs cancel {job}"):
+        for line in cli.api.follow(path, after, last=last, tell=cli.out.say, follow=str(follow).lower()):
+            after = line.cursor or after
             if cli.out.as_json:
                 cli.out.json({"cursor": line.cursor, "line": line.data})
             else:
@@ -45,11 +53,14 @@ def job_logs(cli: Cli, job: str, *, follow: bool, after: str | None) -> None:
 
 def deployment_logs(cli: Cli, deployment: str, *, follow: bool, after: str | None) -> None:
     """Print a deployment's log, and with `follow` what is added to it until the deployment has ended."""
-    back, stop = f"burnish deploy logs -f {deployment}", f"burnish deploy stop {deployment}"
-    with watch.detaching(cli.out, deployment, back, stop):
+
+    def back() -> str:
+        return _resumed(f"burnish deploy logs -f {deployment}", after)
+
+    with watch.detaching(cli.out, deployment, back, f"burnish deploy stop {deployment}"):
         cli.api.get(f"/v1/deployments/{deployment}")
         while True:
-            record = watch.patiently(partial(cli.api.graphql, LOGS, id=deployment, after=after))["deployment"]
+            record = patiently(partial(cli.api.graphql, LOGS, id=deployment, after=after), cli.out.say)["deployment"]
             for edge in record["logs"]["edges"]:
                 after = edge["cursor"]
                 if cli.out.as_json:
@@ -75,11 +86,15 @@ def metrics(cli: Cli, job: str, asked: Asked) -> None:
 
 def follow_metrics(cli: Cli, job: str, asked: Asked) -> None:
     """Print each step once as it comes, until the job has ended."""
-    with watch.detaching(cli.out, job, f"burnish jobs metrics -f {job}", f"burnish jobs cancel {job}"):
+
+    def back() -> str:
+        return f"burnish jobs metrics -f {job}" + (f" --from-step {asked.from_step}" if asked.from_step else "")
+
+    with watch.detaching(cli.out, job, back, f"burnish jobs cancel {job}"):
         cli.api.get(f"/v1/training_jobs/{job}")
         while True:
-            status = watch.patiently(lambda: cli.api.get(f"/v1/training_jobs/{job}"))["status"]
-            found = watch.patiently(partial(_points, cli, job, asked))
+            status = patiently(lambda: cli.api.get(f"/v1/training_jobs/{job}"), cli.out.say)["status"]
+            found = patiently(partial(_points, cli, job, asked), cli.out.say)
             for point in found["metrics"]:
                 _print_point(cli, point, _columns(asked.keys, found["available_keys"]))
                 asked = asked._replace(from_step=point["step"] + 1)
@@ -148,25 +163,53 @@ def question(prompt: Any) -> str:
 
 
 def download(cli: Cli, job: str, checkpoint: str | None, target: Path, *, force: bool) -> None:
-    """Fetch an archive beside its place and move it there once it is whole."""
+    """Fetch a checkpoint as an archive."""
+
+    def fetch(file: BinaryIO, start: Start) -> None:
+        route = f"checkpoints/{checkpoint}/download" if checkpoint else "model"
+        cli.api.download(cli.api.get(f"/v1/training_jobs/{job}/{route}")["download_url"], file, start)
+
+    _save(cli, "--output", target, fetch, force=force)
+
+
+def export_metrics(cli: Cli, job: str, target: Path, *, force: bool) -> None:
+    """Fetch all metrics of a job as a Parquet or CSV file, as the name of the file says."""
+    format = target.suffix.removeprefix(".")
+    if format not in ("parquet", "csv"):
+        raise CliError(f"--export: {target} is neither a .parquet nor a .csv file.", USAGE)
+
+    def fetch(file: BinaryIO, start: Start) -> None:
+        with cli.api.stream("GET", f"/v1/training_jobs/{job}/metrics/export", params={"format": format}) as response:
+            advance = start(None)
+            for chunk in response.iter_bytes(2**16):
+                file.write(chunk)
+                advance(len(chunk))
+
+    _save(cli, "--export", target, fetch, force=force)
+
+
+def _save(cli: Cli, option: str, target: Path, fetch: Callable[[BinaryIO, Start], None], *, force: bool) -> None:
+    """Fetch a file beside its place and move it there once it is whole."""
     if target.exists() and not force:
-        raise CliError(f"--output: {target} is there already.", USAGE, hint="--force replaces it.")
-    route = f"checkpoints/{checkpoint}/download" if checkpoint else "model"
-    url = cli.api.get(f"/v1/training_jobs/{job}/{route}")["download_url"]
+        raise CliError(f"{option}: {target} is there already.", USAGE, hint="--force replaces it.")
     draft = target.with_name(f"{target.name}.part")
     try:
         with draft.open("wb") as file, cli.out.transfer(target.name) as start:
-            cli.api.download(url, file, start)
+            fetch(file, start)
         size = draft.stat().st_size
         draft.replace(target)
     except OSError as error:
-        raise CliError(f"--output: {target}: {error.strerror}", ERROR) from None
+        raise CliError(f"{option}: {target}: {error.strerror}", ERROR) from None
     finally:
         draft.unlink(missing_ok=True)
     if cli.out.as_json:
         cli.out.json({"path": str(target), "size_bytes": size})
     else:
         cli.out.say(f"Saved {target} ({size / 1e6:.1f} MB).")
+
+
+def _resumed(command: str, cursor: str | None) -> str:
+    return f"{command} --after {cursor}" if cursor else command
 
 
 def _points(cli: Cli, job: str, asked: Asked) -> Json:

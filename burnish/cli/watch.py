@@ -5,15 +5,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from burnish.cli.client import RECONNECT_S, Api, Json, Unreachable
-from burnish.cli.exits import FAILED, INTERRUPTED, TIMED_OUT, CliError
+from burnish.cli.client import LAST_LINE, Api, Json
+from burnish.cli.exits import FAILED, INTERRUPTED, TIMED_OUT, CliError, Unreachable
 from burnish.cli.output import STYLES, Output
-
-T = TypeVar("T")
+from burnish.cli.patience import OUTAGE_S
 
 JOB_ENDED = ("completed", "failed", "cancelled")
 DEPLOYMENT_ENDED = ("stopped", "failed")
@@ -29,30 +28,21 @@ def job(api: Api, out: Output, job_id: str, *, lines: bool, timeout_s: float | N
 
     CliError (`TIMED_OUT`) after `timeout_s`; an interruption leaves the job alone and says how to come back.
     """
-    with detaching(out, job_id, f"burnish jobs wait {job_id}", f"burnish jobs cancel {job_id}"):
+    with detaching(out, job_id, lambda: f"burnish jobs wait {job_id}", f"burnish jobs cancel {job_id}"):
         return JobWatch(api, out, job_id, lines).run(timeout_s)
 
 
-def patiently(ask: Callable[[], T]) -> T:
-    """Return what `ask` answers, over a restart of the platform."""
-    since = time.monotonic()
-    while True:
-        try:
-            return ask()
-        except Unreachable:
-            if time.monotonic() - since > RECONNECT_S:
-                raise
-            time.sleep(POLL_S)
-
-
 @contextmanager
-def detaching(out: Output, what: str, back: str, stop: str) -> Iterator[None]:
-    """Turn Ctrl-C into leaving."""
+def detaching(out: Output, what: str, back: Callable[[], str], stop: str) -> Iterator[None]:
+    """Turn Ctrl-C into leaving, and say how to come back; also where the platform has gone."""
     try:
         yield
     except KeyboardInterrupt:
-        out.say(f"\nDetached: {what} goes on. Come back with `{back}`; end it with `{stop}`.")
+        out.say(f"\nDetached: {what} goes on. Come back with `{back()}`; end it with `{stop}`.")
         raise CliError("interrupted", INTERRUPTED) from None
+    except Unreachable as error:
+        error.hint = error.hint or f"Come back with `{back()}`."
+        raise
 
 
 class JobWatch:
@@ -95,7 +85,7 @@ class JobWatch:
 
     def _read_log(self) -> None:
         try:
-            for line in self._log_api.follow(f"/v1/training_jobs/{self._id}/logs"):
+            for line in self._log_api.follow(f"/v1/training_jobs/{self._id}/logs", last=LAST_LINE):
                 self._log.put(line.data)
         except Exception as error:
             # A client that is closed under a reader ends it with whatever it was doing.
@@ -125,7 +115,7 @@ class JobWatch:
             self._job = self._api.get(path)
             metrics = self._api.get(f"{path}/metrics", keys=",".join(SHOWN), from_step=self._next_step)
         except Unreachable:
-            if time.monotonic() - self._answered_at > RECONNECT_S:
+            if time.monotonic() - self._answered_at > OUTAGE_S:
                 raise
             return
         self._answered_at = time.monotonic()
@@ -160,7 +150,7 @@ class JobWatch:
 
 def deployment(api: Api, out: Output, deployment_id: str, timeout_s: float | None = None) -> Json:
     """Return the deployment once it serves, as `serving` does; an interruption leaves it alone and says how to come back."""
-    with detaching(out, deployment_id, f"burnish deploy show {deployment_id}", f"burnish deploy stop {deployment_id}"):
+    with detaching(out, deployment_id, lambda: f"burnish deploy show {deployment_id}", f"burnish deploy stop {deployment_id}"):
         return serving(api, out, deployment_id, timeout_s)
 
 

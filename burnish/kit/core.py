@@ -1,4 +1,4 @@
-"""What every process of the platform opens once: settings, secrets, database, storage, Redis and the live hub."""
+"""What every process of the platform opens once: settings, secrets, database, storage, Redis, the live hub and the limiter."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from burnish.kit import outbox
 from burnish.kit.crypto import Secrets
 from burnish.kit.db import Database
+from burnish.kit.limits import Limiter
 from burnish.kit.live import Hub
 from burnish.kit.outbox import Message, Sender
 from burnish.kit.settings import Settings
@@ -30,6 +31,7 @@ class Core:
         self.storage = Storage(settings)
         self.redis = Redis.from_url(settings.redis, socket_connect_timeout=SHORT_S, socket_timeout=None)
         self.hub = Hub(self.db, self.redis)
+        self.limiter = Limiter(self.redis)
         self.sender = sender
         self.db.on_commit = self._dispatch
         self._background: set[asyncio.Task[None]] = set()
@@ -48,6 +50,7 @@ class Core:
     async def close(self) -> None:
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.hub.close()
+        await self.limiter.close()
         await self.redis.aclose()
         await self.db.dispose()
 

@@ -6,11 +6,13 @@ a hint to look at the database.
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
+import orjson
 import structlog
 from sqlalchemy import BigInteger, Dialect, ExceptionContext, event
 from sqlalchemy.exc import OperationalError
@@ -114,14 +116,37 @@ class Database:
 def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
     """Return an engine; SQLite gets WAL, foreign keys and `BEGIN IMMEDIATE` for writers."""
     if not url.startswith("sqlite"):
-        engine = create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+        engine = create_async_engine(
+            url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, json_deserializer=_read_json
+        )
         event.listen(engine.sync_engine, "handle_error", _refuse_text)
+        event.listen(engine.sync_engine, "do_connect", _connect)
         return engine
-    engine = create_async_engine(url, pool_size=pool_size, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    connecting = {"timeout": BUSY_TIMEOUT_MS / 1000}
+    engine = create_async_engine(url, pool_size=pool_size, connect_args=connecting, json_deserializer=_read_json)
     event.listen(engine.sync_engine, "handle_error", _refuse_text)
     event.listen(engine.sync_engine, "connect", _sqlite_connect)
     event.listen(engine.sync_engine, "begin", _sqlite_begin)
     return engine
+
+
+def _read_json(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        # What Python writes and JSON does not know: NaN, infinities, halves of surrogate pairs.
+        return json.loads(text)
+
+
+def _connect(dialect: Dialect, record: object, arguments: Any, options: Any) -> Any:
+    """Connect; a server that cannot be reached is an OperationalError, as one that goes away later is."""
+    known: Any = dialect.loaded_dbapi
+    try:
+        return dialect.connect(*arguments, **options)
+    except known.Error:
+        raise
+    except Exception as error:
+        raise known.OperationalError(f"{type(error).__name__}: {error}") from error
 
 
 def _sqlite_connect(connection: Any, record: object) -> None:

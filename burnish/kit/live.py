@@ -27,6 +27,7 @@ RECONNECT_S = 1.0
 PAGE = 1000
 # A row of these can be megabytes.
 PAGE_OF_KIND = {"rollouts": 16}
+PAGE_CHARACTERS = 500_000
 BUFFERED_FRAMES = 256
 TOPICS_AT_ONCE = 500
 SEND_S = 2.0
@@ -155,7 +156,7 @@ class Hub:
         async with self._db.read() as session:
             last, reason = await stream.head(session, resource_id, kind)
             rows = await stream.read(session, resource_id, kind, after=after, limit=limit) if last > after else []
-        rows = [row for row in rows if row.seq <= until]
+        rows = _some([row for row in rows if row.seq <= until])
         # Rows that retention has deleted count as read.
         cursor = rows[-1].seq if rows else max(after, min(last, until))
         return Batch(rows, cursor, reason if cursor >= last else None, more=cursor < min(last, until))
@@ -224,6 +225,16 @@ class Hub:
 
 def _page(kind: str) -> int:
     return PAGE_OF_KIND.get(kind, PAGE)
+
+
+def _some(rows: list[Row]) -> list[Row]:
+    """Return the first of the rows, as many as have about `PAGE_CHARACTERS`: long lines come a few at a time."""
+    found = 0
+    for index, row in enumerate(rows):
+        found += len(row.data.get("message", ""))
+        if found > PAGE_CHARACTERS:
+            return rows[: index + 1]
+    return rows
 
 
 def _join(frames: list[Frame], after: int) -> Batch | None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import and_, or_
+from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import col, select
 
 from burnish.kit.db import Session
@@ -19,6 +20,28 @@ class Page(Generic[T]):
 
     items: list[T]
     has_more: bool
+
+
+@dataclass(frozen=True)
+class Span:
+    """A time from `since`, inclusive, until before `before`; unbounded where one is None."""
+
+    since: datetime | None = None
+    before: datetime | None = None
+
+
+ALWAYS = Span()
+
+
+def contains(column: Any, text: str) -> ColumnElement[bool]:
+    """Return the condition that a text holds `text`, whatever its case; nothing in it is a wildcard."""
+    return col(column).icontains(text, autoescape=True)
+
+
+def within(column: Any, span: Span) -> list[ColumnElement[bool]]:
+    """Return the conditions that a moment lies within a span."""
+    since = [] if span.since is None else [col(column) >= span.since]
+    return since + ([] if span.before is None else [col(column) < span.before])
 
 
 async def page(

@@ -47,6 +47,22 @@ class Settings(BaseSettings):
     max_line_bytes: int = Field(16 * 2**20, ge=1, description="Longest line of a dataset.")
     max_reward_bytes: int = Field(2**20, ge=1, description="Largest reward function file.")
     max_body_bytes: int = Field(10 * 2**20, ge=1, description="Largest JSON body of an ordinary request.")
+    introspection: bool = Field(True, description="Whether GraphQL answers questions about its schema.")
+    query_timeout_s: float = Field(10.0, gt=0, description="How long a GraphQL query may take; mutations are never cut.")
+    requests_per_minute: int = Field(
+        12_000, ge=0, description="GraphQL operations of an API key; a tenth for an address without one; 0 for no limit."
+    )
+    points_per_minute: int = Field(
+        600_000, ge=0, description="The cost of GraphQL operations of an API key; a tenth without one; 0 for no limit."
+    )
+    keep_logs_days: int = Field(
+        365, ge=0, description="Days that logs are kept: of a job after its end, of a deployment each line; 0 for ever."
+    )
+    keep_rollouts_days: int = Field(365, ge=0, description="Days that rollouts are kept after the end of their job; 0 for ever.")
+    keep_metrics_days: int = Field(0, ge=0, description="Days that metrics are kept after the end of their job; 0 for ever.")
+    keep_events_days: int = Field(
+        0, ge=0, description="Days that events are kept: of a job after its end, of a deployment and an account each; 0 for ever."
+    )
     download_url_s: int = Field(3600, ge=1, description="How long a download URL works.")
     log_level: str = Field("info", description="debug, info, warning or error.")
 

@@ -4,8 +4,14 @@ A stream is named by (resource, kind): `events`, `logs`, `metrics` and `rollouts
 `activity` of an account. Its rows carry sequence numbers 1, 2, 3 … without gaps, allocated under the head row's lock in the same
 transaction that writes them, so that whoever has read up to a number has missed nothing before it. A cursor is such a number,
 never anything of Redis.
+
+Rows are appended as small chunks, which packing merges: those of `metrics` become blocks of columns (`burnish.kit.packed`), all
+others larger chunks. Neither their numbers nor anything else of the rows changes by that. Only retention takes rows away, always
+the oldest.
 """
 
+import asyncio
+import itertools
 import json
 import zlib
 from collections.abc import AsyncIterator, Sequence
@@ -17,13 +23,18 @@ from sqlalchemy import delete, func, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
-from burnish.kit import series
-from burnish.kit.db import Session
+from burnish.kit import packed, series
+from burnish.kit.db import Database, Session
 from burnish.kit.tables import StreamChunk, StreamHead
 
 Data = dict[str, Any]
+METRICS = "metrics"
 COMPACT_ROWS = 4096
 COMPACT_BYTES = 2**20
+# Of metrics as they wait for being packed: many keys make long rows.
+PACK_BYTES = 2**23
+# So many small chunks are merged before there are rows enough for a block.
+MERGE_CHUNKS = 256
 MAX_SEQ = 2**63 - 2
 
 
@@ -87,9 +98,27 @@ async def last_seq(session: Session, resource_id: str, kind: str) -> int:
     return (await head(session, resource_id, kind))[0]
 
 
+async def first_seq(session: Session, resource_id: str, kind: str) -> int:
+    """Return the number of the first row that is kept; 1 where nothing has been taken away."""
+    found = await session.exec(select(StreamHead.first_seq).where(StreamHead.resource_id == resource_id, StreamHead.kind == kind))
+    return found.first() or 1
+
+
 async def read(session: Session, resource_id: str, kind: str, *, after: int = 0, limit: int = 1000) -> list[Row]:
-    """Return up to `limit` rows that follow the cursor `after`."""
+    """Return up to `limit` rows that follow the cursor `after`; the first ones kept where those are gone."""
     after = min(after, MAX_SEQ)
+    if kind != METRICS:
+        return await _chunked(session, resource_id, kind, after, limit)
+    rows: list[Row] = []
+    while len(rows) < limit:
+        more = await _next_metrics(session, resource_id, rows[-1].seq if rows else after, limit - len(rows))
+        if not more:
+            break
+        rows += more
+    return rows
+
+
+async def _chunked(session: Session, resource_id: str, kind: str, after: int, limit: int) -> list[Row]:
     within = (col(StreamChunk.resource_id) == resource_id, col(StreamChunk.kind) == kind)
     # Chunks never overlap: the one with the next row is found by the key, however long the stream is.
     start = select(func.max(col(StreamChunk.first_seq))).where(*within, col(StreamChunk.first_seq) <= after + 1).scalar_subquery()
@@ -108,6 +137,35 @@ async def read(session: Session, resource_id: str, kind: str, *, after: int = 0,
     return rows[:limit]
 
 
+async def waiting(session: Session, resource_id: str) -> list[Row]:
+    """Return the rows of `metrics` that are not packed yet."""
+    return await _chunked(session, resource_id, METRICS, 0, MAX_SEQ)
+
+
+async def _next_metrics(session: Session, resource_id: str, after: int, limit: int) -> list[Row]:
+    """Return rows from one block or from the chunks, whichever holds the next row."""
+    rows = await _chunked(session, resource_id, METRICS, after, limit)
+    before = rows[0].seq if rows else None
+    if before is not None and before <= after + 1:
+        return _unbroken(rows)
+    block = await packed.following(session, resource_id, after, before)
+    if block is None:
+        return _unbroken(rows)
+    start = max(0, after + 1 - block.first_seq)
+    table = (await packed.tables(session, resource_id, [block])).get(block.first_seq)
+    if table is None:
+        # Deleted in this moment: what follows is not.
+        return await _next_metrics(session, resource_id, block.last_seq, limit)
+    first = block.first_seq + start
+    found = series.rows(table.take(slice(start, start + limit)))
+    return [Row(first + index, block.attempt, data) for index, data in enumerate(found)]
+
+
+def _unbroken(rows: list[Row]) -> list[Row]:
+    """Return the rows up to the first gap: what is missing there has been packed while they were read."""
+    return [row for index, row in enumerate(rows) if row.seq == rows[0].seq + index]
+
+
 async def read_all(
     session: Session, resource_id: str, kind: str, *, after: int = 0, page: int = 1000
 ) -> AsyncIterator[list[Row]]:
@@ -124,26 +182,59 @@ async def tail(session: Session, resource_id: str, kind: str, count: int) -> lis
 
 
 async def compact(session: Session, resource_id: str, kind: str) -> int:
-    """Merge runs of small chunks of one attempt, up to 4,096 rows or 1 MiB each; return how many chunks are left."""
-    # Under the head's lock: no append and no other compaction can come between the reading and the writing.
+    """Merge runs of small chunks of one attempt, up to 4,096 rows or 1 MiB each, or pack them; return how many chunks are left.
+
+    No append and no other compaction comes between, for as long as the transaction lasts: `pack` lasts less.
+    """
+    await _advance(session, resource_id, kind, 0)
+    while run := _due(kind, await _pieces(session, resource_id, kind), ended=True):
+        payloads = await _payloads(session, resource_id, kind, run)
+        await _replace(session, resource_id, kind, run, await asyncio.to_thread(_merge, kind, run, payloads))
+    return len(await _pieces(session, resource_id, kind))
+
+
+async def pack(db: Database, resource_id: str, kind: str, *, ended: bool = False) -> None:
+    """Do the same in short transactions, beside whoever appends; unless the stream has `ended`, leave what may still grow."""
+    while True:
+        async with db.read() as session:
+            run = _due(kind, await _pieces(session, resource_id, kind), ended=ended)
+            payloads = await _payloads(session, resource_id, kind, run) if run else []
+        if not run:
+            return
+        made = await asyncio.to_thread(_merge, kind, run, payloads)
+        async with db.transaction() as session:
+            await _advance(session, resource_id, kind, 0)
+            # Another may have packed the same meanwhile; then there is nothing left to do here.
+            if run.pieces == await _pieces(session, resource_id, kind, run):
+                await _replace(session, resource_id, kind, run, made)
+
+
+async def trim(session: Session, resource_id: str, kind: str, *, through: int = MAX_SEQ, most: int = 500) -> bool:
+    """Delete the rows up to and including `through`, as far as whole chunks go and at most so many of them; True once all of
+    these are gone.
+    """
     await _advance(session, resource_id, kind, 0)
     within = (col(StreamChunk.resource_id) == resource_id, col(StreamChunk.kind) == kind)
-    columns = (StreamChunk.first_seq, StreamChunk.last_seq, StreamChunk.attempt, func.length(col(StreamChunk.payload)))
-    chunks = (await session.exec(select(*columns).where(*within).order_by(col(StreamChunk.first_seq)))).all()
-    runs: list[list[tuple[int, int, int, int]]] = []
-    for chunk in chunks:
-        if runs and _fits(runs[-1], chunk):
-            runs[-1].append(chunk)
-        else:
-            runs.append([chunk])
-    for run in runs:
-        if len(run) > 1:
-            await _merge(session, resource_id, kind, run[0][0], run[-1][1])
-    return len(runs)
+    last = 0
+    if kind == METRICS:
+        blocks = [block for block in await packed.metas(session, resource_id) if block.last_seq <= through][:most]
+        await packed.remove(session, resource_id, [block.first_seq for block in blocks])
+        last = max((block.last_seq for block in blocks), default=0)
+        most -= len(blocks)
+    ends = select(StreamChunk.last_seq).where(*within, col(StreamChunk.last_seq) <= through).order_by(col(StreamChunk.first_seq))
+    found = (await session.exec(ends.limit(most))).all()
+    if found:
+        await session.exec(delete(StreamChunk).where(*within, col(StreamChunk.last_seq) <= found[-1]))
+    last = max(last, *found, 0)
+    if last:
+        its = (col(StreamHead.resource_id) == resource_id, col(StreamHead.kind) == kind)
+        await session.exec(update(StreamHead).where(*its).values(first_seq=last + 1))
+    return len(found) < most
 
 
 async def remove(session: Session, resource_id: str) -> None:
     """Delete all streams of a resource."""
+    await packed.remove(session, resource_id)
     await session.exec(delete(StreamChunk).where(col(StreamChunk.resource_id) == resource_id))
     await session.exec(delete(StreamHead).where(col(StreamHead.resource_id) == resource_id))
 
@@ -153,17 +244,16 @@ def decode(chunk: StreamChunk) -> list[Row]:
 
 
 def _decode(kind: str, payload: bytes) -> list[Data]:
-    if kind == "metrics":
-        return series.decode(payload)
-    rows: list[Data] = orjson.loads(zlib.decompress(payload))
+    rows: list[Data] = orjson.loads(payload if kind == METRICS else zlib.decompress(payload))
     return rows
 
 
 def _encode(kind: str, rows: Sequence[Data]) -> tuple[bytes, list[Data]]:
     """Return the payload of a chunk, and the rows as they will be read from it."""
-    if kind == "metrics":
-        payload = series.encode(rows)
-        return payload, series.decode(payload)
+    if kind == METRICS:
+        # Not compressed: they will be packed soon, and this is the path that a fast trainer takes at each step.
+        found = series.plain(rows)
+        return orjson.dumps(found), found
     raw = _dump(rows)
     return zlib.compress(raw, 6), orjson.loads(raw)
 
@@ -186,17 +276,120 @@ async def _advance(session: Session, resource_id: str, kind: str, count: int) ->
     return int((await session.exec(statement.returning(col(StreamHead.last_seq)))).scalar_one())
 
 
-def _fits(run: list[tuple[int, int, int, int]], chunk: tuple[int, int, int, int]) -> bool:
-    same_attempt = run[0][2] == chunk[2]
-    size = chunk[3] + sum(length for _, _, _, length in run)
-    return same_attempt and chunk[1] - run[0][0] < COMPACT_ROWS and size <= COMPACT_BYTES
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A chunk without its payload."""
+
+    first_seq: int
+    last_seq: int
+    attempt: int
+    size: int
 
 
-async def _merge(session: Session, resource_id: str, kind: str, first_seq: int, last_seq: int) -> None:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Neighbouring chunks of one attempt that are to be merged. `whole` where the last rows are to be packed, too."""
+
+    pieces: list[_Piece]
+    whole: bool
+
+    @property
+    def first_seq(self) -> int:
+        return self.pieces[0].first_seq
+
+    @property
+    def last_seq(self) -> int:
+        return self.pieces[-1].last_seq
+
+    @property
+    def count(self) -> int:
+        return self.last_seq - self.first_seq + 1
+
+    @property
+    def size(self) -> int:
+        return sum(piece.size for piece in self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class _Merged:
+    """What a run becomes: blocks with the number of their rows, then a chunk of what is left."""
+
+    blocks: list[tuple[int, series.Block]]
+    payload: bytes | None
+
+
+async def _pieces(session: Session, resource_id: str, kind: str, within: _Run | None = None) -> list[_Piece]:
+    size = func.length(col(StreamChunk.payload))
+    statement = select(StreamChunk.first_seq, StreamChunk.last_seq, StreamChunk.attempt, size)
+    statement = statement.where(StreamChunk.resource_id == resource_id, StreamChunk.kind == kind)
+    if within is not None:
+        statement = statement.where(col(StreamChunk.first_seq).between(within.first_seq, within.last_seq))
+    return [_Piece(*row) for row in await session.exec(statement.order_by(col(StreamChunk.first_seq)))]
+
+
+def _due(kind: str, pieces: list[_Piece], *, ended: bool) -> _Run | None:
+    """Return the first run that is worth merging."""
+    runs: list[list[_Piece]] = []
+    size = 0
+    for piece in pieces:
+        if runs and _fits(kind, runs[-1], size, piece):
+            runs[-1].append(piece)
+            size += piece.size
+        else:
+            runs.append([piece])
+            size = piece.size
+    for found, following in itertools.zip_longest(runs, runs[1:]):
+        run = _Run(found, ended if following is None else found[0].attempt != following[0].attempt)
+        if kind != METRICS:
+            worth = len(found) > 1
+        else:
+            worth = run.whole or run.count >= COMPACT_ROWS or run.size >= PACK_BYTES or len(found) >= MERGE_CHUNKS
+        if worth:
+            return run
+    return None
+
+
+def _fits(kind: str, run: list[_Piece], size: int, piece: _Piece) -> bool:
+    if run[0].attempt != piece.attempt:
+        return False
+    if kind == METRICS:
+        return run[-1].last_seq - run[0].first_seq < 2 * COMPACT_ROWS and size < PACK_BYTES
+    return piece.last_seq - run[0].first_seq < COMPACT_ROWS and size + piece.size <= COMPACT_BYTES
+
+
+async def _payloads(session: Session, resource_id: str, kind: str, run: _Run) -> list[bytes]:
+    statement = select(StreamChunk.payload).where(
+        StreamChunk.resource_id == resource_id,
+        StreamChunk.kind == kind,
+        col(StreamChunk.first_seq).between(run.first_seq, run.last_seq),
+    )
+    return list((await session.exec(statement.order_by(col(StreamChunk.first_seq)))).all())
+
+
+def _merge(kind: str, run: _Run, payloads: list[bytes]) -> _Merged:
+    """Return what the run becomes; takes a while for a long one, so call it from a thread."""
+    rows = [row for payload in payloads for row in _decode(kind, payload)]
+    if kind != METRICS:
+        return _Merged([], _encode(kind, rows)[0])
+    blocks: list[tuple[int, series.Block]] = []
+    steps = [row["step"] for row in rows]
+    is_large, done = run.size >= PACK_BYTES, 0
+    while len(rows) - done >= COMPACT_ROWS or (is_large and not blocks) or (run.whole and done < len(rows)):
+        left = len(rows) - done
+        count = left if run.whole and left < COMPACT_ROWS else series.cut(steps[done : done + COMPACT_ROWS + 1], COMPACT_ROWS)
+        blocks.append((count, series.encode(series.table(rows[done : done + count]))))
+        done += count
+    return _Merged(blocks, orjson.dumps(rows[done:]) if done < len(rows) else None)
+
+
+async def _replace(session: Session, resource_id: str, kind: str, run: _Run, made: _Merged) -> None:
     within = (col(StreamChunk.resource_id) == resource_id, col(StreamChunk.kind) == kind)
-    run = (*within, col(StreamChunk.first_seq) >= first_seq, col(StreamChunk.last_seq) <= last_seq)
-    payloads = (await session.exec(select(StreamChunk.payload).where(*run).order_by(col(StreamChunk.first_seq)))).all()
-    payload, _ = _encode(kind, [row for part in payloads for row in _decode(kind, part)])
-    await session.exec(delete(StreamChunk).where(*run, col(StreamChunk.first_seq) > first_seq))
-    whole = update(StreamChunk).where(*within, col(StreamChunk.first_seq) == first_seq)
-    await session.exec(whole.values(last_seq=last_seq, payload=payload))
+    await session.exec(delete(StreamChunk).where(*within, col(StreamChunk.first_seq).between(run.first_seq, run.last_seq)))
+    first, attempt = run.first_seq, run.pieces[0].attempt
+    for count, block in made.blocks:
+        await packed.write(session, resource_id, first, count, attempt, block)
+        first += count
+    if made.payload is not None:
+        named: dict[str, Any] = {"resource_id": resource_id, "kind": kind, "attempt": attempt}
+        session.add(StreamChunk(**named, first_seq=first, last_seq=run.last_seq, payload=made.payload))
+    await session.flush()

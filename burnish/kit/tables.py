@@ -10,13 +10,16 @@ from burnish.kit.db import Timestamp
 
 
 class StreamHead(SQLModel, table=True):
-    """Where the stream (resource, kind) stands. `end_reason` is set once nothing more will come."""
+    """Where the stream (resource, kind) stands: rows `first_seq` to `last_seq` are kept, what came before is not any more.
+    `end_reason` is set once nothing more will come.
+    """
 
     __tablename__ = "stream_head"
 
     resource_id: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
     last_seq: int = Field(default=0, sa_type=BigInteger)
+    first_seq: int = Field(default=1, sa_type=BigInteger)
     end_reason: str | None = None
 
 
@@ -31,6 +34,38 @@ class StreamChunk(SQLModel, table=True):
     last_seq: int = Field(sa_type=BigInteger)
     attempt: int
     payload: bytes
+
+
+class MetricBlock(SQLModel, table=True):
+    """Packed rows `first_seq` to `last_seq` of a resource's stream `metrics`, all of one attempt: their steps, with the smallest
+    and the largest. `is_ordered` where the steps never go back. See `burnish.kit.series` for the encodings.
+    """
+
+    __tablename__ = "metric_block"
+
+    resource_id: str = Field(primary_key=True)
+    first_seq: int = Field(primary_key=True, sa_type=BigInteger)
+    last_seq: int = Field(sa_type=BigInteger)
+    attempt: int
+    first_step: int = Field(sa_type=BigInteger)
+    last_step: int = Field(sa_type=BigInteger)
+    is_ordered: bool
+    keys: list[str] = Field(sa_type=JSON)
+    steps: bytes
+
+
+class MetricColumn(SQLModel, table=True):
+    """One key of the block at `first_seq`. The summary stands before the values, so that reading it alone touches no page of
+    theirs.
+    """
+
+    __tablename__ = "metric_column"
+
+    resource_id: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    first_seq: int = Field(primary_key=True, sa_type=BigInteger)
+    summary: bytes
+    data: bytes
 
 
 class Outbox(SQLModel, table=True):

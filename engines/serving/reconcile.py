@@ -7,19 +7,22 @@ death of an engine, or after the death of the host that served it before.
 import asyncio
 import contextlib
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import structlog
 from sqlalchemy import update
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
-from burnish.kit import clock, ids
+from burnish.kit import clock, ids, stream
 from burnish.kit.db import Session
 from engines import protocol
 from engines.compute import hardware
 from engines.leased import LeasedRun
-from engines.serving import vllm
+from engines.serving import stats, vllm
 from engines.sources import source_of
 from engines.spawn import Child
 from models import deployment as dep
@@ -27,10 +30,14 @@ from models import events, transitions
 from models.deployment import Deployment, Replica
 from models.job import Checkpoint
 
+log = structlog.get_logger(__name__)
 HEALTH_EVERY_S = 1.0
 HEALTH_MISSES = 5
 BACKOFF_S = (0.0, 1.0, 5.0, 15.0)
-STARTING, RUNNING, ENDED, LOST = "starting", "running", "stopped", "failed"
+STARTING, RUNNING, ENDED, LOST = "starting", dep.REPLICA_RUNNING, "stopped", "failed"
+# Rows come each quarter of a second while a deployment is asked, for as long as it serves.
+COMPACT_EVERY_S = 60.0
+COMPACTED = ("logs", "requests", "stats")
 
 
 class DeploymentRun(LeasedRun):
@@ -70,18 +77,33 @@ class DeploymentRun(LeasedRun):
     async def _serve(self, folder: Path) -> None:
         error = None
         try:
-            error = await self._keep_serving(folder, await self._weights(folder))
+            path = await self._weights(folder)
+            error = await self._measured(folder, path)
         except protocol.ChildFailure as failure:
             # A fetch that was broken off says so too, and that is nobody's failure.
             if not self._told_to_end():
                 return await self.fail(failure)
         if error is not None:
             return await self._fail(error)
-        if self.halted.is_set() and not self.ended.is_set():
+        if self._hands_over():
             return await self.hand_over("The host is stopping; the deployment goes on when it is back")
         if self.credit_gone.is_set() and not self.ended.is_set():
             return await self._fail("QUOTA_EXCEEDED: the account's credit is used up")
         await self.close(dep.STOPPED)
+        await self._compact()
+
+    async def _measured(self, folder: Path, path: Path) -> str | None:
+        """Keep serving, with samples of the load and small streams; return what is wrong where the engine fails for good."""
+        compacting = asyncio.create_task(self._compact_forever())
+        try:
+            async with stats.sampling(self.core.db, self.id, partial(self.put, "stats")) as sampler:
+                error = await self._keep_serving(folder, path)
+                if error is not None or not self._hands_over():
+                    await sampler.finish()
+                return error
+        finally:
+            compacting.cancel()
+            await asyncio.gather(compacting, return_exceptions=True)
 
     async def _keep_serving(self, folder: Path, path: Path) -> str | None:
         """Start an engine, and another when it ends, until told to end; return what is wrong where it fails again and again."""
@@ -98,6 +120,9 @@ class DeploymentRun(LeasedRun):
 
     def _told_to_end(self) -> bool:
         return self.ended.is_set() or self.halted.is_set() or self.credit_gone.is_set()
+
+    def _hands_over(self) -> bool:
+        return self.halted.is_set() and not self.ended.is_set()
 
     async def told_to_end(self) -> None:
         """Return once the user, the credit or the host has ended the work."""
@@ -171,6 +196,21 @@ class DeploymentRun(LeasedRun):
                 line = f"Status: failed: {error}"
                 await transitions.move(session, row, dep.FAILED, token=self.token, line=line, level="error", **values)
             await self._close(session, row.status)
+        await self._compact()
+
+    async def _compact(self) -> None:
+        """Merge the small chunks of the streams. Needs no lease: whoever appends or compacts meanwhile waits its turn."""
+        for kind in COMPACTED:
+            async with self.core.db.transaction() as session:
+                await stream.compact(session, self.id, kind)
+
+    async def _compact_forever(self) -> None:
+        while True:
+            await asyncio.sleep(COMPACT_EVERY_S)
+            try:
+                await self._compact()
+            except DBAPIError as error:
+                log.warning("database_unreachable", resource=self.id, error=str(error.orig))
 
     async def set_status(self, status: str, line: str, *, level: str = "info") -> None:
         """Move the deployment where it is not there already and has not ended."""

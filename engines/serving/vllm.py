@@ -25,6 +25,13 @@ POLL_S = 0.1
 HEALTH_TIMEOUT_S = 5.0
 # The first token after a start may wait for memory to be touched and kernels to be built.
 PROBE_TIMEOUT_S = 60.0
+SIGNALS = (
+    "vllm:num_requests_running",
+    "vllm:num_requests_waiting",
+    "vllm:kv_cache_usage_perc",
+    "vllm:time_to_first_token_seconds",
+    "vllm:e2e_request_latency_seconds",
+)
 
 # Nothing is fetched, reported or imported at the wish of a model or of the machine's own set-up.
 ENVIRONMENT = {
@@ -52,17 +59,20 @@ class Histogram:
 
 @dataclass(frozen=True)
 class EngineMetrics:
-    """The engine's load at one moment, summed over its data-parallel ranks; `kv_cache_usage` is of the fullest, from 0 to 1."""
+    """The engine's load at one moment, summed over its data-parallel ranks; `kv_cache_usage` is of the fullest, from 0 to 1.
 
-    running: int
-    waiting: int
-    kv_cache_usage: float
+    What the engine does not say is null.
+    """
+
+    running: int | None
+    waiting: int | None
+    kv_cache_usage: float | None
     time_to_first_token: Histogram
     latency: Histogram
 
     @property
     def outstanding(self) -> int:
-        return self.running + self.waiting
+        return (self.running or 0) + (self.waiting or 0)
 
 
 def free_port() -> int:
@@ -160,7 +170,9 @@ def parse_metrics(text: str) -> EngineMetrics:
     """Read the signals for scaling out of the engine's Prometheus text."""
     values: dict[str, list[float]] = {}
     buckets: dict[str, dict[float, float]] = {}
-    for family in text_string_to_metric_families(text):
+    # Of the hundreds of lines these few: parsing them all would take the host's time.
+    lines = "".join(line for line in text.splitlines(keepends=True) if line.startswith(SIGNALS))
+    for family in text_string_to_metric_families(lines):
         for sample in family.samples:
             if "le" in sample.labels:
                 counts = buckets.setdefault(sample.name, {})
@@ -172,14 +184,17 @@ def parse_metrics(text: str) -> EngineMetrics:
     def total(name: str) -> float:
         return sum(values.get(f"vllm:{name}", [0.0]))
 
+    def gauge(name: str) -> int | None:
+        return int(total(name)) if f"vllm:{name}" in values else None
+
     def histogram(name: str) -> Histogram:
         counts = sorted(buckets.get(f"vllm:{name}_bucket", {}).items())
         return Histogram(total(f"{name}_count"), total(f"{name}_sum"), tuple(counts))
 
     return EngineMetrics(
-        running=int(total("num_requests_running")),
-        waiting=int(total("num_requests_waiting")),
-        kv_cache_usage=max(values.get("vllm:kv_cache_usage_perc", [0.0])),
+        running=gauge("num_requests_running"),
+        waiting=gauge("num_requests_waiting"),
+        kv_cache_usage=max(values.get("vllm:kv_cache_usage_perc", []), default=None),
         time_to_first_token=histogram("time_to_first_token_seconds"),
         latency=histogram("e2e_request_latency_seconds"),
     )

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 from starlette.requests import Request
 
-from resolvers import jobs, metrics
+from resolvers import exports, jobs, metrics
 from resolvers.context import Context
 from resolvers.inputs import Input
 from rest_compat import http
-from rest_compat.operation import Operation
+from rest_compat.downloads import attachment
+from rest_compat.operation import Operation, Stream
 from rest_compat.veri.jobs import JOB, TAG
 from rest_compat.wire import Items, Wire
 
@@ -67,6 +68,12 @@ class MetricsQuery(Input):
     )
 
 
+class ExportQuery(Input):
+    """What kind of file to return."""
+
+    format: exports.Format = Field("parquet", description="The format of the file.")
+
+
 async def events(ctx: Context, request: Request) -> Items[EventObject]:
     """List the events of a training job, oldest first."""
     query = http.query(request, EventQuery)
@@ -81,6 +88,15 @@ async def points(ctx: Context, request: Request) -> MetricsObject:
     found = await metrics.read(ctx, request.path_params["job_id"], **query.model_dump())
     shown = [PointObject(step=point.step, values=point.values) for point in found.points]
     return MetricsObject(metrics=shown, available_keys=found.available_keys, latest_step=found.latest_step)
+
+
+async def export(ctx: Context, request: Request) -> Stream:
+    """Get the metrics of a training job as one file, Parquet or CSV.
+
+    A row for each step, with the attempt that reported it and a column for each metric. Every value is exact.
+    """
+    query = http.query(request, ExportQuery)
+    return attachment(await exports.metrics(ctx, request.path_params["job_id"], query.format))
 
 
 OPERATIONS = [
@@ -100,6 +116,15 @@ OPERATIONS = [
         tag=TAG,
         answers=MetricsObject,
         query=MetricsQuery,
+        errors=(404,),
+    ),
+    Operation(
+        method="GET",
+        path=f"{JOB}/metrics/export",
+        handler=export,
+        tag=TAG,
+        answers=tuple(media_type.partition(";")[0] for media_type in exports.MEDIA_TYPES.values()),
+        query=ExportQuery,
         errors=(404,),
     ),
 ]

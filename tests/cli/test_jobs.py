@@ -13,6 +13,7 @@ import pytest
 from burnish.kit import clock, stream
 from models import events, job, transitions
 from models.job import Job
+from resolvers import cursors
 from tests.cli.conftest import JOB, Commands
 from tests.conftest import Server
 
@@ -188,9 +189,23 @@ async def test_interrupting_leaves_the_job_alone(burnish: Commands, job_file: Pa
     finally:
         process.kill()
     assert process.returncode == 130
-    assert f"Come back with `burnish jobs logs -f {job_id}`" in err
+    assert f"Come back with `burnish jobs logs -f {job_id} --after {cursors.position(job_id, 'logs', 1)}`" in err
     assert out == ""
     assert (await burnish.json("jobs", "show", job_id))["status"] == "queued"
+
+
+async def test_metrics_are_exported_as_a_file(burnish: Commands, job_file: Path, server: Server) -> None:
+    job_id = await created(burnish, job_file)
+    await run_to(server, job_id, job.COMPLETED)
+    saved = await burnish.json("jobs", "metrics", job_id, "--export", "run.csv")
+    assert saved == {"path": "run.csv", "size_bytes": (burnish.folder / "run.csv").stat().st_size}
+    lines = (burnish.folder / "run.csv").read_text().splitlines()
+    assert lines == ['"step","attempt","kl","reward"', *(f"{step},1,0.01,{step / 4:g}" for step in range(1, 5))]
+    refused = await burnish("jobs", "metrics", job_id, "--export", "run.csv", code=2)
+    assert "--export: run.csv is there already" in refused.stderr
+    await burnish("jobs", "metrics", job_id, "--export", "run.csv", "--force")
+    refused = await burnish("jobs", "metrics", job_id, "--export", "run.json", code=2)
+    assert "neither a .parquet nor a .csv file" in refused.stderr
 
 
 async def test_checkpoint_is_downloaded_whole(burnish: Commands, job_file: Path, server: Server) -> None:

@@ -11,8 +11,10 @@ from burnish.cli import connection
 from burnish.kit import stream
 from burnish.kit.settings import Settings
 from models import events
+from models.deployment import Deployment
 from tests.cli.conftest import Commands, without
 from tests.conftest import Server, free_port
+from tests.rest_compat import things
 
 pytestmark = pytest.mark.anyio
 
@@ -158,3 +160,15 @@ async def test_log_of_a_deployment_is_followed_to_its_end(burnish: Commands, ser
         await client.post(f"/v1/deployments/{made['id']}/stop")
     assert [found["message"] for found in await following] == ["line 1", "line 2", "Status: stopped, by the user"]
     await burnish("deploy", "logs", "dep_x", code=4)
+
+
+async def test_what_a_deployment_was_asked_is_listed(burnish: Commands, server: Server) -> None:
+    made = await burnish.json("deploy", "create", "org/model", "-g", "CPU", "-n", "sums")
+    assert await burnish.json("deploy", "requests", "sums") == []
+    async with server.platform.db.read() as session:
+        row = await session.get_one(Deployment, made["id"])
+    logged = await things.logged_requests(server, row, 3)
+    assert [found["id"] for found in await burnish.json("deploy", "requests", "sums")] == [row.id for row in logged]
+    (newest,) = await burnish.json("deploy", "requests", made["id"], "--limit", "1")
+    assert (newest["id"], newest["completion_tokens"], newest["status_code"]) == (logged[0].id, 20, 200)
+    await burnish("deploy", "requests", "dep_x", code=4)

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlmodel import col, select
 
 from burnish.kit import clock, stream
 from burnish.kit.settings import Settings
+from burnish.kit.tables import IdempotencyKey
 from engines.supervise import Supervisor
 from models import leases
 from models.account import Account
@@ -192,6 +194,20 @@ async def test_scratch_folders_of_dead_children_go_and_those_of_live_leases_stay
     async with supervising(server):
         await until(gone, 10)
     assert [folder.name for folder in work.iterdir()] == [live.name]
+
+
+async def test_idempotency_keys_go_after_a_day(server: Server) -> None:
+    made: dict[str, Any] = {"account_id": server.tenant.account.id, "operation": "jobs.cancel", "fingerprint": "f", "answer": {}}
+    async with server.platform.db.transaction() as session:
+        for hours in (23, 25):
+            session.add(IdempotencyKey(key=f"{hours} hours", created_at=clock.now() - timedelta(hours=hours), **made))
+
+    async def gone() -> bool:
+        async with server.platform.db.read() as session:
+            return (await session.exec(select(IdempotencyKey.key))).all() == ["23 hours"]
+
+    async with supervising(server):
+        await until(gone, 10)
 
 
 async def test_a_job_whose_files_are_gone_fails_after_three_tries_and_costs_nothing(server: Server, tmp_path: Path) -> None:

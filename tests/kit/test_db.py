@@ -1,4 +1,5 @@
 import asyncio
+import socket
 
 import anyio
 import pytest
@@ -188,3 +189,14 @@ async def test_reading_goes_on_while_another_writes(database: Database) -> None:
         await insert(session, "msg_1")
         assert await count(database) == 0
     assert await count(database) == 1
+
+
+async def test_a_server_that_cannot_be_reached_is_an_operational_error() -> None:
+    with socket.socket() as taken:
+        # Bound and not listening: nobody answers there.
+        taken.bind(("127.0.0.1", 0))
+        database = Database(f"postgresql+asyncpg://nobody@127.0.0.1:{taken.getsockname()[1]}/nothing")
+        with pytest.raises(OperationalError, match="ConnectionRefusedError"):
+            async with database.read() as session:
+                await session.connection()
+        await database.dispose()

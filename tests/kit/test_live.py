@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from sqlalchemy.exc import OperationalError
 
 from burnish.kit import live, stream
 from burnish.kit.db import Database
@@ -323,7 +324,7 @@ async def test_rubbish_on_the_channel_does_not_stop_the_reader(start: Start, bro
     one, two = start(broker.url), start(broker.url)
     async with running(two.hub), aclosing(two.hub.follow("job_1", "logs")) as batches:
         await subscribed(two)
-        await one.redis.publish(f"{live.CHANNEL}job_1", rubbish)
+        await one.redis.publish(f"{live.CHANNEL}job_1/logs", rubbish)
         await one.say("a")
         assert await take(batches, 1) == ["a"]
 
@@ -362,3 +363,38 @@ async def test_no_commit_waits_for_a_broker_that_hangs(start: Start, broker: Bro
         broker.send(signal.SIGCONT)
     async with one.db.read() as session:
         assert await stream.last_seq(session, "job_1", "logs") == 11
+
+
+@pytest.mark.usefixtures("no_healing")
+async def test_long_lines_come_a_few_at_a_time(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "PAGE_CHARACTERS", 10)
+    one = start()
+    await one.say("a" * 8, "b" * 8, "c", "d")
+    await one.say(end="completed")
+    assert [[row.seq for row in batch.rows] async for batch in one.hub.follow("job_1", "logs")] == [[1, 2], [3, 4]]
+
+
+@pytest.mark.usefixtures("quick_healing")
+async def test_a_follower_waits_out_a_database_that_is_away(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = start(), start(mute=True)
+    async with running(one.hub), aclosing(one.hub.follow("job_1", "logs")) as batches:
+        await one.say("a")
+        assert await take(batches, 1) == ["a"]
+        page, away = one.hub.page, iter((True, True))
+
+        async def failing(*args: Any) -> Batch:
+            if next(away, False):
+                raise OperationalError("SELECT", {}, OSError("gone"))
+            return await page(*args)
+
+        monkeypatch.setattr(one.hub, "page", failing)
+        await other.say("b")
+        assert await take(batches, 1) == ["b"]
+        assert next(away, None) is None
+
+
+async def test_a_page_stops_where_it_is_told(start: Start) -> None:
+    one = start()
+    await one.say("a", "b", "c")
+    pages = [await one.hub.page("job_1", "logs", 0, 2), await one.hub.page("job_1", "logs", 2, 9)]
+    assert [([row.seq for row in page.rows], page.more) for page in pages] == [([1, 2], False), ([3], False)]

@@ -89,7 +89,7 @@ async def test_a_move_sets_its_values_and_tells_the_log_the_events_and_the_accou
         (event,) = await stream.read(session, job_id, "events")
         (activity,) = await stream.read(session, "acct", "activity")
     assert (event.attempt, event.data["type"], event.data["metadata"]) == (3, "provisioning", {"host": "h"})
-    assert activity.data == {**event.data, "resource_id": job_id}
+    assert activity.data == {**event.data, "attempt": 3, "resource_id": job_id}
 
 
 async def test_a_move_from_a_status_that_is_no_longer_so_changes_nothing(database: Database) -> None:

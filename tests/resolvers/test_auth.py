@@ -1,6 +1,8 @@
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
+from sqlalchemy import update
 from sqlmodel import col, select
 
 from burnish.kit import clock
@@ -117,3 +119,50 @@ async def test_a_key_is_read_from_either_header(core: Core, key: str, headers: d
     ctx = await auth.caller(platform, given, "req_1")
     assert (ctx.account.slug, ctx.request_id, ctx.idempotency_key) == ("tenant", "req_1", "once")
     assert ctx.scopes == {"read", "write", "inference"}
+
+
+async def test_a_key_is_looked_up_once_a_second(core: Core, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = clock.now_micros()
+    seen = []
+    for micros in (0, 999_999, 1_000_000, 500_000, 2_000_000):
+        monkeypatch.setattr(clock, "now_micros", lambda micros=micros: start + micros)
+        seen.append(await auth.authenticate(core, key))
+    # Set back to before the look-up, the clock makes it old.
+    assert [second is first for first, second in pairwise(seen)] == [True, False, False, False]
+
+
+async def test_a_key_that_another_process_revoked_is_refused_within_a_second(
+    core: Core, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = clock.now_micros()
+    await auth.authenticate(core, key)
+    async with core.db.transaction() as session:
+        await session.exec(update(ApiKey).values(revoked_at=clock.now()))
+    monkeypatch.setattr(clock, "now_micros", lambda: start + 2_000_000)
+    with pytest.raises(Unauthenticated):
+        await auth.authenticate(core, key)
+
+
+async def test_a_look_up_that_a_revocation_overtakes_brings_no_key_back(
+    core: Core, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def overtaken(core: Core, found: ApiKey) -> None:
+        async with core.db.transaction() as session:
+            await session.exec(update(ApiKey).values(revoked_at=clock.now()))
+        auth.forget(core)
+
+    monkeypatch.setattr(auth, "_touch", overtaken)
+    await auth.authenticate(core, key)
+    with pytest.raises(Unauthenticated):
+        await auth.authenticate(core, key)
+
+
+async def test_a_key_that_expires_is_refused_at_once(core: Core, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = clock.now_micros()
+    async with core.db.transaction() as session:
+        await session.exec(update(ApiKey).values(expires_at=clock.from_micros(now + 10_000_000)))
+    monkeypatch.setattr(clock, "now_micros", lambda: now + 9_999_999)
+    await auth.authenticate(core, key)
+    monkeypatch.setattr(clock, "now_micros", lambda: now + 10_000_000)
+    with pytest.raises(Unauthenticated):
+        await auth.authenticate(core, key)

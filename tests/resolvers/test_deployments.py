@@ -198,7 +198,7 @@ async def test_a_stopped_deployments_followers_leave(ctx: Context) -> None:
         batches = [batch async for batch in deployments.follow(ctx, row.id, "events")]
     assert batches[-1].end_reason == "stopped"
     async with ctx.db.read() as session:
-        assert [(await stream.head(session, row.id, kind))[1] for kind in dep.STREAMS] == ["stopped", "stopped"]
+        assert [(await stream.head(session, row.id, kind))[1] for kind in dep.STREAMS] == ["stopped"] * 4
 
 
 async def test_the_totals_are_of_the_requests(ctx: Context, tenants: Tenants) -> None:

@@ -99,3 +99,20 @@ async def test_bad_numbers_are_422(client: httpx2.AsyncClient) -> None:
     for query in ("max_points=0", "max_points=x", "from_step=-1", "to_step=1.5", "from_step=99999999999999999999"):
         answer = await client.get(f"/v1/training_jobs/{made['id']}/metrics?{query}")
         assert (answer.status_code, answer.json()["error"]["param"]) == (422, query.partition("=")[0])
+
+
+async def test_metrics_are_exported_as_csv_and_parquet(client: httpx2.AsyncClient, server: Server) -> None:
+    made = await things.queued_job(client)
+    await reported(server, made["id"], steps(2))
+    found = await client.get(f"/v1/training_jobs/{made['id']}/metrics/export?format=csv")
+    assert (found.status_code, found.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    assert found.headers["content-disposition"] == f"attachment; filename*=utf-8''{made['output_name']}-metrics.csv"
+    assert found.text == '"step","attempt","loss","reward"\n0,1,1.42,0\n1,1,1.42,0.1\n'
+    whole = await client.get(f"/v1/training_jobs/{made['id']}/metrics/export")
+    assert (whole.headers["content-type"], whole.content[:4]) == ("application/vnd.apache.parquet", b"PAR1")
+    refused = await client.get(f"/v1/training_jobs/{made['id']}/metrics/export?format=xml")
+    assert (refused.status_code, refused.json()["error"]["param"]) == (422, "format")
+
+
+async def test_metrics_of_an_unknown_job_are_not_exported(client: httpx2.AsyncClient) -> None:
+    assert (await client.get("/v1/training_jobs/job_none/metrics/export")).status_code == 404

@@ -101,9 +101,12 @@ class Live:
         self.reading.set()
 
     async def start(self, query: str, **variables: Any) -> Operation:
+        return await self.ask({"query": query, "variables": variables})
+
+    async def ask(self, payload: Answer) -> Operation:
+        """Start an operation by its payload."""
         operation = Operation(str(next(self._ids)))
         self._operations[operation.id] = operation
-        payload = {"query": query, "variables": variables}
         await self.socket.send(json.dumps({"id": operation.id, "type": "subscribe", "payload": payload}))
         return operation
 

@@ -6,6 +6,7 @@ import pytest
 from graphql import get_introspection_query
 
 from schema.app import PATH
+from schema.http import JSON, RESPONSE_JSON, media_type
 from schema.limits import MAX_BODY_BYTES
 from tests.conftest import Server
 from tests.schema.conftest import Api, NewRun
@@ -20,7 +21,9 @@ async def test_an_operation_is_answered(api: Api) -> None:
     assert response.status_code == 200
     assert response.headers["cache-control"] == "no-store"
     assert response.headers["content-type"] == "application/json"
-    assert response.json() == {"data": {"viewer": {"account": {"slug": "tenant"}}}}
+    answer = response.json()
+    assert answer.pop("extensions")["cost"]["requested"] == 1
+    assert answer == {"data": {"viewer": {"account": {"slug": "tenant"}}}}
 
 
 async def test_a_stranger_gets_no_data(api: Api, new_run: NewRun) -> None:
@@ -37,7 +40,7 @@ async def test_a_stranger_gets_no_data(api: Api, new_run: NewRun) -> None:
     for refused in refusals:
         assert refused.status_code == 401
         assert refused.headers["www-authenticate"] == "Bearer"
-        assert refused.json()["data"] is None
+        assert "data" not in refused.json()
         assert {error["extensions"]["code"] for error in refused.json()["errors"]} == {"UNAUTHENTICATED"}
     assert (await api.data("query($id: ID!) { job(id: $id) { status } }", id=run.id))["job"]["status"] == "QUEUED"
 
@@ -58,12 +61,70 @@ async def test_only_json_is_taken(api: Api) -> None:
             assert response.json()["errors"][0]["extensions"] == {"code": "BAD_REQUEST"}
 
 
-async def test_get_never_runs_an_operation(api: Api) -> None:
+async def test_a_query_may_come_by_get_with_a_key(api: Api) -> None:
+    query = "query($first: Int!) { jobs(first: $first) { nodes { id } } }"
     async with api.server.client(api.tenant) as client:
-        response = await client.get(PATH, params={"query": SLUG})
+        asked = {"query": query, "variables": '{"first": 1}', "extensions": ""}
+        response = await client.get(PATH, params=asked)
+        wrong = [await client.get(PATH, params={"query": query, "variables": text}) for text in ('{"first": "many"}', "[]", "{")]
+    assert (response.status_code, response.json()["data"]) == (200, {"jobs": {"nodes": []}})
+    assert [found.status_code for found in wrong] == [200, 400, 400]
+    assert all("data" not in found.json() or found.json()["data"] is None for found in wrong)
+
+
+async def test_get_without_a_key_in_a_header_runs_nothing(server: Server) -> None:
+    async with server.client() as client:
+        client.headers.pop("authorization")
+        response = await client.get(PATH, params={"query": "{ __typename }"}, headers={"cookie": "session=1"})
+    assert response.status_code == 401
+    assert "data" not in response.json()
+
+
+async def test_get_never_writes(api: Api) -> None:
+    query = 'mutation { createApiKey(input: {name: "by-get"}) { secret } }'
+    async with api.server.client(api.tenant) as client:
+        response = await client.get(PATH, params={"query": query})
         other = await client.put(PATH, json={"query": SLUG})
-    assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert response.json()["errors"][0]["extensions"] == {"code": "BAD_REQUEST"}
     assert other.status_code == 405
+    assert [key["name"] for key in (await api.data("{ apiKeys { nodes { name } } }"))["apiKeys"]["nodes"]] == ["default"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "media"),
+    [
+        ("", JSON),
+        ("*/*", JSON),
+        ("text/plain", JSON),
+        ("application/json", JSON),
+        ("application/graphql-response+json", RESPONSE_JSON),
+        ("Application/GraphQL-Response+JSON; charset=utf-8", RESPONSE_JSON),
+        ("application/graphql-response+json, application/json;q=0.9", RESPONSE_JSON),
+        ("application/json, application/graphql-response+json;q=0.5", JSON),
+        ("application/graphql-response+json, */*;q=0.1", RESPONSE_JSON),
+        ("application/graphql-response+json;q=nonsense", JSON),
+        ("application/graphql-response+json;q=0", JSON),
+    ],
+)
+def test_the_media_type_is_the_one_that_is_preferred(accept: str, media: str) -> None:
+    assert media_type(accept) == media
+
+
+async def test_the_status_tells_of_refusals_where_the_media_type_is_graphqls_own(api: Api) -> None:
+    new = {"accept": RESPONSE_JSON}
+    cases = (
+        ({"query": "{"}, 400),
+        ({"query": "{ nothing }"}, 400),
+        ({"query": "query A { __typename } query B { __typename }"}, 400),
+        ({"query": "query($first: Int!) { jobs(first: $first) { nodes { id } } }", "variables": {"first": "x"}}, 400),
+        ({"query": "{ jobs(first: 0) { nodes { id } } }"}, 200),
+        ({"query": "{ __typename }"}, 200),
+    )
+    for body, status in cases:
+        answers = [await api.post(body, headers=headers) for headers in (new, {})]
+        assert [answer.status_code for answer in answers] == [status, 200], body
+        assert [answer.headers["content-type"] for answer in answers] == [RESPONSE_JSON, JSON]
 
 
 @pytest.mark.parametrize("announced", [True, False])
@@ -121,7 +182,9 @@ async def test_what_goes_wrong_here_is_hidden_behind_the_request_id(api: Api, mo
     monkeypatch.setattr("resolvers.jobs.page", broken)
     response = await api.post({"query": "{ jobs { nodes { id } } }"})
     request_id = response.headers["x-request-id"]
-    assert response.json() == {
+    answer = response.json()
+    del answer["extensions"]
+    assert answer == {
         "data": None,
         "errors": [
             {

@@ -1,20 +1,16 @@
-"""What a run leaves behind, read back: logs, events, metrics as columns, rollouts; and how many statements that takes."""
+"""What a run leaves behind, read back: logs, events, metrics as columns, rollouts."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from burnish.kit import clock
 from models import job
-from models.job import Checkpoint, Job
+from models.job import Job
 from resolvers import progress
-from resolvers.metrics import Point, column
-from tests.conftest import Server
-from tests.schema.conftest import Api, NewRun, Run
+from tests.schema.conftest import Api, NewRun
 
 pytestmark = pytest.mark.anyio
 
@@ -96,15 +92,16 @@ async def test_thinned_metrics_keep_every_spike_and_both_ends(api: Api, new_run:
     assert series["steps"] == sorted(set(series["steps"]))
 
 
-def test_every_point_is_in_exactly_one_bucket() -> None:
-    for count in range(4, 60):
-        points = [Point(step, {"a": float(step)}) for step in range(count)]
-        for most in range(3, count):
-            found = column("a", points, most)
-            ends = [-1, *found.steps]
-            sizes = [after - before for before, after in zip(ends, found.steps, strict=False)]
-            assert sum(round(value * size) for value, size in zip(found.values, sizes, strict=True)) == sum(range(count))
-            assert (len(found.steps), sizes[0], sizes[-1], min(sizes)) == (most, 1, 1, 1)
+async def test_every_point_is_in_exactly_one_bucket(api: Api, new_run: NewRun) -> None:
+    run = await new_run()
+    count = 59
+    await run.append("metrics", [{"step": step, "values": {"a": float(step)}} for step in range(count)])
+    for most in (3, 4, 10, 29, 57, 58):
+        (found,) = (await api.data(METRICS, id=run.id, most=most))["job"]["metrics"]
+        ends = [-1, *found["steps"]]
+        sizes = [after - before for before, after in pairwise(ends)]
+        assert sum(round(value * size) for value, size in zip(found["values"], sizes, strict=True)) == sum(range(count))
+        assert (len(found["steps"]), sizes[0], sizes[-1], min(sizes)) == (most, 1, 1, 1)
 
 
 async def test_rollouts_are_groups_with_every_component(api: Api, new_run: NewRun) -> None:
@@ -158,60 +155,3 @@ async def test_progress_is_known_once_steps_are_done(new_run: NewRun) -> None:
     assert (found.seconds_per_step, found.eta_seconds) == (2.0, 30)
     row.status = job.FAILED
     assert progress.of(row).eta_seconds is None
-
-
-@contextmanager
-def statements(server: Server) -> Iterator[list[str]]:
-    """Collect the statements that the database runs."""
-    seen: list[str] = []
-
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if not statement.startswith(("BEGIN", "PRAGMA")):
-            seen.append(statement)
-
-    engine = server.platform.core.db.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
-
-
-async def filled(api: Api, run: Run) -> None:
-    async with api.server.platform.db.transaction() as session:
-        session.add(
-            Checkpoint(
-                id=f"ckpt_{run.id}",
-                job_id=run.id,
-                account_id=api.tenant.account.id,
-                attempt=1,
-                step=1,
-                final=True,
-                storage_prefix="p",
-                file_count=1,
-                size_bytes=1,
-                created_at=clock.now(),
-            )
-        )
-    await run.move(job.PROVISIONING, job.RUNNING)
-    await run.move(job.COMPLETED)
-    made = """mutation($id: String!) { createDeployment(input: {model: $id, name: $id, hardware: {type: "CPU"}}) {
-      errors { message } } }"""
-    assert (await api.data(made, id=run.id))["createDeployment"]["errors"] == []
-
-
-async def test_a_list_takes_a_handful_of_statements_however_long_it_is(api: Api, new_run: NewRun) -> None:
-    query = """{ jobs { nodes { id dataset { name } rewardFunction { name } progress { step } cost { total { amount } }
-      checkpoints { id job { id } } deployments { id stats { requestCount } replicas { id } checkpoint { step job { id } } } } }
-      deployments { nodes { checkpoint { job { outputName } } } } }"""
-    counted = []
-    for index in range(8):
-        await filled(api, await new_run(output_name=f"job-{index}"))
-        if index in (0, 7):
-            await api.data(query)
-            with statements(api.server) as seen:
-                found = await api.data(query)
-            assert len(found["jobs"]["nodes"]) == index + 1
-            counted.append(len(seen))
-    # Which loads meet in one batch varies a little; a statement for each job would add seven.
-    assert max(counted) <= 16

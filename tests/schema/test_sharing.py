@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from graphql import parse
 from sqlmodel import select
 
 from models.api_key import ApiKey
@@ -88,17 +89,14 @@ async def test_what_differs_is_executed_by_itself(server: Server, sockets: Socke
 
 
 def test_only_variables_that_say_where_to_begin_are_left_out() -> None:
-    assert begin_variables(LOGS, None) == frozenset({"after", "tail"})
-    assert begin_variables("{ viewer { account { id } } }", None) is None
-    assert begin_variables("subscription {", None) is None
-    two_uses = "subscription($t: Int!) { jobLogs(jobId: 1, tail: $t) { ... on LogBatch { x(n: $t) } } }"
-    assert begin_variables(two_uses, None) == frozenset()
-    nested = "subscription($a: Cursor) { deploymentStatus(id: 1) { deployment { logs(after: $a) { nodes { message } } } } }"
-    assert begin_variables(nested, None) == frozenset()
-    aliased = (
-        "subscription S($a: Cursor) { x: jobEvents(jobId: 1, after: $a) { __typename } } query Q { viewer { account { id } } }"
-    )
-    assert (begin_variables(aliased, "S"), begin_variables(aliased, "Q")) == (frozenset({"a"}), None)
+    for document, variables in (
+        (LOGS, {"after", "tail"}),
+        ("subscription($t: Int!) { jobLogs(jobId: 1, tail: $t) { ... on LogBatch { x(n: $t) } } }", set()),
+        ("subscription($a: Cursor) { deploymentStatus(id: 1) { deployment { logs(after: $a) { nodes { message } } } } }", set()),
+        ("subscription($a: Cursor) { x: jobEvents(jobId: 1, after: $a) { __typename } }", {"a"}),
+        ("subscription($a: Cursor) { ...F } fragment F on Subscription { jobEvents(jobId: 1, after: $a) { x } }", set()),
+    ):
+        assert begin_variables(parse(document)) == frozenset(variables), document
 
 
 async def test_whoever_joins_at_any_moment_gets_every_line_once(sockets: Sockets, new_run: NewRun) -> None:

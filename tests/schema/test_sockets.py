@@ -39,6 +39,7 @@ async def test_a_key_is_taken_in_either_form(sockets: Sockets) -> None:
             await hello(socket, payload)
             await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"query": SLUG}}))
             message = json.loads(await socket.recv())
+            assert message["payload"].pop("extensions")["cost"]["requested"] == 1
             assert message == {"id": "1", "type": "next", "payload": {"data": {"viewer": {"account": {"slug": "tenant"}}}}}
             assert json.loads(await socket.recv()) == {"id": "1", "type": "complete"}
 

@@ -112,9 +112,14 @@ def test_the_load_is_summed_over_the_ranks() -> None:
     assert found.time_to_first_token == vllm.Histogram(6, 0.75, ((0.1, 5.0), (float("inf"), 6.0)))
 
 
-def test_an_engine_that_says_nothing_is_idle() -> None:
-    found = vllm.parse_metrics("")
-    assert (found.outstanding, found.kv_cache_usage, found.latency) == (0, 0.0, vllm.Histogram(0, 0, ()))
+def test_an_engine_that_says_nothing_has_nothing_outstanding_and_no_figures() -> None:
+    found = vllm.parse_metrics("vllm:num_requests_runaway 3\n")
+    assert found == vllm.EngineMetrics(None, None, None, vllm.Histogram(0, 0, ()), vllm.Histogram(0, 0, ()))
+    assert found.outstanding == 0
+
+
+def test_nothing_but_the_signals_is_parsed() -> None:
+    assert vllm.parse_metrics(LOAD + "something that is no metric\n") == vllm.parse_metrics(LOAD)
 
 
 async def test_health_is_the_engines_word(upstream: Upstream, client: httpx2.AsyncClient) -> None:

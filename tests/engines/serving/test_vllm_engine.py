@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from engines import orphans
-from engines.serving import engine_args, vllm
+from engines.serving import engine_args, stats, vllm
 from engines.serving.engine_args import EngineArgs
 from engines.serving.metering import Served
 from engines.serving.proxy import Reply, forward
@@ -129,7 +129,7 @@ async def test_a_client_that_leaves_a_stream_stops_the_generation(
     assert reply.stream is not None
     async for _ in reply.stream:
         break
-    assert (await vllm.metrics(client, vllm_server.url)).running > 0
+    assert (await vllm.metrics(client, vllm_server.url)).outstanding > 0
     await reply.aclose()
 
     async def stopped() -> bool:
@@ -148,7 +148,7 @@ async def test_a_client_that_leaves_before_the_whole_answer_stops_the_generation
     call = asyncio.create_task(ask(vllm_server, client, body, served, TEXT))
 
     async def running() -> bool:
-        return (await vllm.metrics(client, vllm_server.url)).running > 0
+        return (await vllm.metrics(client, vllm_server.url)).outstanding > 0
 
     async def stopped() -> bool:
         return (await vllm.metrics(client, vllm_server.url)).outstanding == 0
@@ -177,6 +177,15 @@ async def test_its_metrics_hold_the_signals(vllm_server: Engine, client: httpx2.
     assert after.latency.sum_s > before.latency.sum_s
     assert after.time_to_first_token.count == before.time_to_first_token.count + 1
     assert after.time_to_first_token.buckets[-1] == (float("inf"), after.time_to_first_token.count)
+
+
+async def test_its_metrics_hold_the_load_under_the_names_that_samples_are_made_of(
+    vllm_server: Engine, client: httpx2.AsyncClient
+) -> None:
+    text = (await client.get(f"{vllm_server.url}/metrics")).text
+    assert [name for name in vllm.SIGNALS if f"\n{name}" not in text] == []
+    idle = {"running": 0, "waiting": 0, "kv_cache_usage": 0.0}
+    assert stats.load([await vllm.metrics(client, vllm_server.url)]) == idle
 
 
 async def test_it_is_drained_when_nothing_runs(vllm_server: Engine, client: httpx2.AsyncClient) -> None:

@@ -1,0 +1,175 @@
+"""How much a caller may take a minute: token buckets that every process judges by itself and shares through Redis.
+
+Taking never waits: it looks at what this process knows. What was taken is told to Redis a moment later, for all callers in one
+round trip, and the answer says what the other processes took. With N processes a caller can thus get at most what N of them
+give in `SHARE_S` beyond its limit; with Redis away each process goes on alone.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from burnish.kit.errors import RateLimited
+
+log = structlog.get_logger(__name__)
+SHARE_S = 0.05
+AWAY_S = 1.0
+SEND_S = 2.0
+MAX_BUCKETS = 20_000
+PREFIX = "burnish:limit:"
+MINUTE_S = 60.0
+# Takes ARGV[3] from a bucket that holds ARGV[1] and fills at ARGV[2] a second; answers what is left. A full one is forgotten.
+SHARE = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local held = redis.call('HMGET', KEYS[1], 'level', 'at')
+local capacity, rate = tonumber(ARGV[1]), tonumber(ARGV[2])
+local level = capacity
+if held[1] then level = math.min(capacity, held[1] + math.max(0, now - held[2]) * rate) end
+level = math.max(-capacity, level - ARGV[3])
+redis.call('HSET', KEYS[1], 'level', string.format('%.6f', level), 'at', string.format('%.6f', now))
+redis.call('PEXPIRE', KEYS[1], math.ceil((capacity - level) / rate * 1000) + 1000)
+return string.format('%.6f', level)
+"""
+
+
+class Standing(NamedTuple):
+    """What a caller has left; `full_in_s` until it has everything again."""
+
+    limit: int
+    remaining: int
+    full_in_s: float
+
+
+class _Bucket:
+    __slots__ = ("at", "capacity", "level", "unshared")
+
+    def __init__(self, capacity: int, at: float) -> None:
+        self.capacity = capacity
+        self.level = float(capacity)
+        self.at = at
+        self.unshared = 0.0
+
+    @property
+    def rate(self) -> float:
+        return self.capacity / MINUTE_S
+
+    def fill(self, capacity: int, now: float) -> None:
+        self.capacity = capacity
+        self.level = min(capacity, self.level + max(0.0, now - self.at) * self.rate)
+        self.at = now
+
+    def standing(self) -> Standing:
+        return Standing(self.capacity, max(0, int(self.level)), (self.capacity - self.level) / self.rate)
+
+
+class Limiter:
+    """Buckets by name; each holds a minute's worth and fills evenly. `clock` gives seconds that never go back."""
+
+    def __init__(self, redis: Redis, clock: Callable[[], float] = time.monotonic) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._unshared: dict[str, _Bucket] = {}
+        self._sharing: asyncio.Task[None] | None = None
+        self._away = False
+
+    def look(self, name: str, per_minute: int) -> Standing:
+        return self._bucket(name, per_minute).standing()
+
+    def take(self, name: str, per_minute: int, amount: float = 1) -> Standing:
+        """Take an amount; RateLimited, with nothing taken, where it is not there. More than a whole bucket needs a full one."""
+        bucket = self._bucket(name, per_minute)
+        missing = min(amount, bucket.capacity) - bucket.level
+        if missing > 0:
+            wait_s = max(1, int(missing / bucket.rate + 0.999))
+            raise RateLimited("Too many requests: this caller has used up its share.", retry_after_s=wait_s)
+        return self._subtract(name, bucket, amount)
+
+    def charge(self, name: str, per_minute: int, amount: float) -> Standing:
+        """Take an amount that has been used already, even where it is not there."""
+        return self._subtract(name, self._bucket(name, per_minute), amount)
+
+    async def share(self) -> None:
+        """Tell Redis what was taken here, and hear what is left."""
+        if self._away:
+            self._forgive()
+        taken = [_Taken(name, bucket, bucket.unshared) for name, bucket in self._unshared.items()]
+        self._unshared.clear()
+        for _, bucket, _ in taken:
+            bucket.unshared = 0.0
+        try:
+            async with asyncio.timeout(SEND_S):
+                levels = await self._tell(taken)
+        except (RedisError, OSError) as error:
+            self._keep(taken)
+            if not self._away:
+                log.info("limits_not_shared", error=str(error))
+            self._away = True
+            return
+        self._away = False
+        for (_, bucket, _), level in zip(taken, levels, strict=True):
+            bucket.level = float(level) - bucket.unshared
+            bucket.at = self._clock()
+
+    async def close(self) -> None:
+        if self._sharing is not None:
+            self._sharing.cancel()
+            await asyncio.gather(self._sharing, return_exceptions=True)
+
+    def _bucket(self, name: str, per_minute: int) -> _Bucket:
+        now = self._clock()
+        bucket = self._buckets.get(name)
+        if bucket is None:
+            bucket = self._buckets[name] = _Bucket(per_minute, now)
+            if len(self._buckets) > MAX_BUCKETS:
+                self._buckets.popitem(last=False)
+        else:
+            self._buckets.move_to_end(name)
+            bucket.fill(per_minute, now)
+        return bucket
+
+    def _subtract(self, name: str, bucket: _Bucket, amount: float) -> Standing:
+        bucket.level = max(-float(bucket.capacity), bucket.level - amount)
+        bucket.unshared += amount
+        self._unshared[name] = bucket
+        if self._sharing is None or self._sharing.done():
+            self._sharing = asyncio.create_task(self._share_soon())
+        return bucket.standing()
+
+    async def _share_soon(self) -> None:
+        while self._unshared:
+            await asyncio.sleep(AWAY_S if self._away else SHARE_S)
+            await self.share()
+
+    async def _tell(self, taken: list["_Taken"]) -> list[bytes]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for name, bucket, amount in taken:
+                pipe.eval(SHARE, 1, PREFIX + name, bucket.capacity, bucket.rate, amount)
+            answers: list[bytes] = await pipe.execute()
+            return answers
+
+    def _keep(self, taken: list["_Taken"]) -> None:
+        """Tell it later."""
+        for name, bucket, amount in taken:
+            bucket.unshared += amount
+            self._unshared[name] = bucket
+
+    def _forgive(self) -> None:
+        """Owe nothing that the buckets were filled with again while Redis was away."""
+        now = self._clock()
+        for bucket in self._unshared.values():
+            bucket.fill(bucket.capacity, now)
+            bucket.unshared = min(bucket.unshared, bucket.capacity - bucket.level)
+
+
+class _Taken(NamedTuple):
+    name: str
+    bucket: _Bucket
+    amount: float

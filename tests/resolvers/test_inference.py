@@ -1,0 +1,168 @@
+"""The gateway's log: the rows, the totals and the stream of a deployment's requests are one story."""
+
+import asyncio
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from sqlmodel import col, select
+
+from burnish.kit import clock, ids, stream
+from burnish.kit.tables import StreamChunk
+from models import deployment as dep
+from models.deployment import Deployment, InferenceRequest
+from resolvers import deployments
+from resolvers.context import Context
+from resolvers.deployments import DeploymentInput
+from resolvers.inputs import parse
+from tests.resolvers.conftest import Tenants
+
+pytestmark = pytest.mark.anyio
+
+
+async def make(ctx: Context, name: str = "my-model") -> Deployment:
+    body = {"model": "tiny", "name": name, "source": "huggingface", "gpu": {"type": "H100", "count": 1}}
+    return await deployments.create(ctx, parse(DeploymentInput, body))
+
+
+def asked(row: Deployment, **values: Any) -> InferenceRequest:
+    given: dict[str, Any] = {
+        "prompt_tokens": 3,
+        "completion_tokens": 5,
+        "latency_ms": 12.5,
+        "status_code": 200,
+        "created_at": clock.now(),
+    }
+    return InferenceRequest(id=ids.new("req"), account_id=row.account_id, deployment_id=row.id, **(given | values))
+
+
+async def log(ctx: Context, *requests: InferenceRequest) -> None:
+    for request in requests:
+        ctx.platform.gateway.record(request)
+    await ctx.platform.gateway.flush()
+
+
+async def told(ctx: Context, row: Deployment) -> list[str]:
+    return [item.data["id"] for item in await deployments.rows(ctx, row.id, "requests")]
+
+
+async def chunks(ctx: Context, row: Deployment) -> list[tuple[int, int]]:
+    its = (StreamChunk.resource_id == row.id, StreamChunk.kind == "requests")
+    async with ctx.db.read() as session:
+        found = (await session.exec(select(StreamChunk).where(*its).order_by(col(StreamChunk.first_seq)))).all()
+    return [(chunk.first_seq, chunk.last_seq) for chunk in found]
+
+
+async def test_a_request_is_streamed_as_it_is_logged(on_both: Tenants) -> None:
+    ctx = await on_both()
+    row = await make(ctx)
+    bad: dict[str, Any] = {
+        "status_code": 499,
+        "client_cancelled": True,
+        "error_message": "It left.",
+        "created_at": clock.from_micros(1_000_001),
+    }
+    request = asked(row, streamed=True, ttft_ms=2.25, finish_reason="length", **bad)
+    await log(ctx, request)
+    [item] = await deployments.rows(ctx, row.id, "requests")
+    assert (item.seq, item.attempt) == (1, 0)
+    assert item.data == {
+        "id": request.id,
+        "at": "1970-01-01T00:00:01.000001+00:00",
+        "prompt_tokens": 3,
+        "completion_tokens": 5,
+        "latency_ms": 12.5,
+        "ttft_ms": 2.25,
+        "status_code": 499,
+        "streamed": True,
+        "finish_reason": "length",
+        "client_cancelled": True,
+        "error_message": "It left.",
+    }
+    async with ctx.db.read() as session:
+        assert (await session.get_one(InferenceRequest, request.id)).as_row() == item.data
+
+
+async def test_a_flush_writes_one_chunk_for_each_deployment(ctx: Context) -> None:
+    first, second = await make(ctx), await make(ctx, "other")
+    requests = [asked(first if index % 3 else second) for index in range(9)]
+    await log(ctx, *requests)
+    await log(ctx, last := asked(second))
+    assert await told(ctx, first) == [request.id for request in requests if request.deployment_id == first.id]
+    assert await told(ctx, second) == [request.id for request in [*requests, last] if request.deployment_id == second.id]
+    assert (await chunks(ctx, first), await chunks(ctx, second)) == ([(1, 6)], [(1, 3), (4, 4)])
+
+
+async def test_a_flush_that_fails_writes_nothing_and_the_next_one_all(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: Any, **__: Any) -> int:
+        raise ConnectionError("the database is away")
+
+    row = await make(ctx)
+    first, second = asked(row), asked(row)
+    with monkeypatch.context() as patch:
+        patch.setattr(stream, "append", away)
+        with pytest.raises(ConnectionError):
+            await log(ctx, first)
+    assert (await told(ctx, row), (await deployments.get(ctx, row.id)).total_requests) == ([], 0)
+    await log(ctx, second)
+    assert await told(ctx, row) == [first.id, second.id]
+    assert (await deployments.get(ctx, row.id)).total_requests == 2
+    async with ctx.db.read() as session:
+        assert len((await session.exec(select(InferenceRequest))).all()) == 2
+
+
+async def test_an_error_that_no_database_can_hold_does_not_stop_the_log(on_both: Tenants) -> None:
+    ctx = await on_both()
+    row = await make(ctx)
+    await log(ctx, asked(row, error_message="no tool \0 or \ud800"), asked(row, error_message="é"))
+    messages = [item.data["error_message"] for item in await deployments.rows(ctx, row.id, "requests")]
+    assert messages == ["no tool \ufffd or ?", "é"]
+    async with ctx.db.read() as session:
+        assert set((await session.exec(select(InferenceRequest.error_message))).all()) == set(messages)
+
+
+async def test_gateways_that_log_at_once_lose_and_repeat_nothing(on_both: Tenants) -> None:
+    ctx = await on_both()
+    rows = [await make(ctx), await make(ctx, "other")]
+    gateways = [type(ctx.platform.gateway)(ctx.core) for _ in range(5)]
+    expected: dict[str, set[str]] = {row.id: set() for row in rows}
+
+    async def serve(gateway: Any) -> None:
+        for index in range(20):
+            for row in rows if index % 2 else reversed(rows):
+                request = asked(row)
+                expected[row.id].add(request.id)
+                gateway.record(request)
+            await gateway.flush()
+
+    await asyncio.gather(*map(serve, gateways))
+    for row in rows:
+        found = await deployments.rows(ctx, row.id, "requests")
+        assert [item.seq for item in found] == list(range(1, 101))
+        assert {item.data["id"] for item in found} == expected[row.id]
+    await asyncio.gather(*(gateway.close() for gateway in gateways))
+
+
+async def test_followers_get_each_request_once_and_the_end(ctx: Context) -> None:
+    row = await make(ctx)
+    await log(ctx, one := asked(row))
+    async with aclosing(deployments.follow(ctx, row.id, "requests")) as batches, asyncio.timeout(10):
+        seen = [item.data["id"] for item in (await anext(batches)).rows]
+        await log(ctx, two := asked(row), three := asked(row))
+        seen += [item.data["id"] for item in (await anext(batches)).rows]
+        await deployments.stop(ctx, row.id)
+        last = await anext(batches)
+    assert seen == [one.id, two.id, three.id]
+    assert (last.rows, last.cursor, last.end_reason) == ([], 3, dep.STOPPED)
+
+
+async def test_what_is_logged_after_the_end_is_kept_for_who_comes_back(ctx: Context) -> None:
+    row = await make(ctx)
+    await log(ctx, asked(row))
+    await deployments.stop(ctx, row.id)
+    await log(ctx, late := asked(row))
+    async with asyncio.timeout(10):
+        after_the_end = [batch async for batch in deployments.follow(ctx, row.id, "requests", after=1)]
+        whole = [batch async for batch in deployments.follow(ctx, row.id, "requests")]
+    assert [([item.data["id"] for item in batch.rows], batch.end_reason) for batch in after_the_end] == [([late.id], "stopped")]
+    assert [len(batch.rows) for batch in whole] == [2]

@@ -1,0 +1,262 @@
+"""GraphQL carries everything the platform does: a resolver, an input field or a REST route without its place there fails here."""
+
+import inspect
+import json
+import pkgutil
+import re
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphql import GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType, build_schema
+
+import resolvers
+from resolvers.inputs import Input
+from schema import export
+
+SCHEMA = Path(export.__file__).parent
+OPENAPI = SCHEMA.parent / "rest_compat" / "openapi.json"
+
+# What a resolver gives or does, and where GraphQL has it.
+FIELDS: dict[str, tuple[str, ...]] = {
+    "accounts.get": ("Viewer.account",),
+    "api_keys.create": ("Mutation.createApiKey",),
+    "api_keys.page": ("Query.apiKeys",),
+    "api_keys.revoke": ("Mutation.revokeApiKey",),
+    "base_models.registered": ("Query.baseModels",),
+    "comparison.compare": ("Query.compareJobs",),
+    "comparison.curves": ("JobComparison.metrics",),
+    "datasets.page": ("Query.datasets",),
+    "deployments.allowed": ("Deployment.viewerCan",),
+    "deployments.create": ("Mutation.createDeployment",),
+    "deployments.get": ("Subscription.deploymentStatus",),
+    "deployments.page": ("Query.deployments",),
+    "deployments.requests": ("Deployment.requests",),
+    "deployments.rows": ("Deployment.logs", "Deployment.events"),
+    "deployments.stop": ("Mutation.stopDeployment",),
+    "deployments.totals_of": ("Deployment.stats",),
+    "downloads.files": ("Checkpoint.files",),
+    "downloads.job_url": ("TrainingJob.modelUrl",),
+    "downloads.url": ("Checkpoint.downloadUrl",),
+    "exports.metrics_url": ("TrainingJob.metricsExportUrl",),
+    "hardware.offer": ("Query.hardwareOffers",),
+    "jobs.all_checkpoints": ("Query.checkpoints",),
+    "jobs.allowed": ("TrainingJob.viewerCan",),
+    "jobs.cancel": ("Mutation.cancelTrainingJob",),
+    "jobs.create": ("Mutation.createTrainingJob",),
+    "jobs.page": ("Query.jobs",),
+    "jobs.rows": ("TrainingJob.logs", "TrainingJob.events"),
+    "metrics.columns": ("TrainingJob.metrics",),
+    "related.by_id": (
+        "Query.node",
+        "Query.apiKey",
+        "Query.checkpoint",
+        "Query.dataset",
+        "Query.deployment",
+        "Query.job",
+        "Query.rewardFunction",
+    ),
+    "related.checkpoints": ("TrainingJob.checkpoints",),
+    "related.deployments": ("TrainingJob.deployments",),
+    "related.jobs": ("Dataset.jobs", "RewardFunction.jobs"),
+    "related.last_lines": ("JobFailure.lastLogs",),
+    "related.replicas": ("Deployment.replicas",),
+    "reward_functions.create": ("Mutation.createRewardFunction",),
+    "reward_functions.page": ("Query.rewardFunctions",),
+    "rollouts.page": ("TrainingJob.rolloutGroups",),
+    "uploads.create": ("Mutation.createUpload",),
+    "uploads.create_dataset": ("Mutation.createDataset",),
+}
+# Resolvers of one thing, where GraphQL has another one that gives the same for many at once.
+SAME_AS = {
+    "api_keys.get": "related.by_id",
+    "datasets.create": "uploads.create_dataset",
+    "datasets.get": "related.by_id",
+    "deployments.replicas": "related.replicas",
+    "deployments.serving": "deployments.page",
+    "deployments.totals": "deployments.totals_of",
+    "jobs.checkpoints": "related.checkpoints",
+    "jobs.final_checkpoint": "jobs.all_checkpoints",
+    "jobs.get": "related.by_id",
+    "exports.metrics": "exports.metrics_url",
+    "metrics.read": "metrics.columns",
+    "reward_functions.get": "related.by_id",
+}
+STREAMED = "subscriptions follow the streams themselves, over schema.feeds"
+INNER = "works inside another resolver's transaction"
+OPERATOR = "the operator's command line does this, on the database of the machine"
+NOT_FIELDS = {
+    "accounts.create": OPERATOR,
+    "accounts.credit": OPERATOR,
+    "accounts.ensure_first": OPERATOR,
+    "api_keys.insert": INNER,
+    "auth.authenticate": "every request does this",
+    "auth.caller": "every request does this",
+    "auth.forget": "a revocation does this",
+    "auth.ended": "the watch over open sockets does this",
+    "base_models.add": OPERATOR,
+    "base_models.all_": OPERATOR,
+    "base_models.find": INNER,
+    "creating.once": INNER,
+    "datasets.find": INNER,
+    "deployments.by_reference": INNER,
+    "deployments.follow": STREAMED,
+    "deployments.last_rows": STREAMED,
+    "downloads.claims_of": INNER,
+    "downloads.signed_url": INNER,
+    "downloads.open": "the URL that a field gave is opened over plain HTTP",
+    "exports.open": "the URL that a field gave is opened over plain HTTP",
+    "hardware.hour_micros": "part of what hardware.offer gives",
+    "inference.complete": "models are called over the OpenAI routes",
+    "jobs.find_final": INNER,
+    "jobs.follow": STREAMED,
+    "jobs.last_rows": STREAMED,
+    "metric_rows.load": INNER,
+    "metrics.latest": "TrainingJob.latestMetrics reads the job's own row",
+    "reward_functions.find": INNER,
+    "uploads.receive": "the URL that a field gave takes the file over plain HTTP",
+}
+# The GraphQL input that stands for a resolver's, and what it calls fields that it calls otherwise.
+INPUTS: dict[str, tuple[str, dict[str, str]]] = {
+    "api_keys.ApiKeyInput": ("ApiKeyInput", {}),
+    "datasets.DatasetInput": ("CreateDatasetInput", {}),
+    "deployments.DeploymentInput": ("DeploymentInput", {"gpu": "hardware", "provider": "hardware"}),
+    "hardware.GpuInput": ("HardwareInput", {}),
+    "jobs.JobInput": ("TrainingJobInput", {"gpu": "hardware", "provider": "hardware"}),
+    "reward_functions.RewardFunctionInput": ("CreateRewardFunctionInput", {}),
+}
+NOT_INPUTS = {
+    "jobs.CheckpointDestination": "there is one destination, and nothing to choose",
+    "jobs.JobInput.checkpoint_destination": "there is one destination, and nothing to choose",
+    "jobs.JobInput.requires_heartbeat": "only false is taken: a courtesy to clients of the REST dialect",
+}
+CHAT = "models are called over the OpenAI routes"
+ROUTES: dict[str, tuple[str, ...] | str] = {
+    "DELETE /v1/api_keys/{key_id}": ("Mutation.revokeApiKey",),
+    "GET /v1/api_keys": ("Query.apiKeys",),
+    "GET /v1/datasets": ("Query.datasets",),
+    "GET /v1/datasets/{dataset_id}": ("Query.dataset",),
+    "GET /v1/deployments": ("Query.deployments",),
+    "GET /v1/deployments/{deployment_id}": ("Query.deployment",),
+    "GET /v1/deployments/{deployment_id}/metrics": ("Deployment.stats", "Subscription.deploymentStats"),
+    "GET /v1/deployments/{deployment_id}/models": ("Query.deployment",),
+    "GET /v1/deployments/{deployment_id}/requests": ("Deployment.requests", "Subscription.deploymentRequests"),
+    "GET /v1/downloads/{token}": "the URL that a field gave",
+    "GET /v1/downloads/{token}/{name}": "the URL that a field gave",
+    "GET /v1/me": ("Query.viewer",),
+    "GET /v1/models": ("Query.deployments",),
+    "GET /v1/models/{model}": ("Query.deployments",),
+    "GET /v1/openai/models": ("Query.deployments",),
+    "GET /v1/openai/models/{model}": ("Query.deployments",),
+    "GET /v1/openapi.json": "describes the REST routes",
+    "GET /v1/reward_functions": ("Query.rewardFunctions",),
+    "GET /v1/reward_functions/{reward_function_id}": ("Query.rewardFunction",),
+    "GET /v1/training_jobs": ("Query.jobs",),
+    "GET /v1/training_jobs/{job_id}": ("Query.job",),
+    "GET /v1/training_jobs/{job_id}/checkpoints": ("TrainingJob.checkpoints", "Query.checkpoints"),
+    "GET /v1/training_jobs/{job_id}/checkpoints/{checkpoint_id}/download": ("Checkpoint.downloadUrl", "Checkpoint.files"),
+    "GET /v1/training_jobs/{job_id}/events": ("TrainingJob.events", "Subscription.jobEvents"),
+    "GET /v1/training_jobs/{job_id}/logs": ("TrainingJob.logs", "Subscription.jobLogs"),
+    "GET /v1/training_jobs/{job_id}/logs/full": ("TrainingJob.logs",),
+    "GET /v1/training_jobs/{job_id}/metrics": ("TrainingJob.metrics", "Subscription.jobMetrics"),
+    "GET /v1/training_jobs/{job_id}/metrics/export": ("TrainingJob.metricsExportUrl",),
+    "GET /v1/training_jobs/{job_id}/model": ("TrainingJob.modelUrl",),
+    "POST /v1/api_keys": ("Mutation.createApiKey",),
+    "POST /v1/chat/completions": CHAT,
+    "POST /v1/completions": CHAT,
+    "POST /v1/datasets": ("Mutation.createUpload", "Mutation.createDataset"),
+    "POST /v1/deployments": ("Mutation.createDeployment",),
+    "POST /v1/deployments/{deployment_id}/chat/completions": CHAT,
+    "POST /v1/deployments/{deployment_id}/completions": CHAT,
+    "POST /v1/deployments/{deployment_id}/stop": ("Mutation.stopDeployment",),
+    "POST /v1/openai/chat/completions": CHAT,
+    "POST /v1/openai/completions": CHAT,
+    "POST /v1/reward_functions": ("Mutation.createRewardFunction",),
+    "POST /v1/training_jobs": ("Mutation.createTrainingJob",),
+    "POST /v1/training_jobs/{job_id}/cancel": ("Mutation.cancelTrainingJob",),
+}
+
+
+def public_resolvers() -> Iterator[str]:
+    """Yield what a module of the resolvers offers: coroutines, streams, and whatever takes a caller or the core."""
+    for name in sorted(found.name for found in pkgutil.iter_modules(resolvers.__path__)):
+        module = import_module(f"resolvers.{name}")
+        for word, value in sorted(vars(module).items()):
+            if not word.startswith("_") and _is_offered(value, module.__name__):
+                yield f"{name}.{word}"
+
+
+def _is_offered(value: Any, module: str) -> bool:
+    if not inspect.ismethod(value) and not (inspect.isfunction(value) and value.__module__ == module):
+        return False
+    takes_caller = next(iter(inspect.signature(value).parameters), None) in ("ctx", "core")
+    return takes_caller or inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value)
+
+
+def schema_fields() -> set[str]:
+    """Return all `Type.field` of the schema."""
+    types = build_schema(export.text()).type_map.values()
+    kinds = (GraphQLObjectType, GraphQLInterfaceType, GraphQLInputObjectType)
+    return {f"{found.name}.{field}" for found in types if isinstance(found, kinds) for field in found.fields}
+
+
+def input_models(base: type[Input] = Input) -> Iterator[type[Input]]:
+    for model in base.__subclasses__():
+        if model.__module__.startswith("resolvers."):
+            yield model
+        yield from input_models(model)
+
+
+def check_places(found: Iterable[str], *placed: Iterable[str]) -> None:
+    """Assert that each of what was found has exactly one place, and that no place is of something that is gone."""
+    places = [name for names in placed for name in names]
+    assert sorted(found) == sorted(places)
+
+
+def test_every_resolver_has_a_field() -> None:
+    check_places(public_resolvers(), FIELDS, SAME_AS, NOT_FIELDS)
+
+
+def test_a_new_resolver_fails_until_it_has_a_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def pause(ctx: Any, job_id: str) -> None: ...
+
+    pause.__module__ = "resolvers.jobs"
+    monkeypatch.setattr("resolvers.jobs.pause", pause, raising=False)
+    assert "jobs.pause" in public_resolvers()
+    with pytest.raises(AssertionError):
+        test_every_resolver_has_a_field()
+
+
+def test_the_fields_of_resolvers_are_there_and_call_them() -> None:
+    sources = "\n".join(file.read_text() for file in SCHEMA.glob("*.py"))
+    assert {field for fields in FIELDS.values() for field in fields} <= schema_fields()
+    assert set(SAME_AS.values()) <= set(FIELDS)
+    assert [name for name in FIELDS if not re.search(rf"\b{re.escape(name)}\b", sources)] == []
+
+
+def test_every_field_of_an_input_can_be_given() -> None:
+    models = {f"{model.__module__.removeprefix('resolvers.')}.{model.__name__}": model for model in input_models()}
+    check_places(models, INPUTS, [name for name in NOT_INPUTS if name in models])
+    there = schema_fields()
+    missing = []
+    for name, (input_name, renamed) in INPUTS.items():
+        for field in models[name].model_fields:
+            shown = f"{input_name}.{renamed.get(field, _camel(field))}"
+            if shown not in there and f"{name}.{field}" not in NOT_INPUTS:
+                missing.append(f"{name}.{field}")
+    assert missing == []
+    assert "HardwareInput.provider" in there
+
+
+def test_every_rest_route_has_its_counterpart() -> None:
+    paths = json.loads(OPENAPI.read_text())["paths"]
+    check_places([f"{method.upper()} {path}" for path, methods in paths.items() for method in methods], ROUTES)
+    named = {field for fields in ROUTES.values() if not isinstance(fields, str) for field in fields}
+    assert named <= schema_fields()
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
