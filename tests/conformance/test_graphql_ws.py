@@ -1,4 +1,4 @@
-"""The `graphql-ws` client follows a log over cuts and restarts without losing or repeating a line, and the protocol is its own."""
+"""The `graphql-ws` client follows a log over cuts and restarts: no line is lost or comes twice, and the protocol is its own."""
 
 import asyncio
 import json
