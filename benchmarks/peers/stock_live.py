@@ -83,10 +83,7 @@ class Subscription:
 
 
 def batch(lines: list[dict[str, Any]]) -> LogBatch:
-    made = [
-        LogLine(**{**line, "at": datetime.fromisoformat(line["at"]), "level": LogLevel(line["level"])})
-        for line in lines
-    ]
+    made = [LogLine(**{**line, "at": datetime.fromisoformat(line["at"]), "level": LogLevel(line["level"])}) for line in lines]
     return LogBatch(lines=made, cursor=made[-1].cursor)
 
 
