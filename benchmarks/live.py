@@ -1,8 +1,9 @@
 """What it costs to stream a job's log to many websockets, beside stock Strawberry and a Node graphql-ws server.
 
-Counted is the process tree of the API server; who writes the lines and who reads them are processes of their own, and the
-readers make sure that each of them gets every line once and in order. Throughputs are lines per CPU-second: a line that reaches
-a hundred subscribers counts a hundred times. Where an event is to be one line, the next is written when all have the last.
+Counted is the process tree of the API server, without the broker, which is told beside it. Who writes the lines and who reads
+them are processes of their own, and the readers make sure that each of them gets every line once and in order. Throughputs are
+lines per CPU-second: a line that reaches a hundred subscribers counts a hundred times. Where an event is to be one line, the
+next is written when all have the last.
 """
 
 import json
@@ -19,6 +20,7 @@ from typing import Any
 from benchmarks.live_servers import ROOT, Server, node_graphql_ws, platform, stock_strawberry
 from benchmarks.report import Figure, bound, figure, main, tree_bytes, tree_cpu_s
 
+# For trying the benchmark itself: too short to tell anything.
 QUICK = bool(os.environ.get("BURNISH_BENCH_QUICK"))
 RUNS = 1 if QUICK else 3
 SUBSCRIBERS = 100

@@ -12,8 +12,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from benchmarks.live_lines import line
 from burnish.kit import clock, ids, stream
 from burnish.kit.core import Core, opened
@@ -118,9 +116,6 @@ def _running(argv: Sequence[str], env: Mapping[str, str], stdin: int = subproces
         try:
             yield process
         finally:
-            # Node's launcher would leave Node behind.
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.terminate()
             process.terminate()
 
 

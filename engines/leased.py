@@ -146,7 +146,17 @@ class LeasedRun:
         await self.put("logs", events.log_line(message, level=level, source=source))
 
     async def flush(self) -> None:
-        """Write what is buffered, in one transaction."""
+        """Write what is buffered, in one transaction, to its end: what was committed while its writer was cancelled would be
+        written twice.
+        """
+        writing = asyncio.create_task(self._flush())
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.gather(writing, return_exceptions=True)
+            raise
+
+    async def _flush(self) -> None:
         async with self._flush_lock:
             buffers, self._buffers, self._waiting = self._buffers, {}, 0
             try:

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 EVERY_S = 600.0
 CHUNKS_AT_ONCE = 200
 STREAMS_AT_ONCE = 200
-ROWS_AT_ONCE = 2000
+ROWS_AT_ONCE = 2 * stream.COMPACT_ROWS
 
 
 def kept_days(settings: Settings) -> dict[str, int]:

@@ -20,6 +20,8 @@ from resolvers.context import Context
 from resolvers.metric_rows import Section, Source
 
 MAX_POINTS = 10_000
+# Of all columns of one answer together: many keys get fewer points each.
+MAX_VALUES = 50_000
 # Keys whose summaries are read at once.
 KEYS_AT_ONCE = 16
 # Values of points that are considered for being shown, all keys together.
@@ -107,6 +109,7 @@ async def columns(
     async with ctx.db.read() as session:
         source = await metric_rows.load(session, job_id)
         wanted = source.keys if keys is None else sorted(set(keys).intersection(source.keys))
+        max_points = max(3, min(max_points, MAX_VALUES // max(1, len(wanted))))
         sections = source.sections(from_step, to_step)
         for start in range(0, len(wanted), KEYS_AT_ONCE):
             some = wanted[start : start + KEYS_AT_ONCE]

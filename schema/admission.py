@@ -26,6 +26,7 @@ from schema.root import schema
 
 DOCUMENTS = Documents(schema._schema)
 PERSISTED = PersistedQueries()
+MUTATIONS: set[asyncio.Future[ExecutionResult]] = set()
 # Of a document that is refused. To parse and to validate so many takes about 0.1 ms.
 CHARACTERS_A_POINT = 40
 
@@ -87,11 +88,18 @@ async def run(context: RequestContext, admitted: Admitted) -> ExecutionResult:
     """
     context.admitted = admitted
     limit_s = context.platform.core.settings.query_timeout_s
+    executing = schema.execute(
+        admitted.query, variable_values=admitted.variables, context_value=context, operation_name=admitted.name
+    )
+    if admitted.type is OperationType.MUTATION:
+        # Not by its socket either, which is closed or completed while it runs.
+        task = asyncio.ensure_future(executing)
+        MUTATIONS.add(task)
+        task.add_done_callback(MUTATIONS.discard)
+        return await asyncio.shield(task)
     try:
-        async with asyncio.timeout(limit_s if admitted.type is OperationType.QUERY else None):
-            return await schema.execute(
-                admitted.query, variable_values=admitted.variables, context_value=context, operation_name=admitted.name
-            )
+        async with asyncio.timeout(limit_s):
+            return await executing
     except TimeoutError:
         error = GraphQLError(f"The query took longer than {limit_s:g} seconds.", extensions={"code": "TIMEOUT"})
         return ExecutionResult(data=None, errors=[error])

@@ -5,7 +5,6 @@ from collections import defaultdict
 from typing import Protocol
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from resolvers import auth
 from resolvers.context import Context
@@ -28,6 +27,7 @@ class Connections:
         self._open: defaultdict[str, set[Connection]] = defaultdict(set)
         self._keys: dict[Connection, str] = {}
         self._watching: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Future[None]] = set()
 
     def enter(self, connection: Connection, caller: Context) -> bool:
         """Count a connection; False where its key has as many as it may."""
@@ -52,14 +52,22 @@ class Connections:
             self._watching.cancel()
             self._watching = None
 
+    def _closed(self, task: asyncio.Future[None]) -> None:
+        self._closing.discard(task)
+        if not task.cancelled():
+            task.exception()
+
     async def _watch(self, caller: Context) -> None:
         """Close what a key opened soon after the key was revoked or has expired."""
         while True:
             await asyncio.sleep(WATCH_S)
             try:
                 ended = await auth.ended(caller.core, list(self._open))
-            except DBAPIError as error:
-                log.warning("keys_not_looked_at", error=str(error.orig))
+            except Exception as error:
+                log.warning("keys_not_looked_at", error=str(error))
                 continue
-            closing = [connection.close(4403, "Forbidden") for key_id in ended for connection in self._open[key_id]]
-            await asyncio.gather(*closing, return_exceptions=True)
+            for connection in [item for key_id in ended for item in self._open.get(key_id, ())]:
+                # Nobody waits for a client that does not read; one that is being closed already refuses the second time.
+                task = asyncio.ensure_future(connection.close(4403, "Forbidden"))
+                self._closing.add(task)
+                task.add_done_callback(self._closed)

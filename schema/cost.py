@@ -92,7 +92,8 @@ class Amount(NamedTuple):
         found = given.get(self.variable) if self.variable is not None else None
         if isinstance(found, list):
             return len(found)
-        return max(0, found) if isinstance(found, int) else self.value
+        # GraphQL takes 100.0 for an Int too.
+        return max(0, math.ceil(min(found, MOST))) if isinstance(found, (int, float)) else self.value
 
 
 class Field(NamedTuple):

@@ -58,6 +58,8 @@ class Feed(Generic[F]):
             frame, seq = gap
             yield frame
             seat.cursor = seq
+        if seat.cursor is None:
+            seat.cursor = seq
         near = False
         while True:
             broadcast = seat.broadcast()

@@ -22,6 +22,7 @@ from schema.admission import Asked, Refused, admit, malformed, run
 from schema.admitted import Admitted
 from schema.context import RequestContext
 from schema.limits import MAX_BODY_BYTES
+from schema.rate_limits import Allowance
 
 JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"
@@ -29,6 +30,8 @@ PARAMETERS = ("query", "extensions")
 NO_STORE = {"Cache-Control": "no-store"}
 TOO_LARGE = f"A request has at most {MAX_BODY_BYTES} bytes."
 TIMED_OUT = 504
+# Of what never became a document.
+MALFORMED_POINTS = 1
 
 
 async def answer(request: Request) -> Response:
@@ -37,11 +40,15 @@ async def answer(request: Request) -> Response:
         return explorer.page()
     media = media_type(request.headers.get("accept", ""))
     try:
-        asked = _read_query(request) if request.method == "GET" else await _read_body(request)
         context = await _context(request)
+        try:
+            asked = _read_query(request) if request.method == "GET" else await _read_body(request)
+        except Refused:
+            Allowance.of(context).charge(MALFORMED_POINTS)
+            raise
+        admitted = await admit(context, asked)
         if request.method == "GET" and not context.is_known:
             raise malformed("A query by GET needs an API key in its Authorization header.", 401)
-        admitted = await admit(context, asked)
         _check_type(admitted, request.method)
         result = await run(context, admitted)
     except Refused as refused:

@@ -102,6 +102,8 @@ class PersistedQueries:
             log.info("persisted_query_not_kept", error=str(error))
 
     def _keep(self, account_id: str, sha256: str, text: str) -> None:
+        if (account_id, sha256) in self._texts:
+            return
         self._texts[account_id, sha256] = text
         self._characters += len(text)
         while self._characters > MAX_LOCAL:

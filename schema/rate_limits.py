@@ -2,6 +2,7 @@
 
 import math
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 import strawberry
@@ -30,7 +31,7 @@ class Allowance(NamedTuple):
         if context.is_known:
             return cls(limiter, context.known.key.id, requests, points)
         share = [max(1, number // SHARE_OF_STRANGERS) if number else 0 for number in (requests, points)]
-        return cls(limiter, f"address:{context.address}", *share)
+        return cls(limiter, f"address:{_network(context.address)}", *share)
 
     def request(self) -> None:
         """Count an operation; RateLimited where there have been too many, or too dear ones."""
@@ -54,6 +55,14 @@ class Allowance(NamedTuple):
         if not self.points_per_minute:
             return None
         return self.limiter.look(f"points:{self.caller}", self.points_per_minute)
+
+
+def _network(address: str) -> str:
+    """Return whose an address is: of IPv6, everybody has a network of 64 bits at least."""
+    try:
+        return str(ip_network(f"{address}/64", strict=False)) if ":" in address else address
+    except ValueError:
+        return address
 
 
 def cost_extension(cost: int, standing: Standing | None) -> dict[str, Any]:

@@ -180,6 +180,7 @@ class Broadcast:
                     return False
                 self._send(Frame(encode(result), self.next))
                 if not self.seats:
+                    self.close()
                     break
         return True
 

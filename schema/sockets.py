@@ -19,6 +19,7 @@ from graphql import (
     visit,
 )
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocketDisconnected as AlreadyClosed
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http.exceptions import NonJsonMessageReceived, WebSocketDisconnected
@@ -65,7 +66,7 @@ class Socket(ASGIWebSocketAdapter):
         """Send an encoded message; WebSocketDisconnected where nobody is there any more."""
         try:
             await self.ws.send({"type": "websocket.send", "text": text})
-        except WebSocketDisconnect as error:
+        except (WebSocketDisconnect, AlreadyClosed) as error:
             raise WebSocketDisconnected from error
 
     async def send_json(self, message: Mapping[str, object]) -> None:
@@ -104,8 +105,15 @@ class Handler(handlers.BaseGraphQLTransportWSHandler[RequestContext, None]):
             await self.websocket.close(1013, "This API key has too many connections open.")
 
     async def handle_subscribe(self, message: Any) -> None:
-        self.asked[message["id"]] = message["payload"]
+        known = message["id"] in self.operations
         await super().handle_subscribe({"id": message["id"], "type": "subscribe", "payload": {"query": ""}})
+        # The operation begins at the next await, so it is there before it is asked for.
+        if not known and message["id"] in self.operations:
+            self.asked[message["id"]] = message["payload"]
+
+    async def cleanup_operation(self, operation_id: str) -> None:
+        self.asked.pop(operation_id, None)
+        await super().cleanup_operation(operation_id)
 
     async def run_operation(self, operation: handlers.Operation[RequestContext, None]) -> None:
         try:

@@ -7,8 +7,8 @@ a hint to look at the database.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ import orjson
 import structlog
 from sqlalchemy import BigInteger, Dialect, ExceptionContext, event
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
@@ -74,16 +75,19 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Session]:
-        async with self._read() as session:
-            yield session
+        with _reached():
+            async with self._read() as session:
+                yield session
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """Commit on a clean exit, roll back on an exception; then dispatch the effects."""
-        async with self._turn(), self._write() as session:
-            async with session.begin():
-                yield session
-            effects = session.effects
+        async with self._turn():
+            with _reached():
+                async with self._write() as session:
+                    async with session.begin():
+                        yield session
+                    effects = session.effects
         if effects and self.on_commit is not None:
             try:
                 await self.on_commit(effects)
@@ -113,6 +117,15 @@ class Database:
         await self.engine.dispose()
 
 
+@contextmanager
+def _reached() -> Iterator[None]:
+    """Have a pool that has no connection left for too long end as a database does that cannot be reached."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise OperationalError("connect", None, error) from error
+
+
 def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
     """Return an engine; SQLite gets WAL, foreign keys and `BEGIN IMMEDIATE` for writers."""
     if not url.startswith("sqlite"):
@@ -127,6 +140,7 @@ def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
     event.listen(engine.sync_engine, "handle_error", _refuse_text)
     event.listen(engine.sync_engine, "connect", _sqlite_connect)
     event.listen(engine.sync_engine, "begin", _sqlite_begin)
+    event.listen(engine.sync_engine, "close", _sqlite_close)
     return engine
 
 
@@ -157,6 +171,13 @@ def _sqlite_connect(connection: Any, record: object) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _sqlite_close(connection: Any, record: object) -> None:
+    # Closing does not end a transaction while a statement of it is still referred to, as by the traceback of a cancelled task.
+    driver = connection.driver_connection
+    if driver._connection is not None:
+        driver._tx.put_nowait((None, driver._connection.rollback))
 
 
 def _sqlite_begin(connection: Any) -> None:

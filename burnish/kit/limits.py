@@ -129,7 +129,8 @@ class Limiter:
         if bucket is None:
             bucket = self._buckets[name] = _Bucket(per_minute, now)
             if len(self._buckets) > MAX_BUCKETS:
-                self._buckets.popitem(last=False)
+                gone, _ = self._buckets.popitem(last=False)
+                self._unshared.pop(gone, None)
         else:
             self._buckets.move_to_end(name)
             bucket.fill(per_minute, now)
@@ -158,8 +159,9 @@ class Limiter:
     def _keep(self, taken: list["_Taken"]) -> None:
         """Tell it later."""
         for name, bucket, amount in taken:
-            bucket.unshared += amount
-            self._unshared[name] = bucket
+            if self._buckets.get(name) is bucket:
+                bucket.unshared += amount
+                self._unshared[name] = bucket
 
     def _forgive(self) -> None:
         """Owe nothing that the buckets were filled with again while Redis was away."""

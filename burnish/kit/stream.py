@@ -181,20 +181,12 @@ async def tail(session: Session, resource_id: str, kind: str, count: int) -> lis
     return await read(session, resource_id, kind, after=max(0, last - count), limit=count)
 
 
-async def compact(session: Session, resource_id: str, kind: str) -> int:
-    """Merge runs of small chunks of one attempt, up to 4,096 rows or 1 MiB each, or pack them; return how many chunks are left.
-
-    No append and no other compaction comes between, for as long as the transaction lasts: `pack` lasts less.
-    """
-    await _advance(session, resource_id, kind, 0)
-    while run := _due(kind, await _pieces(session, resource_id, kind), ended=True):
-        payloads = await _payloads(session, resource_id, kind, run)
-        await _replace(session, resource_id, kind, run, await asyncio.to_thread(_merge, kind, run, payloads))
-    return len(await _pieces(session, resource_id, kind))
-
-
 async def pack(db: Database, resource_id: str, kind: str, *, ended: bool = False) -> None:
-    """Do the same in short transactions, beside whoever appends; unless the stream has `ended`, leave what may still grow."""
+    """Merge runs of small chunks of one attempt, up to 4,096 rows or 1 MiB each, or make blocks of them.
+
+    In short transactions, beside whoever appends or packs, too; unless the stream has `ended`, metrics that may still grow are
+    left.
+    """
     while True:
         async with db.read() as session:
             run = _due(kind, await _pieces(session, resource_id, kind), ended=ended)

