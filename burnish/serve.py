@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from burnish.app import create_app
 from burnish.kit import logging
 from burnish.kit.settings import Settings
+from burnish.websocket import WebSocketProtocol
 from schema.limits import MAX_BODY_BYTES
 
 SHUTDOWN_S = 5
@@ -41,7 +42,7 @@ def configured(app: Starlette, settings: Settings) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
-        ws="websockets-sansio",
+        ws=WebSocketProtocol,
         ws_per_message_deflate=False,
         # What is longer in characters is refused with a reason; this bounds what is held before that can be told.
         ws_max_size=4 * MAX_BODY_BYTES,

@@ -164,7 +164,6 @@ class JobRun(LeasedRun):
             if row.status not in self.terminal:
                 await self._end(session, row, failure)
             await self._close(session, row.status)
-        await self.pack()
 
     async def _end(self, session: Session, row: Job, failure: protocol.ChildFailure | None) -> None:
         cost = await self.settle(session, refund=failure is not None and failure.attribution == "platform")

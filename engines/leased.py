@@ -50,6 +50,7 @@ class LeasedRun:
         self.ended = asyncio.Event()
         self.credit_gone = asyncio.Event()
         self.halted = asyncio.Event()
+        self.closed = False
         self._looked = asyncio.Event()
         self._buffers: dict[str, list[stream.Data]] = {}
         self._waiting = 0
@@ -65,12 +66,12 @@ class LeasedRun:
         try:
             if await self._claim():
                 await self._hold()
-            elif self.ended.is_set():
-                await self.pack()
         except LeaseLost:
             log.warning("lease_lost", resource=self.id, token=self.token)
         finally:
             self.inventory.give_back(self.id)
+        if self.closed:
+            await self.pack()
 
     def look(self) -> None:
         """Look at the resource's status now rather than at the next beat."""
@@ -103,7 +104,6 @@ class LeasedRun:
             self.token, self.account_id, self.attempt = token, row.account_id, row.attempt
             if row.status in self.terminal:
                 await self._close(session, row.status)
-                self.ended.set()
                 return False
             return await self.on_claim(session, row)
 
@@ -115,6 +115,9 @@ class LeasedRun:
             task.cancel()
         results = await asyncio.gather(worker, *tasks, return_exceptions=True)
         failed = [result for result in results if isinstance(result, Exception)]
+        if self.closed:
+            # The beat may have found the lease given back already.
+            failed = [error for error in failed if not isinstance(error, LeaseLost)]
         if any(isinstance(error, LeaseLost) for error in failed):
             raise LeaseLost(self.id)
         if failed:
@@ -286,6 +289,7 @@ class LeasedRun:
     async def _close(self, session: Session, reason: str) -> None:
         await stream.end(session, self.id, self.streams, reason)
         await leases.release(session, self.table, self.id, self.token)
+        self.closed = True
 
     async def hand_over(self, line: str) -> None:
         """Give the lease back with the work undone: another host, or this one after its restart, goes on at once."""

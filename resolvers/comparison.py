@@ -14,6 +14,7 @@ from resolvers.metrics import Column
 
 MOST_JOBS = 20
 MOST_POINTS = 1000
+FINER = 4
 NOT_SET = None
 
 
@@ -75,7 +76,9 @@ async def curves(ctx: Context, rows: Sequence[Job], keys: Sequence[str] | None, 
     if not 3 <= max_points <= MOST_POINTS:
         raise Invalid(f"max_points is 3 to {MOST_POINTS}.", param="max_points")
     wanted = None if keys is None else list(keys)
-    read = [await metrics.columns(ctx, row.id, keys=wanted, max_points=max_points) for row in rows]
+    # Finer than shown: else a job would have no value between two steps that only another one's thinning has kept.
+    finer = min(metrics.MAX_POINTS, FINER * max_points)
+    read = [await metrics.columns(ctx, row.id, keys=wanted, max_points=finer) for row in rows]
     by_key = [{column.key: column for column in columns} for columns in read]
     names = sorted({key for columns in by_key for key in columns})
     return [aligned(name, [columns.get(name) for columns in by_key], max_points) for name in names]

@@ -25,10 +25,10 @@ class Admitted:
     extensions: dict[str, Any]
 
 
-def too_dear(cost: int) -> GraphQLError:
+def too_dear(cost: int, most: int = MAX_COST) -> GraphQLError:
     hint = "Ask for fewer items, or for less of each."
-    extensions = {"code": "COST_LIMIT", "cost": {"requested": cost, "maximum": MAX_COST}, "hint": hint}
-    return GraphQLError(f"The operation costs {cost} points, and {MAX_COST} are the most.", extensions=extensions)
+    extensions = {"code": "COST_LIMIT", "cost": {"requested": cost, "maximum": most}, "hint": hint}
+    return GraphQLError(f"The operation costs {cost} points, and {most} are the most.", extensions=extensions)
 
 
 class Handover(SchemaExtension):

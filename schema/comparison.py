@@ -25,7 +25,8 @@ class ComparedSetting:
 class ComparedColumn:
     job_id: strawberry.ID = strawberry.field(description="The job.")
     values: list[float | None] = strawberry.field(
-        description="Its value at each step: the newest after the step before; null where it has none there."
+        description="Its value at each step: the newest after the step before, or the mean of a short stretch where it has many; "
+        "null where it has none there."
     )
     final: float | None = strawberry.field(description="Its newest value; null where it has none.")
 

@@ -62,7 +62,7 @@ class Rule(NamedTuple):
 
 RULES: dict[str, Rule] = {
     "Checkpoint.files": Rule(items=20),
-    "JobComparison.metrics": Rule(items=10, points="maxPoints", point_price=0.2),
+    "JobComparison.metrics": Rule(items=10, points="maxPoints", point_price=0.4),
     "JobComparison.settings": Rule(items=30),
     "LogBatch.lines": Rule(items=100),
     "Query.compareJobs": Rule(page="ids"),

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import orjson
-from graphql import OperationType
+from graphql import GraphQLError, OperationType
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive
@@ -48,7 +48,10 @@ async def answer(request: Request) -> Response:
             raise
         admitted = await admit(context, asked)
         if request.method == "GET" and not context.is_known:
-            raise malformed("A query by GET needs an API key in its Authorization header.", 401)
+            error = GraphQLError(
+                "A query by GET needs an API key in its Authorization header.", extensions={"code": "UNAUTHENTICATED"}
+            )
+            raise Refused([error], 401)
         _check_type(admitted, request.method)
         result = await run(context, admitted)
     except Refused as refused:

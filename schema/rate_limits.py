@@ -9,6 +9,7 @@ import strawberry
 
 from burnish.kit import clock
 from burnish.kit.limits import Limiter, Standing
+from schema.admitted import too_dear
 from schema.context import Info, RequestContext
 from schema.cost import MAX_COST
 from schema.scalars import BigInt
@@ -41,7 +42,9 @@ class Allowance(NamedTuple):
             self.limiter.take(f"points:{self.caller}", self.points_per_minute, 0)
 
     def points(self, cost: int) -> None:
-        """Take what an operation costs; RateLimited where it is not there."""
+        """Take what an operation costs; RateLimited where it is not there yet, GraphQLError where it never will be."""
+        if 0 < self.points_per_minute < cost:
+            raise too_dear(cost, self.points_per_minute)
         if self.points_per_minute:
             self.limiter.take(f"points:{self.caller}", self.points_per_minute, cost)
 

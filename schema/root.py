@@ -7,6 +7,7 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.dataloader import DataLoader
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext
 
 from schema import errors
@@ -58,6 +59,17 @@ class Mutation(
 ): ...
 
 
+class Execution(StrawberryGraphQLCoreExecutionContext):
+    """graphql-core's executor, which keeps what it has looked up for one event of a subscription for all that follow, by the
+    address of lists that are gone by then: it would grow for as long as the subscription lasts.
+    """
+
+    def build_per_event_executor(self, payload: Any) -> Any:
+        made = super().build_per_event_executor(payload)
+        made._relevant_sub_fields = {}
+        return made
+
+
 class Schema(strawberry.Schema):
     """Errors are logged where they are hidden from callers, with their request id, and nowhere else."""
 
@@ -85,6 +97,7 @@ async def _node(loaders: Loaders, node_id: str) -> Node | None:
 
 
 schema = Schema(
+    execution_context_class=Execution,
     query=Query,
     mutation=Mutation,
     subscription=Subscription,

@@ -41,6 +41,8 @@ class Outlet(Protocol):
 
     queued: int
 
+    def write(self, text: str) -> bool: ...
+
     async def put(self, text: str) -> None: ...
 
 
@@ -84,7 +86,12 @@ class Seat:
             self._broadcast = None
 
     def offer(self, frame: Frame) -> bool:
-        """Queue a frame; False where too much waits for the socket already, and the place is lost."""
+        """Send a frame at once where the socket takes it, else queue it; False where too much waits for the socket already, and
+        the place is lost.
+        """
+        if self._is_idle and self._outlet.write(f"{self._prefix}{frame.payload}}}"):
+            self.cursor = frame.cursor
+            return True
         size = len(frame.payload)
         if self._outlet.queued and self._outlet.queued + size > MAX_QUEUED:
             self._drop()
@@ -118,6 +125,11 @@ class Seat:
                 return
             self._waiting = asyncio.get_running_loop().create_future()
             await self._waiting
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether all that came has been sent, and the operation waits for more."""
+        return self._waiting is not None and not self._waiting.done() and not self._frames
 
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():

@@ -2,7 +2,7 @@
 share their execution.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -38,6 +38,8 @@ from schema.sharing import LiveContext, Seat, share_key
 log = structlog.get_logger(__name__)
 # A close frame has room for 123 bytes of reason.
 MAX_REASON_BYTES = 120
+# Among the extensions of a websocket's scope: sends a text at once, or answers False.
+WRITE = "burnish.write"
 INVALID = "A frame is an object of graphql-transport-ws."
 
 
@@ -47,6 +49,7 @@ class Socket(ASGIWebSocketAdapter):
     def __init__(self, view: Any, request: WebSocket, response: WebSocket) -> None:
         super().__init__(view, request, response)
         self.queued = 0
+        self._write: Callable[[str], bool] | None = request.scope.get("extensions", {}).get(WRITE)
 
     async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
         while self.ws.application_state != WebSocketState.DISCONNECTED:
@@ -61,6 +64,10 @@ class Socket(ASGIWebSocketAdapter):
                 yield self.view.decode_json(text)
             except ValueError as error:
                 raise NonJsonMessageReceived from error
+
+    def write(self, text: str) -> bool:
+        """Send an encoded message at once; False where that cannot be, and nothing was sent."""
+        return self._write is not None and self._write(text)
 
     async def put(self, text: str) -> None:
         """Send an encoded message; WebSocketDisconnected where nobody is there any more."""

@@ -37,7 +37,6 @@ BACKOFF_S = (0.0, 1.0, 5.0, 15.0)
 STARTING, RUNNING, ENDED, LOST = "starting", dep.REPLICA_RUNNING, "stopped", "failed"
 # Rows come each quarter of a second while a deployment is asked, for as long as it serves.
 COMPACT_EVERY_S = 60.0
-COMPACTED = ("logs", "requests", "stats")
 
 
 class DeploymentRun(LeasedRun):
@@ -90,7 +89,6 @@ class DeploymentRun(LeasedRun):
         if self.credit_gone.is_set() and not self.ended.is_set():
             return await self._fail("QUOTA_EXCEEDED: the account's credit is used up")
         await self.close(dep.STOPPED)
-        await self._compact()
 
     async def _measured(self, folder: Path, path: Path) -> str | None:
         """Keep serving, with samples of the load and small streams; return what is wrong where the engine fails for good."""
@@ -196,18 +194,14 @@ class DeploymentRun(LeasedRun):
                 line = f"Status: failed: {error}"
                 await transitions.move(session, row, dep.FAILED, token=self.token, line=line, level="error", **values)
             await self._close(session, row.status)
-        await self._compact()
-
-    async def _compact(self) -> None:
-        """Merge the small chunks of the streams. Needs no lease: whoever appends or compacts meanwhile waits its turn."""
-        for kind in COMPACTED:
-            await stream.pack(self.core.db, self.id, kind)
 
     async def _compact_forever(self) -> None:
+        """Merge the small chunks of the streams while they grow, those that the gateways write among them."""
         while True:
             await asyncio.sleep(COMPACT_EVERY_S)
             try:
-                await self._compact()
+                for kind in self.streams:
+                    await stream.pack(self.core.db, self.id, kind)
             except DBAPIError as error:
                 log.warning("database_unreachable", resource=self.id, error=str(error.orig))
 

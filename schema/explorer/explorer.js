@@ -7,6 +7,8 @@
   const url = new URL("/graphql", location.href);
   const socketUrl = url.href.replace(/^http/, "ws");
 
+  // The headers of the last operation, from the editor: a socket shows its key by them, too.
+  let edited = {};
   const withKey = (headers) => {
     const given = new Headers(headers);
     if (input.value && !given.has("authorization")) given.set("authorization", `Bearer ${input.value}`);
@@ -16,7 +18,7 @@
   const socket = graphqlWs.createClient({
     url: socketUrl,
     lazy: true,
-    connectionParams: () => ({ apiKey: input.value }),
+    connectionParams: () => ({ Authorization: withKey(edited).get("authorization") ?? "" }),
     shouldRetry: (event) => !(event instanceof CloseEvent && event.code >= 4400 && event.code < 4500),
   });
 
@@ -64,7 +66,11 @@
   }
 }
 `;
-  const fetcher = GraphiQL.createFetcher({ url: url.href, fetch: send, wsClient: socket });
+  const ask = GraphiQL.createFetcher({ url: url.href, fetch: send, wsClient: socket });
+  const fetcher = (params, options) => {
+    edited = options?.headers ?? {};
+    return ask(params, options);
+  };
   ReactDOM.createRoot(document.getElementById("explorer")).render(
     React.createElement(GraphiQL, { fetcher, defaultQuery, shouldPersistHeaders: false }),
   );

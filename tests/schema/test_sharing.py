@@ -143,6 +143,11 @@ class Outlet:
         self.open = asyncio.Event()
         self.open.set()
 
+    def write(self, text: str) -> bool:
+        if self.open.is_set():
+            self.sent.append(text)
+        return self.open.is_set()
+
     async def put(self, text: str) -> None:
         await self.open.wait()
         self.sent.append(text)

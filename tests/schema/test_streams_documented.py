@@ -50,7 +50,7 @@ async def test_a_documented_program_prints_every_line_once_over_a_restart(name: 
     async with serving(settings):
         async with httpx2.AsyncClient(base_url=settings.local_url, headers=tenant.headers, verify=False) as client:
             job_id = (await things.queued_job(client))["id"]
-        environment = {"BURNISH_URL": settings.local_url, "BURNISH_API_KEY": tenant.key, "BURNISH_JOB": job_id}
+        environment = {"BURNISH_BASE_URL": settings.local_url, "BURNISH_API_KEY": tenant.key, "BURNISH_JOB": job_id}
         program = await asyncio.create_subprocess_exec(
             sys.executable, "-u", "-c", PROGRAMS[name], env=environment, stdout=asyncio.subprocess.PIPE
         )
