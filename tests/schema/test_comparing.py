@@ -150,3 +150,17 @@ async def test_metrics_are_exported_by_a_url(api: Api, new_run: NewRun) -> None:
         answer = await client.get(found["csv"])
         assert (answer.status_code, answer.text.splitlines()[0].split(",")[-1]) == (200, '"reward"')
         assert (await client.get(found["metricsExportUrl"])).content[:4] == b"PAR1"
+
+
+@pytest.mark.parametrize("most", [3, 4, 10, 25, 60])
+async def test_jobs_of_different_length_have_no_holes_where_they_reported(api: Api, new_run: NewRun, most: int) -> None:
+    long, short = await new_run(output_name="long"), await new_run(output_name="short")
+    for run, last in ((long, 60), (short, 30)):
+        for step in range(1, last + 1):
+            await run.metrics([step], reward=step / 100)
+    (reward,) = (await api.data(COMPARE, ids=[long.id, short.id], most=most))["compareJobs"]["metrics"]
+    of_long, of_short = (column["values"] for column in reward["columns"])
+    assert (len(reward["steps"]), None in of_long) == (most, False)
+    assert [value is None for value in of_short] == [
+        step > 30 and before >= 30 for before, step in zip([0, *reward["steps"]], reward["steps"], strict=False)
+    ]
