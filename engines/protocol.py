@@ -22,8 +22,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, BinaryIO, TypedDict
 
-import orjson
-
 VERSION = 1
 FD_VARIABLE = "BURNISH_PROTOCOL_FD"
 
@@ -79,11 +77,7 @@ def encode(message: Mapping[str, Any]) -> bytes:
 
 def decode(line: bytes) -> Message:
     """Parse one protocol line; ValueError where it is not an object with a `type`."""
-    try:
-        message = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        # Slower, and it knows what orjson refuses: half of a surrogate pair.
-        message = json.loads(line)
+    message = json.loads(line)
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise ValueError("a protocol line is a JSON object with a type")
     return message

@@ -38,10 +38,14 @@ def run(connection: Connection) -> None:
 async def main() -> None:
     engine = make_engine(context.config.attributes["url"])
     async with engine.execution_options(burnish_write=True).connect() as connection:
+        # Processes that start together migrate one after the other.
         if connection.dialect.name == "postgresql":
-            # Processes that start together migrate one after the other; the lock goes with the connection.
+            # The lock goes with the connection.
             await connection.exec_driver_sql(f"SELECT pg_advisory_lock({MIGRATING})")
             await connection.commit()
+        else:
+            # One write transaction from before it is read where the history stands until its end: Alembic leaves it alone.
+            await connection.exec_driver_sql("SELECT 1")
         await connection.run_sync(run)
         await connection.commit()
     await engine.dispose()
