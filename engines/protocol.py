@@ -75,9 +75,9 @@ def encode(message: Mapping[str, Any]) -> bytes:
     return json.dumps(_plain(message), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
-def decode(line: bytes) -> Message:
+def decode(line: bytes, loads: Callable[[bytes], Any] = json.loads) -> Message:
     """Parse one protocol line; ValueError where it is not an object with a `type`."""
-    message = json.loads(line)
+    message = loads(line)
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise ValueError("a protocol line is a JSON object with a type")
     return message
