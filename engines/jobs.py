@@ -102,6 +102,8 @@ class JobRun(LeasedRun):
             reward = await session.get_one(RewardFunction, row.reward_function_id)
             model = await source_of(session, self.settings, row.base_model, row.base_revision)
             checkpoint = await self._newest_checkpoint(session)
+        if dataset.storage_key is None:
+            raise protocol.ChildFailure("dataset_error", "The dataset has not been read.", "platform")
         await self.core.storage.fetch(dataset.storage_key, folder / "data.jsonl")
         (folder / "reward.py").write_text(reward.source)
         resume_path = None

@@ -70,6 +70,7 @@ class Deployment(Leased, table=True):
     started_at: datetime | None = Field(default=None, sa_type=Timestamp)
     serving_since: datetime | None = Field(default=None, sa_type=Timestamp)
     stopped_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    deleted_at: datetime | None = Field(default=None, sa_type=Timestamp)
 
     @property
     def endpoint_url(self) -> str | None:

@@ -29,6 +29,11 @@ class Job(Leased, table=True):
     `gpu_requested` is what the caller wrote, `gpu` what it really runs on (null until placed). `attempt` counts the hosts that
     have taken it; a later attempt resumes from the newest checkpoint. `metric_keys` and `latest_metrics` hold every
     key that was reported and its last value. `error` is `{code, message, attribution, user_code_line}`.
+
+    `destination_url` is where the trained model was sent besides our own storage. `resume_checkpoint_id` is another job's
+    checkpoint that this one starts from; it may be gone by now. A job that `requires_heartbeat` is ended when its client has been
+    silent for too long since `heartbeat_at`. `dropped_prompts` counts those longer than `max_prompt_length`, once known.
+    `deleted_at` hides a row that the ledger still refers to.
     """
 
     __table_args__ = (
@@ -59,6 +64,13 @@ class Job(Leased, table=True):
     provider_requested: str | None = None
     provider: str | None = None
     checkpoint_destination: dict[str, Any] = Field(sa_type=JSON)
+    destination_url: str | None = None
+    environments: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    resume_checkpoint_id: str | None = None
+    max_cost_micros: int | None = Field(default=None, sa_type=BigInteger)
+    requires_heartbeat: bool = False
+    heartbeat_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    dropped_prompts: int | None = None
     attempt: int = 0
     current_step: int = 0
     total_steps: int | None = None
@@ -70,6 +82,7 @@ class Job(Leased, table=True):
     updated_at: datetime = Field(sa_type=Timestamp)
     started_at: datetime | None = Field(default=None, sa_type=Timestamp)
     completed_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    deleted_at: datetime | None = Field(default=None, sa_type=Timestamp)
 
     def take_metrics(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Bring what the row tells of the job's metrics up to date with rows that are about to be appended to them."""
@@ -81,7 +94,9 @@ class Job(Leased, table=True):
 
 
 class Checkpoint(SQLModel, table=True):
-    """A folder in storage, whole before the row exists. Only a `final` one holds a model that can be served."""
+    """A folder in storage, whole before the row exists. Only a `final` one holds a model that can be served. Deployments may
+    still refer to one whose files were deleted, at `deleted_at`.
+    """
 
     __table_args__ = (
         Index("ix_checkpoint_job", "job_id", "step"),
@@ -98,3 +113,4 @@ class Checkpoint(SQLModel, table=True):
     file_count: int
     size_bytes: int = Field(sa_type=BigInteger)
     created_at: datetime = Field(sa_type=Timestamp)
+    deleted_at: datetime | None = Field(default=None, sa_type=Timestamp)

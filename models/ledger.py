@@ -59,7 +59,7 @@ class Hold(SQLModel, table=True):
 
 class Meter(SQLModel, table=True):
     """What one attempt of a resource has used: whole seconds from `started_at` to `billed_through` have been posted, in
-    `periods` postings.
+    `periods` postings, at the rate of the hardware that it names.
     """
 
     resource_id: str = Field(primary_key=True)
@@ -71,6 +71,9 @@ class Meter(SQLModel, table=True):
     periods: int = 0
     posted_micros: int = Field(default=0, sa_type=BigInteger)
     closed: bool = False
+    provider: str | None = None
+    gpu_type: str | None = None
+    gpu_count: int | None = None
 
 
 async def fund(

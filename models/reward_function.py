@@ -1,15 +1,20 @@
 """Reward functions: a user's Python file, run only in a jail."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import JSON, Index
 from sqlmodel import Field, SQLModel
 
 from burnish.kit.db import Timestamp
 
 
 class RewardFunction(SQLModel, table=True):
-    """`source` is the file as it was uploaded; it has been parsed, never run."""
+    """`source` is the file as it was uploaded; it has been run in a jail and nowhere else.
+
+    `weights` are the factors of its named components, 1 where one is not named. `trial` is what the contract test at the upload
+    found. `deleted_at` hides a row that jobs still refer to.
+    """
 
     __tablename__ = "reward_function"
     __table_args__ = (Index("ix_reward_function_page", "account_id", "created_at", "id"),)
@@ -20,4 +25,7 @@ class RewardFunction(SQLModel, table=True):
     format: str = "trl"
     source: str
     sha256: str
+    weights: dict[str, float] | None = Field(default=None, sa_type=JSON)
+    trial: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     created_at: datetime = Field(sa_type=Timestamp)
+    deleted_at: datetime | None = Field(default=None, sa_type=Timestamp)

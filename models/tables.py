@@ -3,20 +3,40 @@
 from sqlmodel import SQLModel
 
 from burnish.kit import tables as plumbing
-from models import account, api_key, base_model, dataset, deployment, host, job, ledger, reward_function
+from models import (
+    account,
+    api_key,
+    audit,
+    base_model,
+    budget,
+    dataset,
+    deployment,
+    host,
+    integration,
+    job,
+    ledger,
+    provider_rate,
+    reward_function,
+    ssh_key,
+)
 
 metadata = SQLModel.metadata
 
 __all__ = [
     "account",
     "api_key",
+    "audit",
     "base_model",
+    "budget",
     "dataset",
     "deployment",
     "host",
+    "integration",
     "job",
     "ledger",
     "metadata",
     "plumbing",
+    "provider_rate",
     "reward_function",
+    "ssh_key",
 ]

@@ -51,8 +51,8 @@ class Dataset(Node):
             source_type=row.source_type,
             row_count=None if row.num_rows is None else BigInt(row.num_rows),
             columns=row.columns,
-            size_bytes=BigInt(row.size_bytes),
-            sha256=row.sha256,
+            size_bytes=BigInt(row.size_bytes or 0),
+            sha256=row.sha256 or "",
             created_at=row.created_at,
         )
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, Literal
 
 from alembic import context
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlmodel import AutoString
 
 from burnish.kit.db import Timestamp, make_engine
@@ -35,8 +35,15 @@ def run(connection: Connection) -> None:
         context.run_migrations()
 
 
+def _let_tables_be_rebuilt(connection: Any, record: object) -> None:
+    # Dropping the old half of a rebuilt table would count as deleting what other tables refer to; cannot be set in a transaction.
+    connection.cursor().execute("PRAGMA foreign_keys=OFF")
+
+
 async def main() -> None:
     engine = make_engine(context.config.attributes["url"])
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", _let_tables_be_rebuilt)
     async with engine.execution_options(burnish_write=True).connect() as connection:
         # Processes that start together migrate one after the other.
         if connection.dialect.name == "postgresql":
@@ -47,6 +54,10 @@ async def main() -> None:
             # One write transaction from before it is read where the history stands until its end: Alembic leaves it alone.
             await connection.exec_driver_sql("SELECT 1")
         await connection.run_sync(run)
+        if connection.dialect.name == "sqlite":
+            lost = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).all()
+            if lost:
+                raise RuntimeError(f"the migration would leave rows that refer to nothing: {lost[:5]}")
         await connection.commit()
     await engine.dispose()
 

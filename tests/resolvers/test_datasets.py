@@ -180,6 +180,7 @@ async def test_a_caller_who_goes_away_right_after_the_commit_has_a_whole_dataset
     with pytest.raises(asyncio.CancelledError):
         await conftest.dataset(ctx, jsonl)
     (row,) = (await datasets.page(ctx)).items
+    assert row.storage_key is not None
     assert await ctx.core.storage.read(row.storage_key) == jsonl.read_bytes()
 
 

@@ -73,6 +73,7 @@ async def test_an_upload_answers_with_the_dataset(client: httpx2.AsyncClient) ->
 async def test_the_file_is_stored_as_it_was_sent(client: httpx2.AsyncClient, server: Server) -> None:
     await things.dataset(client)
     (row,) = await datasets_in(server)
+    assert row.storage_key is not None
     assert await server.platform.core.storage.read(row.storage_key) == things.ROWS
 
 

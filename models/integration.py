@@ -1,0 +1,30 @@
+"""Integrations: an account's credentials at other services, encrypted."""
+
+from datetime import datetime
+
+from sqlalchemy import Index
+from sqlmodel import Field, SQLModel, select
+
+from burnish.kit.crypto import Secrets
+from burnish.kit.db import Session, Timestamp
+
+
+class Integration(SQLModel, table=True):
+    """One service that an account has a credential for. `sealed_secret` is encrypted for this row's id and given to no caller."""
+
+    __table_args__ = (Index("uq_integration_provider", "account_id", "provider", unique=True),)
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id")
+    provider: str
+    key_prefix: str
+    sealed_secret: str
+    created_at: datetime = Field(sa_type=Timestamp)
+    updated_at: datetime = Field(sa_type=Timestamp)
+
+
+async def secret(session: Session, secrets: Secrets, account_id: str, provider: str) -> str | None:
+    """Return an account's credential at a service, None where it has none."""
+    statement = select(Integration).where(Integration.account_id == account_id, Integration.provider == provider)
+    row = (await session.exec(statement)).first()
+    return None if row is None else secrets.decrypt(row.sealed_secret, row.id)
