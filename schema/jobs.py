@@ -8,21 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from burnish.kit.paging import Page, Span
-from models import dataset, job, reward_function
-from resolvers import cursors, downloads, exports, jobs, metrics, progress, related
-from resolvers.context import Context
+from burnish.kit.paging import Page
+from models import job
+from resolvers import cursors, downloads, exports, jobs, metrics, progress
 from resolvers.cursors import Cursor
-from resolvers.inputs import parse
-from resolvers.jobs import JobInput
-from schema import ahead, rollouts, streams
+from schema import rollouts, streams
 from schema.checkpoints import Checkpoint
 from schema.context import Info
 from schema.datasets import Dataset
-from schema.errors import Payload, settle
-from schema.hardware import Hardware, HardwareInput
+from schema.hardware import Hardware
 from schema.loaders import LAST_LINES, need
-from schema.nodes import After, Connection, First, FirstRows, Input, Money, Node, connect_page, within
+from schema.nodes import After, Connection, First, FirstRows, Money, Node, connect_page, within
 from schema.reward_functions import RewardFunction
 from schema.rollouts import RolloutGroupConnection
 from schema.scalars import JSON
@@ -258,133 +254,5 @@ async def newest_of(
     return connect_page(JobConnection, noun, page, TrainingJob.of, after)
 
 
-async def _page(info: Info, noun: str, page: Page[job.Job], after: Cursor | None) -> JobConnection:
-    """Return a page of jobs, with what each is asked for beside it."""
-    ctx, near = info.context.known, dict[str, Node]()
-    wanted = ahead.asked(info, ("dataset", "rewardFunction"))
-    if "dataset" in wanted:
-        rows = await related.by_id(ctx, dataset.Dataset, [row.dataset_id for row in page.items])
-        near |= {row.id: Dataset.of(row) for row in rows.values()}
-    if "rewardFunction" in wanted:
-        ids = [row.reward_function_id for row in page.items if row.reward_function_id is not None]
-        found = await related.by_id(ctx, reward_function.RewardFunction, ids)
-        near |= {row.id: RewardFunction.of(row) for row in found.values()}
-    return connect_page(JobConnection, noun, page, lambda row: TrainingJob.of(row, near), after)
-
-
 async def _load(loader: DataLoader[str, T | None], row_id: str, of: Callable[[T], Node]) -> Node:
     return of(await need(loader, row_id))
-
-
-@strawberry.input(description="Which jobs to list.")
-class JobFilter:
-    status: list[JobStatus] | None = strawberry.field(default=None, description="Only those in one of these.")
-    method: Method | None = strawberry.field(default=None, description="Only those that train this way.")
-    base_model: str | None = strawberry.field(default=None, description="Only those that start from this model.")
-    dataset_id: strawberry.ID | None = strawberry.field(default=None, description="Only those that learn on this dataset.")
-    reward_function_id: strawberry.ID | None = strawberry.field(
-        default=None, description="Only those that learn from this reward function."
-    )
-    search: str | None = strawberry.field(
-        default=None, description="Only those whose output name contains this, whatever its case, and the one with this id."
-    )
-    created_after: datetime | None = strawberry.field(default=None, description="Only those made at this moment or later.")
-    created_before: datetime | None = strawberry.field(default=None, description="Only those made before this moment.")
-
-    @property
-    def terms(self) -> dict[str, Any]:
-        """What `resolvers.jobs.page` calls it."""
-        return {
-            "status": None if self.status is None else [str(status.value) for status in self.status],
-            "method": None if self.method is None else str(self.method.value),
-            "base_model": self.base_model,
-            "dataset_id": self.dataset_id,
-            "reward_function_id": self.reward_function_id,
-            "search": self.search,
-            "created": Span(self.created_after, self.created_before),
-        }
-
-
-@strawberry.input(description="A training job to make.")
-class TrainingJobInput:
-    base_model: str = strawberry.field(description="The model to start from: a registered name or a Hugging Face id.")
-    dataset_id: strawberry.ID = strawberry.field(description="The dataset to learn on.")
-    output_name: str = strawberry.field(description="What to call the trained model.")
-    hardware: HardwareInput = strawberry.field(description="What to run on.")
-    reward_function_id: strawberry.ID | None = strawberry.field(
-        default=None, description="The reward function to learn from; `GRPO` needs one."
-    )
-    method: Method = strawberry.field(default=Method.GRPO, description="How to train.")
-    hyperparameters: JSON | None = strawberry.field(
-        default=None, description='An object of hyperparameters, such as `{"learning_rate": 1e-5, "max_steps": 100}`.'
-    )
-    environments: JSON | None = strawberry.field(
-        default=None, description="An object of environments to learn in. They need an integration, which has to be configured."
-    )
-    idempotency_key: str | None = strawberry.field(default=None, description="A retry with the same key makes nothing twice.")
-
-
-@strawberry.input(description="A training job to act on.")
-class JobActionInput:
-    id: strawberry.ID = strawberry.field(description="The id of the job.")
-    idempotency_key: str | None = strawberry.field(default=None, description="A retry with the same key gives the same answer.")
-
-
-@strawberry.type(description="The training job.")
-class TrainingJobPayload(Payload):
-    job: TrainingJob | None = strawberry.field(default=None, description="The job.")
-
-
-@strawberry.type
-class JobQueries:
-    @strawberry.field(description="A training job; null where the account has no such job.")
-    async def job(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id, `job_…`.")]
-    ) -> TrainingJob | None:
-        row = await info.context.loaders.job.load(id)
-        return None if row is None else TrainingJob.of(row)
-
-    @strawberry.field(description="The account's training jobs, newest first.")
-    async def jobs(
-        self,
-        info: Info,
-        first: First = 20,
-        after: After = None,
-        filter: Annotated[JobFilter | None, strawberry.argument(description="Which to list; all by default.")] = None,
-    ) -> JobConnection:
-        ctx = info.context.known
-        terms = {} if filter is None else filter.terms
-        page = await jobs.page(ctx, limit=within(first), after=cursors.read_item(after, NOUN), **terms)
-        return await _page(info, NOUN, page, after)
-
-
-@strawberry.type
-class JobMutations:
-    @strawberry.mutation(description="Queue a training job, with an hour of its hardware's price set aside.")
-    async def create_training_job(self, info: Info, input: Annotated[TrainingJobInput, Input]) -> TrainingJobPayload:
-        async def act(ctx: Context) -> TrainingJobPayload:
-            return TrainingJobPayload(job=TrainingJob.of(await jobs.create(ctx, _spec(input))))
-
-        return await settle(info, input, TrainingJobPayload, act)
-
-    @strawberry.mutation(description="Cancel a training job: at once for you, within its current step in fact.")
-    async def cancel_training_job(self, info: Info, input: Annotated[JobActionInput, Input]) -> TrainingJobPayload:
-        async def act(ctx: Context) -> TrainingJobPayload:
-            return TrainingJobPayload(job=TrainingJob.of(await jobs.cancel(ctx, input.id)))
-
-        return await settle(info, input, TrainingJobPayload, act)
-
-
-def _spec(input: TrainingJobInput) -> JobInput:
-    given = {
-        "base_model": input.base_model,
-        "dataset_id": input.dataset_id,
-        "reward_function_id": input.reward_function_id,
-        "method": input.method.value,
-        "output_name": input.output_name,
-        "hyperparameters": {} if input.hyperparameters is None else input.hyperparameters,
-        "environments": input.environments,
-        "gpu": input.hardware.as_gpu,
-        "provider": input.hardware.provider,
-    }
-    return parse(JobInput, given)

@@ -21,7 +21,9 @@ from schema.context import Info
 from schema.datasets import Dataset, DatasetMutations, DatasetQueries
 from schema.deployments import Deployment, DeploymentMutations, DeploymentQueries, InferenceRequest
 from schema.hardware import HardwareQueries
-from schema.jobs import JobMutations, JobQueries, TrainingJob
+from schema.job_actions import JobMutations
+from schema.job_lists import JobQueries
+from schema.jobs import TrainingJob
 from schema.live import Subscription
 from schema.loaders import Loaders
 from schema.nodes import Node
