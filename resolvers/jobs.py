@@ -1,6 +1,7 @@
 """Training jobs: made, watched and cancelled by their account."""
 
 import importlib.util
+from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import Field
@@ -16,6 +17,8 @@ from engines.training.spec import GrpoHyperparameters
 from models import events, job, ledger, transitions
 from models.job import Checkpoint, Job
 from resolvers import base_models, datasets, hardware, reward_functions
+from resolvers.billing import MAX_USD
+from resolvers.caps import capped
 from resolvers.context import Context
 from resolvers.creating import once
 from resolvers.hardware import GpuInput
@@ -44,6 +47,9 @@ class JobInput(Input):
     provider: str | None = None
     checkpoint_destination: CheckpointDestination = Field(default_factory=CheckpointDestination)
     environments: dict[str, Any] | None = None
+    max_cost_usd: Decimal | None = Field(
+        None, gt=0, le=MAX_USD, decimal_places=6, description="Before it costs more, it saves a checkpoint and stops."
+    )
     requires_heartbeat: Literal[False] = Field(False, description="Only false: jobs live without heartbeats of their client.")
 
 
@@ -61,6 +67,7 @@ async def create(ctx: Context, spec: JobInput) -> Job:
     hyperparameters = parse(GrpoHyperparameters, spec.hyperparameters, at="hyperparameters")
     _check_fit(ctx, shape, hyperparameters)
     hour = hardware.hour_micros(ctx.core, shape)
+    cap = capped(ctx.core.settings, spec.max_cost_usd, hour)
 
     async def make(session: Session) -> Job:
         await datasets.find(session, ctx, spec.dataset_id)
@@ -78,13 +85,14 @@ async def create(ctx: Context, spec: JobInput) -> Job:
             hyperparameters_defaulted=sorted(set(GrpoHyperparameters.model_fields) - hyperparameters.model_fields_set),
             gpu_requested={"type": spec.gpu.type, "count": spec.gpu.count},
             provider_requested=spec.provider,
+            max_cost_micros=cap,
             checkpoint_destination=spec.checkpoint_destination.model_dump(),
             created_at=now,
             updated_at=now,
         )
         session.add(row)
         await session.flush()
-        await ledger.hold(session, ctx.account.id, row.id, hour)
+        await ledger.hold(session, ctx.account.id, row.id, hour if cap is None else min(hour, cap))
         await events.record(session, ctx.account.id, row.id, "created", line="Status: queued")
         outbox.put(session, TRAIN_MESSAGE, row.id)
         return row

@@ -21,10 +21,10 @@ from resolvers import auth
 from resolvers.context import Context
 from resolvers.inputs import Input
 from rest_compat.errors import VERI, Dialect, MethodNotAllowed, RouteNotFound, public
-from rest_compat.wire import Wire
 
 JSON = "application/json"
-Answer = Wire | Response
+# A bare array is a RootModel, everything else a Wire.
+Answer = BaseModel | Response
 Handler = Callable[[Context, Request], Awaitable[Answer]]
 CLIENT_GONE = 499
 
@@ -40,7 +40,7 @@ class Operation:
     path: str
     handler: Handler
     tag: str
-    answers: type[Wire] | str | tuple[str, ...]
+    answers: type[BaseModel] | str | tuple[str, ...]
     status: int = 200
     query: type[Input] | None = None
     body: type[BaseModel] | None = None

@@ -1,5 +1,6 @@
 """Training jobs: made and cancelled."""
 
+from decimal import Decimal
 from typing import Annotated
 
 import strawberry
@@ -31,6 +32,9 @@ class TrainingJobInput:
     )
     environments: JSON | None = strawberry.field(
         default=None, description="An object of environments to learn in. They need an integration, which has to be configured."
+    )
+    max_cost_usd: Decimal | None = strawberry.field(
+        default=None, description="The most it may cost, in dollars: before it costs more, it saves a checkpoint and stops."
     )
     idempotency_key: str | None = strawberry.field(default=None, description="A retry with the same key makes nothing twice.")
 
@@ -72,6 +76,7 @@ def _spec(input: TrainingJobInput) -> JobInput:
         "output_name": input.output_name,
         "hyperparameters": {} if input.hyperparameters is None else input.hyperparameters,
         "environments": input.environments,
+        "max_cost_usd": input.max_cost_usd,
         "gpu": input.hardware.as_gpu,
         "provider": input.hardware.provider,
     }

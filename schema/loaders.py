@@ -13,6 +13,7 @@ from models.api_key import ApiKey
 from models.dataset import Dataset
 from models.deployment import Deployment, InferenceRequest, Replica
 from models.job import Checkpoint, Job
+from models.ledger import LedgerTransaction
 from models.reward_function import RewardFunction
 from resolvers import deployments, related
 from resolvers.context import Context
@@ -42,6 +43,7 @@ class Loaders:
         self.job = self._row(Job)
         self.job_of_deployment = self._row(Job)
         self.reward_function = self._row(RewardFunction)
+        self.transaction = self._row(LedgerTransaction)
         self.checkpoints_of_job: DataLoader[str, list[Checkpoint]] = self._rows(related.checkpoints)
         self.deployments_of_job: DataLoader[str, list[Deployment]] = self._rows(related.deployments)
         self.jobs_of_dataset = self._jobs(Job.dataset_id)

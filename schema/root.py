@@ -15,9 +15,11 @@ from schema.accounts import AccountQueries
 from schema.admitted import Handover
 from schema.api_keys import ApiKey, ApiKeyMutations, ApiKeyQueries
 from schema.base_models import BaseModelQueries
+from schema.billing import BillingMutations, BillingQueries, Transaction
 from schema.checkpoints import Checkpoint, CheckpointQueries
 from schema.comparison import ComparisonQueries
 from schema.context import Info
+from schema.costs import CostQueries
 from schema.datasets import Dataset, DatasetMutations, DatasetQueries
 from schema.deployments import Deployment, DeploymentMutations, DeploymentQueries, InferenceRequest
 from schema.hardware import HardwareQueries
@@ -46,6 +48,8 @@ class Query(
     HardwareQueries,
     BaseModelQueries,
     ComparisonQueries,
+    CostQueries,
+    BillingQueries,
     RateLimitQueries,
 ):
     @strawberry.field(description="Anything that has an id; null where the account has no such thing.")
@@ -57,7 +61,13 @@ class Query(
     description="What can be done. Every write takes one input and answers a payload whose `errors` say why nothing was done."
 )
 class Mutation(
-    ApiKeyMutations, UploadMutations, DatasetMutations, RewardFunctionMutations, JobMutations, DeploymentMutations
+    ApiKeyMutations,
+    UploadMutations,
+    DatasetMutations,
+    RewardFunctionMutations,
+    JobMutations,
+    DeploymentMutations,
+    BillingMutations,
 ): ...
 
 
@@ -92,6 +102,7 @@ async def _node(loaders: Loaders, node_id: str) -> Node | None:
         "key": (loaders.api_key, ApiKey.of),
         "req": (loaders.inference_request, InferenceRequest.of),
         "rf": (loaders.reward_function, RewardFunction.of),
+        "txn": (loaders.transaction, Transaction.of),
     }
     way = ways.get(node_id.partition("_")[0])
     row = None if way is None else await way[0].load(node_id)

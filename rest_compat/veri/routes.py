@@ -5,7 +5,20 @@ from starlette.routing import BaseRoute
 from rest_compat import downloads, openapi
 from rest_compat.errors import VERI
 from rest_compat.operation import Unmatched, guarded, route
-from rest_compat.veri import api_keys, datasets, deployments, job_history, job_logs, job_models, jobs, me, reward_functions
+from rest_compat.veri import (
+    api_keys,
+    billing,
+    costs,
+    datasets,
+    deployments,
+    job_history,
+    job_logs,
+    job_models,
+    jobs,
+    me,
+    payments,
+    reward_functions,
+)
 
 OPERATIONS = [
     *datasets.OPERATIONS,
@@ -15,6 +28,8 @@ OPERATIONS = [
     *job_logs.OPERATIONS,
     *job_models.OPERATIONS,
     *deployments.OPERATIONS,
+    *costs.OPERATIONS,
+    *billing.OPERATIONS,
     *api_keys.OPERATIONS,
     *me.OPERATIONS,
 ]
@@ -24,6 +39,7 @@ def routes() -> list[BaseRoute]:
     return [
         *(route(operation) for operation in OPERATIONS),
         *(guarded("GET", path, downloads.get) for path in downloads.PATHS),
+        guarded("POST", payments.PATH, payments.receive),
         guarded("GET", "/v1/openapi.json", openapi.get),
         Unmatched("/v1", VERI),
     ]
