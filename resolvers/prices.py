@@ -150,8 +150,8 @@ async def _choose(ctx: Context, gpu: GpuInput, provider: str | None) -> tuple[Sh
     if not offers:
         known = sorted({name for name, type_ in found.rates if type_ == shape.type})
         hint = f"It is offered by {', '.join(known)}." if known else "No provider offers it; GET /v1/cost/rates lists what is."
-        who = f"The provider '{provider}'" if provider else "Nobody"
-        raise Invalid(f"{who} has no {shape.type}.", code="not_offered", param="provider" if provider else "gpu_type", hint=hint)
+        message = f"The provider '{provider}' has no {shape.type}." if provider else f"Nobody has {shape.type}."
+        raise Invalid(message, code="not_offered", param="provider" if provider else "gpu_type", hint=hint)
     best = min(offers, key=lambda rate: rate.micros_per_hour)
     return shape, best.provider, usd(best.micros_per_hour) * shape.count
 
