@@ -33,12 +33,12 @@ class GpuInput(Input):
         return {names.get(key, key): value for key, value in data.items()}
 
 
-def shape_of(gpu: GpuInput) -> Shape:
+def shape_of(gpu: GpuInput, param: str = "gpu.type") -> Shape:
     """Return the shape; Invalid (`INVALID_GPU_TYPE`) naming the known types where it is unknown."""
     known = hardware.canonical(gpu.type)
     if known is None:
         names = ", ".join((hardware.CPU, *hardware.GPU_TYPES))
-        raise Invalid(f"Unknown GPU type '{gpu.type}'. Known: {names}.", code="INVALID_GPU_TYPE", param="gpu.type")
+        raise Invalid(f"Unknown GPU type '{gpu.type}'. Known: {names}.", code="INVALID_GPU_TYPE", param=param)
     return Shape(known, gpu.count)
 
 

@@ -13,6 +13,7 @@ from pydantic import Field
 from sqlmodel import col, select
 
 from burnish.kit import clock
+from burnish.kit.core import Core
 from burnish.kit.errors import Invalid
 from burnish.kit.money import usd
 from engines.compute import local, rates
@@ -30,6 +31,7 @@ KEEP_WARM_USD_PER_HOUR = Decimal("0.30")
 MONTH_DAYS = 30
 MONTH_HOURS = 720
 MAX_MINUTES = 525_600
+GPU_PARAM = "gpu_type"
 
 
 class ShapeInput(Input):
@@ -102,8 +104,13 @@ class Comparison:
 async def book(ctx: Context) -> Book:
     """Return the rates that hold now."""
     ctx.require("read")
-    settings = ctx.core.settings
-    async with ctx.db.read() as session:
+    return await own_book(ctx.core)
+
+
+async def own_book(core: Core) -> Book:
+    """Return the rates that hold now, to whoever owns the installation."""
+    settings = core.settings
+    async with core.db.read() as session:
         alive = col(Host.seen_at) > clock.now() - timedelta(seconds=settings.lease_s)
         hosts = (await session.exec(select(Host).where(alive))).all()
         types = {gpu["type"] for host in hosts for gpu in host.offers.get("gpus", [])}
@@ -126,7 +133,7 @@ async def project(ctx: Context, spec: ProjectionInput) -> Projection:
 
 async def compare(ctx: Context, spec: CompareInput) -> Sequence[Comparison]:
     """Return what each provider asks for the hardware itself, the cheapest first, those that have none last."""
-    shape, found = hardware.shape_of(spec.gpu), await book(ctx)
+    shape, found = hardware.shape_of(spec.gpu, GPU_PARAM), await book(ctx)
     rows = []
     for provider in PROVIDERS:
         rate = found.find(provider, shape.type)
@@ -139,7 +146,7 @@ async def compare(ctx: Context, spec: CompareInput) -> Sequence[Comparison]:
 async def _choose(ctx: Context, gpu: GpuInput, provider: str | None) -> tuple[Shape, str, Decimal]:
     """Return the hardware, whose it is, and dollars an hour of all of it."""
     hardware.check_provider(provider)
-    shape, found = hardware.shape_of(gpu), await book(ctx)
+    shape, found = hardware.shape_of(gpu, GPU_PARAM), await book(ctx)
     if provider == LOCAL:
         shape = hardware.runs_on(ctx.core, shape)
     offers = [

@@ -64,6 +64,9 @@ class Api:
     def post(self, path: str, body: Any = None) -> Json:
         return self._json("POST", path, json=body, headers=_once())
 
+    def put(self, path: str, body: Any) -> Json:
+        return self._json("PUT", path, json=body, headers=_once())
+
     def delete(self, path: str) -> Json:
         return self._json("DELETE", path)
 

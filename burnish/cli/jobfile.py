@@ -18,6 +18,7 @@ FLAGS = {
     "gpu": "--gpu",
     "method": "--method",
     "provider": "--provider",
+    "max_cost_usd": "--max-cost",
 }
 KEYS = (*FLAGS, "hyperparameters", "checkpoint_destination")
 # The names of the API, which a file may use for what is there already.

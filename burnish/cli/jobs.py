@@ -11,7 +11,7 @@ from burnish.cli.exits import USAGE, CliError
 
 FIELDS = (
     "id", "status", "output_name", "base_model", "method", "dataset_id", "reward_function_id", "current_step", "total_steps",
-    "gpu_requested", "gpu", "cost_usd", "error", "created_at", "started_at", "completed_at", "duration_seconds",
+    "gpu_requested", "gpu", "cost_usd", "max_cost_usd", "error", "created_at", "started_at", "completed_at", "duration_seconds",
     "hyperparameters",
 )  # fmt: skip
 COLUMNS = ("id", "status", "output_name", "base_model", "current_step", "total_steps", "gpu", "cost_usd", "created_at")
@@ -53,6 +53,9 @@ def create(
     ] = None,
     method: Annotated[str | None, typer.Option("--method", help="Training method: grpo by default.")] = None,
     provider: Annotated[str | None, typer.Option("--provider", help="Whose hardware; `local` is the installation's own.")] = None,
+    max_cost: Annotated[
+        str | None, typer.Option("--max-cost", metavar="USD", help="Before it costs more, it saves a checkpoint and stops.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the job and show what would be sent; upload and create nothing.")
     ] = False,
@@ -64,7 +67,7 @@ def create(
     spec = jobfile.read(file) if file else jobfile.JobFile()
     flags = {
         "base_model": base_model, "dataset": dataset, "reward": reward, "output_name": name, "gpu": gpu, "method": method,
-        "provider": provider,
+        "provider": provider, "max_cost_usd": max_cost,
     }  # fmt: skip
     jobfile.apply(spec, assign or [], flags)
     if timeout is not None and not wait:

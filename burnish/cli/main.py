@@ -5,7 +5,25 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import accounts, chat, datasets, demo, deploy, doctor, jobs, keys, login, models, rewards, up, worker
+from burnish.cli import (
+    accounts,
+    billing,
+    budget,
+    chat,
+    cost,
+    datasets,
+    demo,
+    deploy,
+    doctor,
+    jobs,
+    keys,
+    login,
+    models,
+    rates,
+    rewards,
+    up,
+    worker,
+)
 
 app = typer.Typer(
     name="burnish",
@@ -26,9 +44,13 @@ app.add_typer(rewards.app, name="rewards")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(deploy.app, name="deploy")
 app.command("chat")(chat.chat)
+app.add_typer(cost.app, name="cost")
+app.add_typer(billing.app, name="billing")
+app.add_typer(budget.app, name="budget")
 app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.add_typer(accounts.app, name="accounts")
+app.add_typer(rates.app, name="rates")
 
 
 def _version(wanted: bool) -> None:

@@ -327,3 +327,47 @@ async def test_writing_the_request_log_beside_a_stop_is_no_deadlock(database: Da
         assert await ledger.accrue(session, deployment_id, after(5), description="Deployment", close=True) == 5 * USD
     await logging
     assert await money(database) == (-5 * USD, 0)
+
+
+async def test_of_200_parallel_spends_with_funds_for_5_exactly_5_are_taken(database: Database) -> None:
+    await rows.account(database, 5 * USD)
+    for number in range(200):
+        await meter(database, resource_id=f"job_{number}")
+    samples: list[int] = []
+
+    async def spend(number: int) -> int:
+        taken = await accrue(database, 1, resource_id=f"job_{number}")
+        async with database.read() as session:
+            samples.append((await session.get_one(Account, "acct")).balance_micros)
+        return taken
+
+    taken = await asyncio.gather(*(spend(number) for number in range(200)))
+    assert sorted(taken) == [0] * 195 + [USD] * 5
+    assert min(samples) >= 0
+    assert await money(database) == (0, 0)
+
+
+async def test_running_work_takes_from_the_holds_of_what_runs_beside_it(database: Database) -> None:
+    await rows.account(database, 100 * USD)
+    await hold(database, micros=10 * USD)
+    await hold(database, "job_2", 60 * USD)
+    await hold(database, "job_3", 30 * USD)
+    await meter(database)
+    await meter(database, resource_id="job_2")
+    assert await accrue(database, 50, close=True) == 50 * USD
+    assert await money(database) == (50 * USD, 50 * USD)
+    assert await accrue(database, 500, resource_id="job_2", close=True) == 20 * USD
+    assert await money(database) == (30 * USD, 30 * USD)
+
+
+async def test_what_is_withdrawn_is_at_most_what_is_free(database: Database) -> None:
+    await rows.account(database, 10 * USD)
+    await hold(database, micros=7 * USD)
+
+    async def withdraw(reference: str) -> int | None:
+        async with database.transaction() as session:
+            made = await ledger.withdraw(session, "acct", 5 * USD, reference=reference, description="Refund")
+        return None if made is None else made.amount_micros
+
+    assert [await withdraw(name) for name in ("a", "a", "b", "b")] == [-3 * USD, None, 0, None]
+    assert await money(database) == (7 * USD, 7 * USD)

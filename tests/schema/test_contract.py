@@ -133,6 +133,7 @@ NOT_FIELDS = {
     "metric_rows.load": INNER,
     "payments.receive": "Stripe itself tells of payments, over plain HTTP",
     "metrics.latest": "TrainingJob.latestMetrics reads the job's own row",
+    "prices.own_book": OPERATOR,
     "reward_functions.find": INNER,
     "uploads.receive": "the URL that a field gave takes the file over plain HTTP",
 }
