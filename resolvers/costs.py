@@ -183,7 +183,8 @@ async def _buckets(ctx: Context, names: Sequence[str], grain: str, since: dateti
         moment = clock.from_micros(int(start) * width)
         place = (month_of(moment) if grain == "month" else moment, *key)
         found[place] = found.get(place, 0) + int(micros)
-    return [Bucket(place[0], **_named(names, place[1:]), cost_micros=micros) for place, micros in sorted(found.items())]
+    order = sorted(found.items(), key=lambda item: (item[0][0], -item[1], item[0]))
+    return [Bucket(place[0], **_named(names, place[1:]), cost_micros=micros) for place, micros in order]
 
 
 def _by(statement: Any, columns: Sequence[Any]) -> Any:
