@@ -26,6 +26,7 @@ from schema.job_lists import JobQueries
 from schema.jobs import TrainingJob
 from schema.live import Subscription
 from schema.loaders import Loaders
+from schema.methods import MethodQueries
 from schema.nodes import Node
 from schema.plain import read_plainly
 from schema.rate_limits import RateLimitQueries
@@ -45,6 +46,7 @@ class Query(
     DeploymentQueries,
     HardwareQueries,
     BaseModelQueries,
+    MethodQueries,
     ComparisonQueries,
     RateLimitQueries,
 ):

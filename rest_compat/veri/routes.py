@@ -5,11 +5,23 @@ from starlette.routing import BaseRoute
 from rest_compat import downloads, openapi
 from rest_compat.errors import VERI
 from rest_compat.operation import Unmatched, guarded, route
-from rest_compat.veri import api_keys, datasets, deployments, job_history, job_logs, job_models, jobs, me, reward_functions
+from rest_compat.veri import (
+    api_keys,
+    datasets,
+    deployments,
+    job_history,
+    job_logs,
+    job_models,
+    job_plans,
+    jobs,
+    me,
+    reward_functions,
+)
 
 OPERATIONS = [
     *datasets.OPERATIONS,
     *reward_functions.OPERATIONS,
+    *job_plans.OPERATIONS,
     *jobs.OPERATIONS,
     *job_history.OPERATIONS,
     *job_logs.OPERATIONS,
