@@ -78,6 +78,13 @@ def problem(settings: Settings, account: Account, asked: CheckpointDestination, 
 
 def _is_open(settings: Settings, account: Account, uri: str) -> bool:
     """Tell whether the operator has opened the folder, or one above it, to this account."""
+    if _overlaps(uri + "/", settings.storage.rstrip("/") + "/"):
+        # Whatever the operator has opened: the platform's own files are in nobody's reach.
+        return False
     wanted = uri.removeprefix("s3://") + "/"
     opened = (entry.strip().strip("/").replace("{account}", account.slug) for entry in settings.delivery_buckets.split(","))
     return any(wanted.startswith(entry + "/") for entry in opened if entry)
+
+
+def _overlaps(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
