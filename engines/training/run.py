@@ -1,6 +1,5 @@
 """One training run with everything at hand: from the policy in memory to the final folder that the parent has taken over."""
 
-import json
 import logging
 import time
 import warnings
@@ -133,9 +132,6 @@ def check_resume(job: GrpoSpec) -> None:
     folder = Path(job.resume_path)
     if not (folder / "trainer_state.json").is_file():
         raise ChildFailure("config_error", "The checkpoint to resume from is incomplete: it has no trainer_state.json.")
-    done, steps = json.loads((folder / "trainer_state.json").read_text())["global_step"], job.hyperparameters.max_steps
-    if steps is not None and done >= steps:
-        raise ChildFailure("config_error", f"The checkpoint to resume from has {done} steps behind it, and max_steps is {steps}.")
     if (folder / "adapter_config.json").is_file() != (job.hyperparameters.lora_rank is not None):
         raise ChildFailure("config_error", "Of the checkpoint and this job, one trains an adapter and the other all weights.")
 
