@@ -41,7 +41,9 @@ class Settings(BaseSettings):
     drain_s: float = Field(30.0, ge=0, description="How long the late output of a cancelled job is accepted.")
     reward_deadline_s: float = Field(60.0, gt=0, description="How long a reward function may take for one batch.")
     heartbeat_timeout_s: float = Field(
-        300.0, gt=0, description="How long the client of a job with `requires_heartbeat` may be silent before the job is ended."
+        300.0,
+        ge=0,
+        description="How long the client of a job with `requires_heartbeat` may be silent before the job is ended; 0 for ever.",
     )
     concurrent_jobs: int = Field(0, ge=0, description="Jobs of an account that have not ended at once; 0 for no limit.")
     active_deployments: int = Field(0, ge=0, description="Active deployments of an account at once; 0 for no limit.")

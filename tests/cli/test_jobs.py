@@ -141,7 +141,7 @@ async def test_dry_run_of_a_video_job_says_what_is_wrong_and_that_none_can_run(b
     result = await burnish("jobs", "create", "-f", str(job_file), "--dry-run", "--method", "sft_video_gen", code=2)
     assert result.stderr.splitlines()[2:] == [
         f"Error: {job_file}:3: reward_function_id: A sft_video_gen job learns from its clips: leave the reward out.",
-        "  --method: This installation has no trainer of video models yet.",
+        "  --method: method: This installation has no trainer of video models yet.",
     ]
 
 
