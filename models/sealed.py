@@ -12,13 +12,13 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Column, Table, select, update
-from sqlmodel import SQLModel
 
 from burnish.kit import clock
 from burnish.kit.core import Core
 from burnish.kit.crypto import sealed_by
 from burnish.kit.db import Database
 from burnish.kit.keyring import Busy, Key
+from models.tables import metadata
 
 log = structlog.get_logger(__name__)
 PREFIX = "sealed_"
@@ -36,7 +36,7 @@ class Resealed:
 
 def columns() -> Iterator[tuple[Table, Column[Any]]]:
     """Yield every sealed column, each of a table whose rows have an `id`."""
-    for table in SQLModel.metadata.sorted_tables:
+    for table in metadata.sorted_tables:
         yield from ((table, column) for column in table.columns if column.name.startswith(PREFIX))
 
 
