@@ -73,8 +73,7 @@ _memories: WeakKeyDictionary[Core, _Memory] = WeakKeyDictionary()
 async def authenticate(core: Core, key: str | None, address: str = "") -> Principal:
     """Return the account and key; Unauthenticated for a missing, unknown, revoked or expired key, which nothing tells apart.
 
-    RateLimited, without asking the database, for a new key of an address that has used up what strangers have. Whoever calls
-    counts what is refused here.
+    RateLimited, without asking the database, for a new key of an address that has guessed too often.
     """
     secret = bare_secret(key) if key else None
     if secret is None:
@@ -84,9 +83,12 @@ async def authenticate(core: Core, key: str | None, address: str = "") -> Princi
     memory = _memories.setdefault(core, _Memory())
     found = memory.get(key_hash)
     if found is None:
-        if address and not memory.was_good(key_hash):
-            Allowance.of_address(core, address).check()
+        stranger = Allowance.of_address(core, address) if address else None
+        if stranger is not None and not memory.was_good(key_hash):
+            stranger.may_guess()
         found = await _look_up(core, memory, key_hash)
+        if found is None and stranger is not None:
+            stranger.guessed()
     if found is None or (found.key.expires_at is not None and found.key.expires_at <= clock.now()):
         raise Unauthenticated()
     return found

@@ -43,10 +43,15 @@ class Allowance(NamedTuple):
             self.limiter.take(f"points:{self.caller}", self.points_per_minute, 0)
         return standing
 
-    def check(self) -> None:
-        """RateLimited where not another request is left; none is counted."""
+    def may_guess(self) -> None:
+        """RateLimited where as many keys that are none were looked up as there may be requests."""
         if self.requests_per_minute:
-            self.limiter.require(f"requests:{self.caller}", self.requests_per_minute)
+            self.limiter.require(f"guesses:{self.caller}", self.requests_per_minute)
+
+    def guessed(self) -> None:
+        """Count a key that was looked up and is none."""
+        if self.requests_per_minute:
+            self.limiter.charge(f"guesses:{self.caller}", self.requests_per_minute, 1)
 
     def charge(self, points: float) -> None:
         """Take what something has cost already."""
