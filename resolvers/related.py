@@ -18,9 +18,11 @@ T = TypeVar("T")
 
 
 async def by_id(ctx: Context, table: type[T], ids: Sequence[str]) -> dict[str, T]:
-    """Return those of the rows that there are and that are the caller's."""
+    """Return those of the rows that there are and that are the caller's; what is deleted is not there."""
     model: Any = table
-    rows = await _read(ctx, select(model).where(model.account_id == ctx.account.id, col(model.id).in_(set(ids))))
+    there = [model.deleted_at.is_(None)] if hasattr(model, "deleted_at") else []
+    mine = (model.account_id == ctx.account.id, col(model.id).in_(set(ids)), *there)
+    rows = await _read(ctx, select(model).where(*mine))
     return {row.id: row for row in rows}
 
 

@@ -5,7 +5,20 @@ from starlette.routing import BaseRoute
 from rest_compat import downloads, openapi
 from rest_compat.errors import VERI
 from rest_compat.operation import Unmatched, guarded, route
-from rest_compat.veri import api_keys, datasets, deployments, job_history, job_logs, job_models, jobs, me, reward_functions
+from rest_compat.veri import (
+    api_keys,
+    audit_log,
+    datasets,
+    deployments,
+    integrations,
+    job_history,
+    job_logs,
+    job_models,
+    jobs,
+    me,
+    reward_functions,
+    ssh_keys,
+)
 
 OPERATIONS = [
     *datasets.OPERATIONS,
@@ -16,6 +29,9 @@ OPERATIONS = [
     *job_models.OPERATIONS,
     *deployments.OPERATIONS,
     *api_keys.OPERATIONS,
+    *ssh_keys.OPERATIONS,
+    *integrations.OPERATIONS,
+    *audit_log.OPERATIONS,
     *me.OPERATIONS,
 ]
 
