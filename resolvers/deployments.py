@@ -21,7 +21,7 @@ from models.deployment import Deployment, InferenceRequest, Replica
 from models.job import Job
 from resolvers import base_models, checkpoints, hardware
 from resolvers.context import Context
-from resolvers.creating import once
+from resolvers.creating import once, unchanged
 from resolvers.hardware import GpuInput
 from resolvers.inputs import MAX_NAME, Input
 from resolvers.streams import Streams
@@ -140,6 +140,7 @@ async def stop(ctx: Context, deployment_id: str) -> Deployment:
 async def _stop(session: Session, ctx: Context, deployment_id: str) -> Deployment:
     row = await _find(session, ctx, deployment_id, lock=True)
     if row.status in dep.TERMINAL:
+        unchanged(session)
         return row
     now = clock.now()
     await ledger.accrue(session, row.id, row.at_work_until, description=f"Deployment {row.id}", close=True)

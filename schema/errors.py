@@ -150,11 +150,21 @@ P = TypeVar("P", bound=Payload)
 
 
 async def settle(
-    info: Info, input: _Input, payload: type[P], act: Callable[[Context], Awaitable[P]], names: Mapping[str, str] | None = None
+    info: Info,
+    input: _Input,
+    payload: type[P],
+    act: Callable[[Context], Awaitable[P]],
+    names: Mapping[str, str] | None = None,
+    *,
+    scope: str = "write",
 ) -> P:
-    """Run a mutation under its idempotency key; what the caller can put right becomes the payload's errors."""
+    """Run a mutation under its idempotency key; what the caller can put right becomes the payload's errors.
+
+    A key that lacks the scope gets no further than that.
+    """
     ctx = replace(info.context.known, idempotency_key=input.idempotency_key)
     try:
+        ctx.require(scope)
         return await act(ctx)
     except BurnishError as error:
         if error.kind not in ErrorCode.__members__:

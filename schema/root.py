@@ -14,6 +14,7 @@ from schema import errors
 from schema.accounts import AccountQueries
 from schema.admitted import Handover
 from schema.api_keys import ApiKey, ApiKeyMutations, ApiKeyQueries
+from schema.audit import AuditEntry, AuditQueries
 from schema.base_models import BaseModelQueries
 from schema.checkpoints import Checkpoint, CheckpointQueries
 from schema.comparison import ComparisonQueries
@@ -21,6 +22,7 @@ from schema.context import Info
 from schema.datasets import Dataset, DatasetMutations, DatasetQueries
 from schema.deployments import Deployment, DeploymentMutations, DeploymentQueries, InferenceRequest
 from schema.hardware import HardwareQueries
+from schema.integrations import IntegrationMutations, IntegrationQueries
 from schema.job_actions import JobMutations
 from schema.job_lists import JobQueries
 from schema.jobs import TrainingJob
@@ -32,6 +34,7 @@ from schema.plain import read_plainly
 from schema.rate_limits import RateLimitQueries
 from schema.reward_functions import RewardFunction, RewardFunctionMutations, RewardFunctionQueries
 from schema.scalars import SCALARS
+from schema.ssh_keys import SshKey, SshKeyMutations, SshKeyQueries
 from schema.uploads import UploadMutations
 
 
@@ -39,6 +42,9 @@ from schema.uploads import UploadMutations
 class Query(
     AccountQueries,
     ApiKeyQueries,
+    SshKeyQueries,
+    IntegrationQueries,
+    AuditQueries,
     DatasetQueries,
     RewardFunctionQueries,
     JobQueries,
@@ -59,7 +65,14 @@ class Query(
     description="What can be done. Every write takes one input and answers a payload whose `errors` say why nothing was done."
 )
 class Mutation(
-    ApiKeyMutations, UploadMutations, DatasetMutations, RewardFunctionMutations, JobMutations, DeploymentMutations
+    ApiKeyMutations,
+    SshKeyMutations,
+    IntegrationMutations,
+    UploadMutations,
+    DatasetMutations,
+    RewardFunctionMutations,
+    JobMutations,
+    DeploymentMutations,
 ): ...
 
 
@@ -87,6 +100,7 @@ class Schema(strawberry.Schema):
 
 async def _node(loaders: Loaders, node_id: str) -> Node | None:
     ways: dict[str, tuple[DataLoader[str, Any], Callable[[Any], Node]]] = {
+        "aud": (loaders.audit_entry, AuditEntry.of),
         "ckpt": (loaders.checkpoint, Checkpoint.of),
         "dep": (loaders.deployment, Deployment.of),
         "ds": (loaders.dataset, Dataset.of),
@@ -94,6 +108,7 @@ async def _node(loaders: Loaders, node_id: str) -> Node | None:
         "key": (loaders.api_key, ApiKey.of),
         "req": (loaders.inference_request, InferenceRequest.of),
         "rf": (loaders.reward_function, RewardFunction.of),
+        "sk": (loaders.ssh_key, SshKey.of),
     }
     way = ways.get(node_id.partition("_")[0])
     row = None if way is None else await way[0].load(node_id)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import creating, jobfile, planning, records, watch
+from burnish.cli import completing, creating, jobfile, planning, records, watch
 from burnish.cli.command import Cli, Limit, Yes, group, remote
 from burnish.cli.exits import USAGE, CliError
 
@@ -22,7 +22,7 @@ app = group("Training jobs.")
 checkpoint = group("Checkpoints of a job: list them, download one.")
 app.add_typer(checkpoint, name="checkpoint")
 
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job (job_…).")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job (job_…).", autocompletion=completing.jobs)]
 Timeout = Annotated[
     float | None, typer.Option("--timeout", min=0.0, metavar="SECONDS", help="Give up waiting after this long: exit code 7.")
 ]

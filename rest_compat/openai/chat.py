@@ -10,7 +10,7 @@ from resolvers import inference
 from resolvers.context import Context
 from rest_compat import http
 from rest_compat.errors import OPENAI
-from rest_compat.operation import JSON, Operation, Stream
+from rest_compat.operation import INFERENCE, JSON, Operation, Stream
 
 TAG = "Inference"
 CHAT = "/v1/chat/completions"
@@ -72,6 +72,7 @@ def _operations(prefix: str) -> list[Operation]:
             streams=True,
             errors=ERRORS,
             dialect=OPENAI,
+            scope=INFERENCE,
         ),
         Operation(
             method="POST",
@@ -83,6 +84,7 @@ def _operations(prefix: str) -> list[Operation]:
             streams=True,
             errors=ERRORS,
             dialect=OPENAI,
+            scope=INFERENCE,
         ),
     ]
 

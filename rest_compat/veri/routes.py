@@ -7,8 +7,10 @@ from rest_compat.errors import VERI
 from rest_compat.operation import Unmatched, guarded, route
 from rest_compat.veri import (
     api_keys,
+    audit_log,
     datasets,
     deployments,
+    integrations,
     job_history,
     job_logs,
     job_models,
@@ -16,6 +18,7 @@ from rest_compat.veri import (
     jobs,
     me,
     reward_functions,
+    ssh_keys,
 )
 
 OPERATIONS = [
@@ -28,6 +31,9 @@ OPERATIONS = [
     *job_models.OPERATIONS,
     *deployments.OPERATIONS,
     *api_keys.OPERATIONS,
+    *ssh_keys.OPERATIONS,
+    *integrations.OPERATIONS,
+    *audit_log.OPERATIONS,
     *me.OPERATIONS,
 ]
 

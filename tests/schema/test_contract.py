@@ -25,6 +25,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "api_keys.create": ("Mutation.createApiKey",),
     "api_keys.page": ("Query.apiKeys",),
     "api_keys.revoke": ("Mutation.revokeApiKey",),
+    "audit.page": ("Query.auditLog",),
     "base_models.registered": ("Query.baseModels",),
     "checkpoints.page": ("Query.checkpoints",),
     "comparison.compare": ("Query.compareJobs",),
@@ -44,6 +45,10 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "downloads.url": ("Checkpoint.downloadUrl",),
     "exports.metrics_url": ("TrainingJob.metricsExportUrl",),
     "hardware.offer": ("Query.hardwareOffers",),
+    "integrations.all_": ("Query.integrations",),
+    "integrations.get": ("Query.integration",),
+    "integrations.put": ("Mutation.setIntegration",),
+    "integrations.remove": ("Mutation.removeIntegration",),
     "jobs.allowed": ("TrainingJob.viewerCan",),
     "jobs.cancel": ("Mutation.cancelTrainingJob",),
     "jobs.create": ("Mutation.createTrainingJob",),
@@ -62,6 +67,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "Query.deployment",
         "Query.job",
         "Query.rewardFunction",
+        "Query.sshKey",
     ),
     "related.checkpoints": ("TrainingJob.checkpoints",),
     "related.deployments": ("TrainingJob.deployments",),
@@ -71,6 +77,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "reward_functions.create": ("Mutation.createRewardFunction",),
     "reward_functions.page": ("Query.rewardFunctions",),
     "rollouts.page": ("TrainingJob.rolloutGroups",),
+    "ssh_keys.create": ("Mutation.createSshKey",),
+    "ssh_keys.delete": ("Mutation.deleteSshKey",),
+    "ssh_keys.page": ("Query.sshKeys",),
     "uploads.create": ("Mutation.createUpload",),
     "uploads.create_dataset": ("Mutation.createDataset",),
 }
@@ -88,6 +97,7 @@ SAME_AS = {
     "exports.metrics": "exports.metrics_url",
     "metrics.read": "metrics.columns",
     "reward_functions.get": "related.by_id",
+    "ssh_keys.get": "related.by_id",
 }
 STREAMED = "subscriptions follow the streams themselves, over schema.feeds"
 INNER = "works inside another resolver's transaction"
@@ -125,6 +135,8 @@ NOT_FIELDS = {
     "metric_rows.load": INNER,
     "metrics.latest": "TrainingJob.latestMetrics reads the job's own row",
     "reward_functions.find": INNER,
+    "secrets.rotate": OPERATOR,
+    "secrets.uses": OPERATOR,
     "uploads.receive": "the URL that a field gave takes the file over plain HTTP",
 }
 # The GraphQL input that stands for a resolver's, and what it calls fields that it calls otherwise.
@@ -134,8 +146,10 @@ INPUTS: dict[str, tuple[str, dict[str, str]]] = {
     "deployments.DeploymentInput": ("DeploymentInput", {"gpu": "hardware", "provider": "hardware"}),
     "destinations.CheckpointDestination": ("CheckpointDestinationInput", {}),
     "hardware.GpuInput": ("HardwareInput", {}),
+    "integrations.IntegrationInput": ("SetIntegrationInput", {}),
     "jobs.JobInput": ("TrainingJobInput", {"gpu": "hardware", "provider": "hardware"}),
     "reward_functions.RewardFunctionInput": ("CreateRewardFunctionInput", {}),
+    "ssh_keys.SshKeyInput": ("SshKeyInput", {}),
 }
 NOT_INPUTS = {
     "jobs.JobInput.volume": "only null is taken: a courtesy to clients of the REST dialect",
@@ -144,9 +158,12 @@ NOT_INPUTS = {
 CHAT = "models are called over the OpenAI routes"
 ROUTES: dict[str, tuple[str, ...] | str] = {
     "DELETE /v1/api_keys/{key_id}": ("Mutation.revokeApiKey",),
+    "DELETE /v1/settings/integrations/{provider}": ("Mutation.removeIntegration",),
+    "DELETE /v1/ssh_keys/{ssh_key_id}": ("Mutation.deleteSshKey",),
     "DELETE /v1/deployments/{deployment_id}": ("Mutation.deleteDeployment",),
     "DELETE /v1/training_jobs/{job_id}": ("Mutation.deleteTrainingJob",),
     "GET /v1/api_keys": ("Query.apiKeys",),
+    "GET /v1/audit_log": ("Query.auditLog",),
     "GET /v1/datasets": ("Query.datasets",),
     "GET /v1/datasets/{dataset_id}": ("Query.dataset",),
     "GET /v1/deployments": ("Query.deployments",),
@@ -164,6 +181,10 @@ ROUTES: dict[str, tuple[str, ...] | str] = {
     "GET /v1/openapi.json": "describes the REST routes",
     "GET /v1/reward_functions": ("Query.rewardFunctions",),
     "GET /v1/reward_functions/{reward_function_id}": ("Query.rewardFunction",),
+    "GET /v1/settings/integrations": ("Query.integrations",),
+    "GET /v1/settings/integrations/{provider}": ("Query.integration",),
+    "GET /v1/ssh_keys": ("Query.sshKeys",),
+    "GET /v1/ssh_keys/{ssh_key_id}": ("Query.sshKey",),
     "GET /v1/training_jobs": ("Query.jobs",),
     "GET /v1/training_jobs/methods": ("Query.methods",),
     "GET /v1/training_jobs/{job_id}": ("Query.job",),
@@ -186,9 +207,11 @@ ROUTES: dict[str, tuple[str, ...] | str] = {
     "POST /v1/openai/chat/completions": CHAT,
     "POST /v1/openai/completions": CHAT,
     "POST /v1/reward_functions": ("Mutation.createRewardFunction",),
+    "POST /v1/ssh_keys": ("Mutation.createSshKey",),
     "POST /v1/training_jobs": ("Mutation.createTrainingJob",),
     "POST /v1/training_jobs/plan": ("Mutation.planTrainingJob",),
     "POST /v1/training_jobs/{job_id}/cancel": ("Mutation.cancelTrainingJob",),
+    "PUT /v1/settings/integrations/{provider}": ("Mutation.setIntegration",),
     "POST /v1/training_jobs/{job_id}/heartbeat": ("Mutation.heartbeatTrainingJob",),
 }
 
