@@ -97,7 +97,7 @@ async def create(ctx: Context, spec: JobInput) -> Job:
         if found.resumed is not None:
             before = await session.get_one(Job, found.resumed.job_id)
             row.resume_checkpoint_id, row.base_revision = found.resumed.id, before.base_revision
-            row.current_step = found.resumed.step
+            row.first_step = row.current_step = found.resumed.step
         session.add(row)
         await session.flush()
         await ledger.hold(session, ctx.account.id, row.id, _needed_micros(ctx, found))

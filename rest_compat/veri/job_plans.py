@@ -134,6 +134,7 @@ OPERATIONS = [
         tag=TAG,
         answers=PlanObject,
         body=JobInput,
+        scope="read",
         errors=(413,),
     ),
 ]

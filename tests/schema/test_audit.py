@@ -9,7 +9,9 @@ from graphql import build_schema
 from sqlmodel import col, select
 
 from burnish.kit import clock
+from models import job
 from models.audit import AuditEntry
+from resolvers import deployments
 from schema import export
 from tests.conftest import Server, Tenant
 from tests.rest_compat import things
@@ -18,6 +20,7 @@ from tests.schema.conftest import REWARD, Answer, Api, NewRun
 pytestmark = pytest.mark.anyio
 Prepare = Callable[[Api, NewRun], Awaitable[Answer]]
 NOTHING_YET = "makes room for a file, and nothing of it before the data set is made"
+NO_CHANGE = "looks or says that it is there, and changes nothing that anybody would look for in a log"
 FIELDS = build_schema(export.text()).mutation_type
 LOG = """query Log($first: Int, $after: Cursor, $filter: AuditFilter) { auditLog(first: $first, after: $after, filter: $filter) {
     nodes { id actor actorName action resourceId requestId details createdAt } pageInfo { hasNextPage endCursor } } }"""
@@ -79,6 +82,18 @@ async def a_running_job(api: Api, new_run: NewRun) -> Answer:
     return {"id": (await new_run(api.tenant)).id}
 
 
+async def an_ended_job(api: Api, new_run: NewRun) -> Answer:
+    run = await new_run(api.tenant)
+    await run.move(job.CANCELLED)
+    return {"id": run.id}
+
+
+async def a_stopped_deployment(api: Api, new_run: NewRun) -> Answer:
+    row = await things.queued_deployment(api.server, tenant=api.tenant)
+    await deployments.stop(await api.server.context(), row.id)
+    return {"id": row.id}
+
+
 DEPLOYMENT = {"name": "sums", "model": "Qwen/Qwen3-4B", "source": "HUGGINGFACE", "hardware": {"type": "CPU", "count": 1}}
 
 
@@ -96,7 +111,11 @@ MUTATIONS: dict[str, Prepare | str] = {
     "createSshKey": given(**pair()),
     "createTrainingJob": a_job,
     "createUpload": NOTHING_YET,
+    "deleteDeployment": a_stopped_deployment,
     "deleteSshKey": an_ssh_key,
+    "deleteTrainingJob": an_ended_job,
+    "heartbeatTrainingJob": NO_CHANGE,
+    "planTrainingJob": NO_CHANGE,
     "removeIntegration": an_integration,
     "revokeApiKey": a_key,
     "setIntegration": given(provider="WANDB", token="w" * 40),

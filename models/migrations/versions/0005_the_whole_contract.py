@@ -121,6 +121,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("requires_heartbeat", sa.Boolean(), nullable=False, server_default=sa.false()))
         batch_op.add_column(sa.Column("heartbeat_at", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("dropped_prompts", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("first_step", sa.Integer(), nullable=False, server_default="0"))
         batch_op.add_column(sa.Column("deleted_at", sa.BigInteger(), nullable=True))
 
     with op.batch_alter_table("reward_function", schema=None) as batch_op:
@@ -137,6 +138,7 @@ def downgrade() -> None:
 
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.drop_column("deleted_at")
+        batch_op.drop_column("first_step")
         batch_op.drop_column("dropped_prompts")
         batch_op.drop_column("heartbeat_at")
         batch_op.drop_column("requires_heartbeat")
