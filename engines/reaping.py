@@ -24,7 +24,7 @@ async def reap(core: Core) -> list[str]:
     heard = func.coalesce(col(Job.heartbeat_at), col(Job.created_at))
     overdue = (
         col(Job.requires_heartbeat).is_(True),
-        col(Job.status).not_in(job.TERMINAL),
+        col(Job.status).in_(job.LIVE),
         heard < clock.now() - timedelta(seconds=limit_s),
     )
     async with core.db.read() as session:

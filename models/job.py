@@ -18,6 +18,7 @@ COMPLETED = "completed"
 FAILED = "failed"
 CANCELLED = "cancelled"
 STATUSES = (QUEUED, PROVISIONING, RUNNING, COMPLETED, FAILED, CANCELLED)
+LIVE = (QUEUED, PROVISIONING, RUNNING)
 TERMINAL = (COMPLETED, FAILED, CANCELLED)
 PHASES = ("validating", "pulling_model", "starting", "generating", "scoring", "updating", "saving", "uploading")
 STREAMS = ("events", "logs", "metrics", "rollouts")

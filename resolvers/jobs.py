@@ -241,7 +241,7 @@ async def _cancel(session: Session, ctx: Context, job_id: str) -> Job:
 async def heartbeat(ctx: Context, job_id: str) -> Job:
     """Note that a job's client is there; InvalidState where the job has ended, so that the client can stop."""
     ctx.require("write")
-    alive = (col(Job.id) == job_id, col(Job.status).not_in(job.TERMINAL))
+    alive = (col(Job.id) == job_id, col(Job.status).in_(job.LIVE))
     async with ctx.db.transaction() as session:
         row = await _find(session, ctx, job_id)
         # Under no idempotency key: a heartbeat changes nothing that it would matter to do twice.
@@ -280,7 +280,7 @@ async def _delete(session: Session, ctx: Context, job_id: str) -> Job:
     deployment_id = (await session.exec(serving)).first()
     if deployment_id is not None:
         raise Conflict(f"The deployment {deployment_id} serves this job's model.", hint="Stop it first.")
-    going_on = select(Job.id).where(col(Job.resume_checkpoint_id).in_(mine), col(Job.status).not_in(job.TERMINAL))
+    going_on = select(Job.id).where(col(Job.resume_checkpoint_id).in_(mine), col(Job.status).in_(job.LIVE))
     other_id = (await session.exec(going_on)).first()
     if other_id is not None:
         raise Conflict(f"The job {other_id} goes on from a checkpoint of this one.", hint="Wait for its end, or cancel it.")
