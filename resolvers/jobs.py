@@ -173,9 +173,8 @@ def _read(body: Mapping[str, Any]) -> tuple[JobInput, Set[str], list[BurnishErro
     try:
         spec = _Draft.model_validate(body)
     except ValidationError as error:
-        for item in problems_of(error):
-            problems.append(SchemaInvalid(f"{item['param']}: {item['message']}", param=item["param"]))
-            wrong.add(item["param"].partition(".")[0])
+        problems += [SchemaInvalid(f"{item['param']}: {item['message']}", param=item["param"]) for item in problems_of(error)]
+        wrong = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
         spec = _Draft.model_validate({name: value for name, value in body.items() if name not in wrong})
     return spec, EVERY - wrong - {name for name in REQUIRED if getattr(spec, name) is None}, problems
 
