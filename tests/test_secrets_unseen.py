@@ -57,7 +57,7 @@ async def test_secrets_are_seen_nowhere(server: Server, logged: StringIO, monkey
 
     async with server.client() as client:
         client.event_hooks = {"response": [keep]}
-        for body in (
+        bodies: list[Any] = [
             pair,
             {**pair, "private_key": CANARY},
             {**pair, "private_key": private.replace("OPENSSH", CANARY)},
@@ -69,7 +69,8 @@ async def test_secrets_are_seen_nowhere(server: Server, logged: StringIO, monkey
             {**pair, "private_key": CANARY * 1000},
             {**pair, "provider": "acme", "private_key": CANARY},
             {"private_key": private, "name": 7},
-        ):
+        ]
+        for body in bodies:
             await client.post(SSH, content=json.dumps(body), headers={"Content-Type": "application/json"})
         for path in ("wandb", "acme"):
             for body in ({"token": CANARY}, {"api_key": CANARY}, {"token": CANARY, "api_key": CANARY}, {"token": [CANARY]}):
