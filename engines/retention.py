@@ -17,6 +17,7 @@ from burnish.kit import clock, stream
 from burnish.kit.core import Core
 from burnish.kit.settings import Settings
 from burnish.kit.tables import StreamHead
+from engines import erasing
 from models import audit, sealed
 from models.account import Account
 from models.deployment import Deployment
@@ -45,12 +46,13 @@ def kept_days(settings: Settings) -> dict[str, int]:
 
 
 async def sweep_forever(core: Core) -> None:
-    """Sweep every ten minutes; what fails is logged, and tried again with the next sweep."""
+    """Sweep every ten minutes, after deleted resources too; what fails is logged, and tried again with the next sweep."""
     while True:
         try:
             await sweep(core)
             await trim_audit_log(core)
             await sealed.sweep(core)
+            await erasing.sweep(core)
         except Exception as error:
             log.warning("sweep_failed", error=str(error), exc_info=True)
         await asyncio.sleep(EVERY_S)

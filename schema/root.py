@@ -23,9 +23,12 @@ from schema.datasets import Dataset, DatasetMutations, DatasetQueries
 from schema.deployments import Deployment, DeploymentMutations, DeploymentQueries, InferenceRequest
 from schema.hardware import HardwareQueries
 from schema.integrations import IntegrationMutations, IntegrationQueries
-from schema.jobs import JobMutations, JobQueries, TrainingJob
+from schema.job_actions import JobMutations
+from schema.job_lists import JobQueries
+from schema.jobs import TrainingJob
 from schema.live import Subscription
 from schema.loaders import Loaders
+from schema.methods import MethodQueries
 from schema.nodes import Node
 from schema.plain import read_plainly
 from schema.rate_limits import RateLimitQueries
@@ -49,6 +52,7 @@ class Query(
     DeploymentQueries,
     HardwareQueries,
     BaseModelQueries,
+    MethodQueries,
     ComparisonQueries,
     RateLimitQueries,
 ):

@@ -100,6 +100,13 @@ def stop(cli: Cli, deployment: DeploymentId) -> None:
     cli.out.show(cli.api.post(f"/v1/deployments/{resolved(cli, deployment)}/stop"), FIELDS)
 
 
+@app.command("delete")
+@remote
+def delete(cli: Cli, deployment: DeploymentId) -> None:
+    """Delete a deployment that has ended, named by its id, with its log. What it cost stays in the books."""
+    cli.out.show(cli.api.delete(f"/v1/deployments/{deployment}"), ("id", "deleted"))
+
+
 @app.command("logs")
 @remote
 def logs(

@@ -45,6 +45,18 @@ class Settings(BaseSettings):
     billing_period_s: int = Field(60, ge=1, description="How often running work is posted to the ledger.")
     drain_s: float = Field(30.0, ge=0, description="How long the late output of a cancelled job is accepted.")
     reward_deadline_s: float = Field(60.0, gt=0, description="How long a reward function may take for one batch.")
+    heartbeat_timeout_s: float = Field(
+        300.0, gt=0, description="How long the client of a job with `requires_heartbeat` may be silent before the job is ended."
+    )
+    concurrent_jobs: int = Field(0, ge=0, description="Jobs of an account that have not ended at once; 0 for no limit.")
+    active_deployments: int = Field(0, ge=0, description="Active deployments of an account at once; 0 for no limit.")
+    delivery_buckets: str = Field(
+        "",
+        description="Where jobs may send their models: `bucket` or `bucket/folder`, separated by commas; `{account}` in a folder "
+        "stands for the account's own name.",
+    )
+    delivery_endpoint: str = Field("", description="Endpoint of these buckets, where it is not Amazon's.")
+    delivery_attempts: int = Field(5, ge=1, description="How often the delivery of a model is tried.")
     replica_start_s: float = Field(600.0, gt=0, description="How long a replica may take to become ready.")
     replica_attempts: int = Field(5, ge=1, description="Failed starts in a row after which a deployment fails.")
     stall_s: float = Field(30.0, gt=0, description="How long a client may take nothing of what it is sent before it is cut off.")

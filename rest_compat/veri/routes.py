@@ -14,6 +14,7 @@ from rest_compat.veri import (
     job_history,
     job_logs,
     job_models,
+    job_plans,
     jobs,
     me,
     reward_functions,
@@ -23,6 +24,7 @@ from rest_compat.veri import (
 OPERATIONS = [
     *datasets.OPERATIONS,
     *reward_functions.OPERATIONS,
+    *job_plans.OPERATIONS,
     *jobs.OPERATIONS,
     *job_history.OPERATIONS,
     *job_logs.OPERATIONS,
