@@ -135,5 +135,6 @@ OPERATIONS = [
         answers=PlanObject,
         body=JobInput,
         errors=(413,),
+        scope="read",
     ),
 ]

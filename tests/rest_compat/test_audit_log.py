@@ -20,7 +20,7 @@ from tests.rest_compat import described, things
 pytestmark = pytest.mark.anyio
 Request = tuple[str, dict[str, Any]]
 Prepare = Callable[[httpx2.AsyncClient, Server], Awaitable[Request]]
-NO_CHANGE = "changes nothing of the account's"
+NO_CHANGE = "looks, and changes nothing"
 INFERENCE = "inference has a log of its own"
 HEARTBEAT = "says every few seconds that somebody is there"
 
@@ -65,11 +65,23 @@ async def an_active_deployment(client: httpx2.AsyncClient, server: Server) -> Re
     return f"/v1/deployments/{(await things.queued_deployment(server)).id}/stop", {}
 
 
+async def an_ended_job(client: httpx2.AsyncClient, server: Server) -> Request:
+    return f"/v1/training_jobs/{(await things.completed_job(server, client))['id']}", {}
+
+
+async def a_stopped_deployment(client: httpx2.AsyncClient, server: Server) -> Request:
+    path, _ = await an_active_deployment(client, server)
+    assert (await client.post(path)).status_code == 200
+    return path.removesuffix("/stop"), {}
+
+
 # How each operation that is no GET is asked, or why it leaves no entry.
 CHANGES: dict[str, Prepare | str] = {
     "DELETE /v1/api_keys/{key_id}": a_key,
+    "DELETE /v1/deployments/{deployment_id}": a_stopped_deployment,
     "DELETE /v1/settings/integrations/{provider}": an_integration,
     "DELETE /v1/ssh_keys/{ssh_key_id}": an_ssh_key,
+    "DELETE /v1/training_jobs/{job_id}": an_ended_job,
     "POST /v1/api_keys": sent("/v1/api_keys", json={"name": "ci"}),
     "POST /v1/chat/completions": INFERENCE,
     "POST /v1/completions": INFERENCE,
@@ -83,7 +95,9 @@ CHANGES: dict[str, Prepare | str] = {
     "POST /v1/reward_functions": sent("/v1/reward_functions", data={"name": "a"}, files={"file": ("a.py", things.REWARD)}),
     "POST /v1/ssh_keys": sent("/v1/ssh_keys", json=things.ssh_pair()),
     "POST /v1/training_jobs": a_job,
+    "POST /v1/training_jobs/plan": NO_CHANGE,
     "POST /v1/training_jobs/{job_id}/cancel": a_running_job,
+    "POST /v1/training_jobs/{job_id}/heartbeat": HEARTBEAT,
     "PUT /v1/settings/integrations/{provider}": sent("/v1/settings/integrations/wandb", json={"token": "w" * 40}),
 }
 OPERATIONS = {

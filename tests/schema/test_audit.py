@@ -9,6 +9,7 @@ from graphql import build_schema
 from sqlmodel import col, select
 
 from burnish.kit import clock
+from models import job
 from models.audit import AuditEntry
 from schema import export
 from tests.conftest import Server, Tenant
@@ -17,6 +18,8 @@ from tests.schema.conftest import REWARD, Answer, Api, NewRun
 
 pytestmark = pytest.mark.anyio
 Prepare = Callable[[Api, NewRun], Awaitable[Answer]]
+NO_CHANGE = "looks, and changes nothing"
+HEARTBEAT = "says every few seconds that somebody is there"
 NOTHING_YET = "makes room for a file, and nothing of it before the data set is made"
 FIELDS = build_schema(export.text()).mutation_type
 LOG = """query Log($first: Int, $after: Cursor, $filter: AuditFilter) { auditLog(first: $first, after: $after, filter: $filter) {
@@ -86,6 +89,19 @@ async def an_active_deployment(api: Api, new_run: NewRun) -> Answer:
     return {"id": (await things.queued_deployment(api.server, tenant=api.tenant)).id}
 
 
+async def an_ended_job(api: Api, new_run: NewRun) -> Answer:
+    run = await new_run(api.tenant)
+    await things.moved(api.server, run.id, job.CANCELLED)
+    return {"id": run.id}
+
+
+async def a_stopped_deployment(api: Api, new_run: NewRun) -> Answer:
+    found = await an_active_deployment(api, new_run)
+    query = "mutation($input: DeploymentActionInput!) { stopDeployment(input: $input) { errors { message } } }"
+    assert (await api.data(query, input=found))["stopDeployment"] == {"errors": []}
+    return found
+
+
 # The input of each mutation, or why it leaves no entry.
 MUTATIONS: dict[str, Prepare | str] = {
     "cancelTrainingJob": a_running_job,
@@ -96,7 +112,11 @@ MUTATIONS: dict[str, Prepare | str] = {
     "createSshKey": given(**pair()),
     "createTrainingJob": a_job,
     "createUpload": NOTHING_YET,
+    "deleteDeployment": a_stopped_deployment,
     "deleteSshKey": an_ssh_key,
+    "deleteTrainingJob": an_ended_job,
+    "heartbeatTrainingJob": HEARTBEAT,
+    "planTrainingJob": NO_CHANGE,
     "removeIntegration": an_integration,
     "revokeApiKey": a_key,
     "setIntegration": given(provider="WANDB", token="w" * 40),
