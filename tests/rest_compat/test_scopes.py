@@ -20,7 +20,6 @@ ANY = "any"
 UNLIKE_THEIR_METHOD = {
     "GET /v1/me": ANY,
     "POST /v1/billing/check_balance": "read",
-    "POST /v1/datasets/connect/validate": "read",
     "POST /v1/training_jobs/plan": "read",
 }
 OPERATIONS = [
