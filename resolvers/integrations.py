@@ -8,7 +8,7 @@ from sqlmodel import select
 
 from burnish.kit import clock, ids
 from burnish.kit.db import Session
-from burnish.kit.errors import NotFound
+from burnish.kit.errors import Conflict, NotFound
 from models import events, integration
 from models.integration import PROVIDERS, Integration
 from resolvers.context import Context
@@ -77,7 +77,14 @@ async def put(ctx: Context, provider: str, spec: IntegrationInput) -> Setting:
         return row
 
     request = {"provider": provider, "secret": ctx.core.secrets.hash_key(spec.secret)}
-    return _setting(provider, await once(ctx, "integrations.put", request, Integration, make))
+    try:
+        row = await once(ctx, "integrations.put", request, Integration, make)
+    except Conflict as error:
+        if error.code != Conflict.code:
+            raise
+        # Somebody else set the first one just now: theirs is the one before.
+        row = await once(ctx, "integrations.put", request, Integration, make)
+    return _setting(provider, row)
 
 
 async def get(ctx: Context, provider: str) -> Setting:

@@ -116,7 +116,7 @@ class JobMutations:
             wrong = [shown for problem in found.problems for shown in user_errors(problem, NAMES)]
             return PlanTrainingJobPayload(errors=wrong, plan=TrainingJobPlan.of(found))
 
-        return await settle(info, input, PlanTrainingJobPayload, act)
+        return await settle(info, input, PlanTrainingJobPayload, act, scope="read")
 
     @strawberry.mutation(description="Queue a training job, with an hour of its hardware's price set aside.")
     async def create_training_job(self, info: Info, input: Annotated[TrainingJobInput, Input]) -> TrainingJobPayload:

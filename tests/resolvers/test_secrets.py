@@ -25,7 +25,7 @@ from models import integration, sealed
 from models.audit import AuditEntry
 from models.ssh_key import SshKey
 from resolvers import integrations, secrets, uploads
-from resolvers.context import Context
+from resolvers.context import Context, Platform
 from resolvers.integrations import IntegrationInput
 from tests.resolvers.conftest import Tenants
 
@@ -204,16 +204,19 @@ async def test_values_of_before_keys_had_ids_get_one(ctx: Context) -> None:
 
 async def test_keys_of_the_setting_are_changed_there(settings: Settings, core: Core, tenants: Tenants) -> None:
     old, new = "ab" * 32, "cd" * 32
-    known = {"home": settings.home, "cpu_fallback": True}
-    first = Core(Settings(**known, encryption_key=old))
+
+    def with_keys(*keys: str) -> Core:
+        return Core(Settings(home=settings.home, cpu_fallback=True, encryption_key=",".join(keys)))
+
+    first = with_keys(old)
     ctx = await tenants()
-    ctx = Context(type(ctx.platform)(first, ctx.platform.gateway), ctx.account, ctx.key, "req", None, ctx.scopes)
+    ctx = Context(Platform(first, ctx.platform.gateway), ctx.account, ctx.key, "req", None, ctx.scopes)
     await pairs(ctx, 5)
-    both = Core(Settings(**known, encryption_key=f"{new},{old}"))
+    both = with_keys(new, old)
     done = await secrets.rotate(both)
     assert (done.made, done.resealed) == (None, 5)
     assert [(use.is_current, use.sealed.total()) for use in await secrets.uses(both)] == [(True, 5), (False, 0)]
-    alone = Core(Settings(**known, encryption_key=new))
+    alone = with_keys(new)
     assert await opened(alone) == {done.current}
     for made in (first, both, alone):
         await made.close()

@@ -29,7 +29,7 @@ PLAIN |= {"DateTime": "2026-01-31T09:00:00Z", "Cursor": "eDp5"}
 # What any key may ask.
 ANY = ("rateLimit",)
 # Mutations that change nothing: they need `read`.
-READING = ("validateDatasetConnection", "checkBalance", "planTrainingJob")
+READING = ("planTrainingJob",)
 
 
 def value(kind: Any) -> Any:
