@@ -15,6 +15,7 @@ from typing import Any
 from engines import protocol
 
 TASKS = {
+    "delivery.hub": "engines.delivery.hub",
     "training.grpo": "engines.training.grpo",
     "serving.fetch": "engines.serving.fetch",
 }

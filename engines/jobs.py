@@ -20,7 +20,8 @@ from burnish.kit import clock, ids, stream
 from burnish.kit.db import Session
 from engines import protocol
 from engines.compute import hardware
-from engines.leased import LeasedRun
+from engines.delivery import send
+from engines.leased import LeasedRun, first
 from engines.sources import source_of
 from engines.spawn import Child
 from models import events, job, transitions
@@ -65,9 +66,14 @@ class JobRun(LeasedRun):
     async def work(self) -> None:
         deaths, furthest = 0, await self._furthest()
         while True:
-            failure = await self._attempt()
+            # An earlier holder may have had the trained model stored, and no time to say so.
+            failure = None if await self._is_trained() else await self._attempt()
             if self.halted.is_set():
                 return await self.hand_over("The host is stopping; the job goes on from its newest checkpoint")
+            if failure is None and not self.ended.is_set():
+                await send.deliver(self)
+                if self.halted.is_set():
+                    return await self.hand_over("The host is stopping; the delivery of the model goes on elsewhere")
             if not isinstance(failure, _Died):
                 return await self._finish(failure)
             if self.ended.is_set():
@@ -106,6 +112,8 @@ class JobRun(LeasedRun):
             reward = await session.get_one(RewardFunction, row.reward_function_id)
             model = await source_of(session, self.settings, row.base_model, row.base_revision)
             checkpoint = await self._newest_checkpoint(session)
+            if checkpoint is None and row.resume_checkpoint_id is not None:
+                checkpoint = await self._resumed(session, row.resume_checkpoint_id)
         if dataset.storage_key is None:
             raise protocol.ChildFailure("dataset_error", "The dataset has not been read.", "platform")
         await self.core.storage.fetch(dataset.storage_key, folder / "data.jsonl")
@@ -114,7 +122,8 @@ class JobRun(LeasedRun):
         if checkpoint is not None:
             resume_path = folder / f"resume-{checkpoint.step}"
             await self.core.storage.fetch_folder(checkpoint.storage_prefix, resume_path)
-            await self.say(f"Resuming from the checkpoint of step {checkpoint.step}")
+            of = "" if checkpoint.job_id == self.id else f" of {checkpoint.job_id}"
+            await self.say(f"Resuming from the checkpoint of step {checkpoint.step}{of}")
         return {
             "job_id": row.id,
             "attempt": self.attempt,
@@ -136,10 +145,21 @@ class JobRun(LeasedRun):
         statement = select(Checkpoint).where(Checkpoint.job_id == self.id, col(Checkpoint.final).is_(False))
         return (await session.exec(statement.order_by(*order))).first()
 
+    async def _resumed(self, session: Session, checkpoint_id: str) -> Checkpoint:
+        """Return the other job's checkpoint that this one starts from."""
+        found = await session.get(Checkpoint, checkpoint_id)
+        if found is None or found.deleted_at is not None:
+            raise protocol.ChildFailure("config_error", f"The checkpoint {checkpoint_id}, to start from, was deleted.")
+        return found
+
     async def _furthest(self) -> int:
         async with self.core.db.read() as session:
             row = await session.get_one(Job, self.id)
             return row.current_step
+
+    async def _is_trained(self) -> bool:
+        async with self.core.db.read() as session:
+            return await send.trained(session, self.id) is not None
 
     async def _next_attempt(self, why: str) -> None:
         await self.flush()
@@ -230,6 +250,16 @@ class JobRun(LeasedRun):
             row.base_revision = revision
             session.add(row)
 
+    async def take_prompts(self, total: int, dropped: int, limit: int) -> None:
+        """Note how many prompts are longer than the limit; the first attempt tells of it."""
+        async with self.writing() as session:
+            row = await session.get_one(Job, self.id)
+            told, row.dropped_prompts = row.dropped_prompts is not None, dropped
+            session.add(row)
+            if dropped and not told:
+                metadata = {"dropped": dropped, "total": total, "max_prompt_length": limit}
+                await events.record(session, self.account_id, self.id, "prompts_dropped", metadata, attempt=self.attempt)
+
     async def save(self, step: int, folder: Path, final: bool) -> None:
         """Store a checkpoint, whole before its row exists, under a key that only this attempt writes."""
         prefix = f"{self.account_id}/{self.id}/{self.attempt}/{'final' if final else step}"
@@ -311,6 +341,9 @@ class _Session:
     async def _on_model(self, child: Child, message: protocol.Message) -> None:
         await self.run_of.pin(str(message["revision"]))
 
+    async def _on_prompts(self, child: Child, message: protocol.Message) -> None:
+        await self.run_of.take_prompts(int(message["total"]), int(message["dropped"]), int(message["limit"]))
+
     async def _on_metrics(self, child: Child, message: protocol.Message) -> None:
         await self.run_of.put("metrics", {"step": int(message["step"]), "values": message["values"]})
 
@@ -342,11 +375,11 @@ class _Session:
         At a limit the child is asked to save first, and has as long for that as the money lasts.
         """
         run = self.run_of
-        await _first(run.ended, run.limited, run.halted)
+        await first(run.ended, run.limited, run.halted)
         if run.purse.limit is not None and not run.ended.is_set() and not run.halted.is_set():
             await child.send("stop", save=True)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(_first(run.ended, run.halted), run.purse.limit.seconds)
+                await asyncio.wait_for(first(run.ended, run.halted), run.purse.limit.seconds)
             if not run.ended.is_set():
                 child.kill()
                 return
@@ -357,13 +390,3 @@ class _Session:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(child.wait(), min(STOP_GRACE_S, run.settings.drain_s))
         child.kill()
-
-
-async def _first(*events: asyncio.Event) -> None:
-    """Return once any of the events is set."""
-    waits = [asyncio.create_task(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()

@@ -309,3 +309,13 @@ def ours(error: Exception) -> protocol.ChildFailure:
     """Return what a caller is told of an error that is not theirs; the log has the rest."""
     message = f"The platform failed while it worked on this ({type(error).__name__}); its log says more."
     return protocol.ChildFailure("worker_lost", message, "platform")
+
+
+async def first(*happened: asyncio.Event) -> None:
+    """Return once any of the events is set."""
+    waits = [asyncio.create_task(event.wait()) for event in happened]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

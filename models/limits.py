@@ -10,6 +10,7 @@ from burnish.kit import clock
 from burnish.kit.db import Session
 from burnish.kit.errors import BudgetExceeded
 from burnish.kit.money import usd
+from models.account import Account
 from models.books import Hold, LedgerTransaction, Meter, lock, locked
 from models.budget import Budget
 from models.job import Job
@@ -35,12 +36,16 @@ async def used(session: Session, account_id: str, since: datetime) -> int:
     return -int((await session.exec(work)).one())
 
 
-async def within_budget(session: Session, account_id: str, amount: int) -> int:
-    """Return how much of `amount` the budget leaves for another start."""
-    account = await lock(session, account_id)
-    budget = await budget_of(session, account_id)
+async def within_budget(session: Session, account_id: str, amount: int, *, for_update: bool = True) -> int:
+    """Return how much of `amount` the budget leaves for another start; BudgetExceeded where that is too little.
+
+    Only `for_update` does the answer hold until the transaction ends.
+    """
+    account = await (lock(session, account_id) if for_update else session.get_one(Account, account_id))
+    budget = await (budget_of(session, account_id) if for_update else session.get(Budget, account_id))
     if budget is None:
         return amount
+    budget.roll(clock.now())
     left = max(0, budget.left_micros - account.held_micros)
     if left < amount and left <= amount * LEAST_S // HOUR_S:
         raise BudgetExceeded(

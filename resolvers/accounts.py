@@ -11,7 +11,7 @@ from burnish.kit.core import Core
 from burnish.kit.db import Session
 from burnish.kit.errors import Conflict, Invalid, NotFound
 from burnish.kit.money import usd
-from models import ledger
+from models import audit, ledger
 from models.account import METERED, PREPAID, Account
 from models.api_key import SCOPES
 from models.books import lock
@@ -46,6 +46,7 @@ async def create(
             _, key = await api_keys.insert(session, core, account.id, name="default", scopes=list(SCOPES))
             if credit_micros:
                 await _fund(session, account, credit_micros)
+            _note(session, "accounts.create", account, credit_micros)
     except IntegrityError:
         raise Conflict(f"There is an account called {slug} already.", param="name") from None
     return account, key
@@ -58,6 +59,7 @@ async def credit(core: Core, slug: str, amount_micros: int) -> Account:
     async with core.db.transaction() as session:
         account = await _named(session, slug)
         await _fund(session, account, amount_micros)
+        _note(session, "accounts.credit", account, amount_micros)
     return account
 
 
@@ -72,6 +74,7 @@ async def set_mode(core: Core, slug: str, mode: str) -> Account:
             raise Conflict(f"{slug} needs {short:.6f} USD of credit first: a prepaid account owes nothing.", param="mode")
         account.billing_mode = mode
         session.add(account)
+        _note(session, "accounts.set_mode", account)
     return account
 
 
@@ -84,6 +87,8 @@ async def set_customer(core: Core, slug: str, customer: str) -> Account:
             account = await _named(session, slug)
             account.stripe_customer_id = customer
             session.add(account)
+            await session.flush()
+            _note(session, "accounts.set_customer", account)
     except IntegrityError:
         raise Conflict(f"{customer} is another account's.", param="customer") from None
     return account
@@ -91,6 +96,7 @@ async def set_customer(core: Core, slug: str, customer: str) -> Account:
 
 async def get(ctx: Context) -> Account:
     """Return the caller's account as it stands."""
+    ctx.require("read")
     async with ctx.db.read() as session:
         return await session.get_one(Account, ctx.account.id)
 
@@ -118,3 +124,10 @@ async def _fund(session: Session, account: Account, amount_micros: int) -> None:
     reference = f"topup:{ids.new('top')}"
     await ledger.fund(session, account.id, amount_micros, reference=reference, description="Credit added by the operator")
     await session.refresh(account)
+
+
+def _note(session: Session, action: str, account: Account, amount_micros: int | None = None) -> None:
+    details = {"slug": account.slug, "billing_mode": account.billing_mode, "stripe_customer_id": account.stripe_customer_id}
+    if amount_micros is not None:
+        details = {"slug": account.slug, "credit_usd": str(usd(amount_micros))}
+    audit.note(session, action, account_id=account.id, resource_id=account.id, details=details)

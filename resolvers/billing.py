@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import Field
@@ -148,11 +149,13 @@ async def budget(ctx: Context) -> Budget | None:
 async def set_budget(ctx: Context, spec: BudgetInput) -> Budget | None:
     """Set the account's budget, or take it away; what has been spent in the period counts from the start."""
     ctx.require("write")
-    await once(ctx, "billing.set_budget", spec.model_dump(), Account, lambda session: _set_budget(session, ctx, spec))
+    request = spec.model_dump(mode="json")
+    make = partial(_set_budget, ctx=ctx, spec=spec)
+    await once(ctx, "billing.set_budget", request, Account, make, details=request)
     return await budget(ctx)
 
 
-async def _set_budget(session: Session, ctx: Context, spec: BudgetInput) -> Account:
+async def _set_budget(session: Session, *, ctx: Context, spec: BudgetInput) -> Account:
     account = await lock(session, ctx.account.id)
     found = await limits.budget_of(session, account.id)
     if spec.limit_usd is None:

@@ -17,7 +17,7 @@ from burnish.kit.core import Core
 from burnish.kit.db import Session
 from burnish.kit.errors import Invalid, NotFound
 from burnish.kit.money import MAX_MICROS, usd
-from models import books, ledger
+from models import audit, books, ledger
 from models.account import Account
 from models.ledger import LedgerTransaction
 
@@ -87,7 +87,10 @@ async def _credit(session: Session, found: Json, payment: object, cents: object)
     booked = await ledger.fund(
         session, account.id, micros, reference=f"stripe:{payment}", description=f"Payment by Stripe, {payment}"
     )
-    return KNOWN if booked is None else CREDITED
+    if booked is None:
+        return KNOWN
+    _note(session, "payments.credit", account.id, booked)
+    return CREDITED
 
 
 async def _refund(session: Session, found: Json) -> str:
@@ -109,7 +112,16 @@ async def _refund(session: Session, found: Json) -> str:
     booked = await ledger.withdraw(session, paid.account_id, due, reference=f"{prefix}{total}", description=what)
     if booked is not None and -booked.amount_micros < due:
         log.warning("refund_of_what_was_used", account=paid.account_id, charge=charge, short_micros=due + booked.amount_micros)
+    if booked is not None:
+        _note(session, "payments.refund", paid.account_id, booked)
     return REFUNDED
+
+
+def _note(session: Session, action: str, account_id: str, booked: LedgerTransaction) -> None:
+    details = {"amount_usd": f"{usd(booked.amount_micros):.6f}", "reference": booked.reference}
+    audit.note(
+        session, action, account_id=account_id, resource_id=booked.id, actor="stripe", actor_name="stripe", details=details
+    )
 
 
 async def _account(session: Session, found: Json) -> Account | None:

@@ -74,10 +74,10 @@ async def _page(info: Info, noun: str, page: Page[job.Job], after: Cursor | None
     ctx, near = info.context.known, dict[str, Node]()
     wanted = ahead.asked(info, ("dataset", "rewardFunction"))
     if "dataset" in wanted:
-        rows = await related.by_id(ctx, dataset.Dataset, [row.dataset_id for row in page.items])
+        rows = await related.by_id(ctx, dataset.Dataset, [row.dataset_id for row in page.items], deleted=True)
         near |= {row.id: Dataset.of(row) for row in rows.values()}
     if "rewardFunction" in wanted:
         ids = [row.reward_function_id for row in page.items if row.reward_function_id is not None]
-        found = await related.by_id(ctx, reward_function.RewardFunction, ids)
+        found = await related.by_id(ctx, reward_function.RewardFunction, ids, deleted=True)
         near |= {row.id: RewardFunction.of(row) for row in found.values()}
     return connect_page(JobConnection, noun, page, lambda row: TrainingJob.of(row, near), after)

@@ -59,6 +59,27 @@ class JobPhase(Enum):
 @strawberry.enum(description="How a model is trained.")
 class Method(Enum):
     GRPO = strawberry.enum_value("grpo", description="Group relative policy optimisation, by TRL.")
+    SFT_VIDEO_GEN = strawberry.enum_value("sft_video_gen", description="Supervised fine-tuning of a video model.")
+
+
+@strawberry.enum(description="Where a trained model goes besides the platform's own storage, where it is kept in any case.")
+class DestinationType(Enum):
+    VERI = strawberry.enum_value("veri", description="Nowhere else.")
+    S3 = strawberry.enum_value("s3", description="To a folder of an S3 bucket that the operator has opened.")
+    HF = strawberry.enum_value("hf", description="To a repository of Hugging Face, with the account's integration.")
+
+
+@strawberry.type(description="Where a trained model goes.")
+class CheckpointDestination:
+    type: DestinationType = strawberry.field(description="The kind of place.")
+    uri: str | None = strawberry.field(description="With `S3`: the folder, `s3://bucket/folder`.")
+    repo: str | None = strawberry.field(description="With `HF`: the repository, `owner/name`.")
+    private: bool | None = strawberry.field(description="With `HF`: whether a repository that has to be made is private.")
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        private = stored.get("private", True) if stored["type"] == "hf" else None
+        return cls(type=DestinationType(stored["type"]), uri=stored.get("uri"), repo=stored.get("repo"), private=private)
 
 
 @strawberry.type(description="How far a job is.")
@@ -106,6 +127,16 @@ class TrainingJob(Node):
     base_revision: str | None = strawberry.field(description="The commit of that model, pinned at the start.")
     hyperparameters: JSON = strawberry.field(description="All hyperparameters, the defaults too.")
     hyperparameters_defaulted: list[str] = strawberry.field(description="Those that were not given.")
+    environments: JSON | None = strawberry.field(description="The environments it learns in, where it has no reward function.")
+    dropped_prompts: int | None = strawberry.field(
+        description="How many prompts are longer than `max_prompt_length` and were left out, once that is known."
+    )
+    checkpoint_destination: CheckpointDestination = strawberry.field(description="Where its trained model goes.")
+    destination_url: str | None = strawberry.field(description="Where its trained model was delivered, once it was.")
+    requires_heartbeat: bool = strawberry.field(
+        description="Whether it is ended when its client has sent no heartbeat for too long."
+    )
+    heartbeat_at: datetime | None = strawberry.field(description="When its client last sent one.")
     hardware_requested: Hardware = strawberry.field(description="What was asked for.")
     hardware: Hardware | None = strawberry.field(description="What it really runs on, once it is placed.")
     attempt: int = strawberry.field(
@@ -134,6 +165,12 @@ class TrainingJob(Node):
             base_revision=row.base_revision,
             hyperparameters=JSON(row.hyperparameters),
             hyperparameters_defaulted=row.hyperparameters_defaulted,
+            environments=None if row.environments is None else JSON(row.environments),
+            dropped_prompts=row.dropped_prompts,
+            checkpoint_destination=CheckpointDestination.of(row.checkpoint_destination),
+            destination_url=row.destination_url,
+            requires_heartbeat=row.requires_heartbeat,
+            heartbeat_at=row.heartbeat_at,
             hardware_requested=Hardware.of(row.gpu_requested, row.provider_requested),
             hardware=None if row.gpu is None else Hardware.of(row.gpu, row.provider),
             attempt=row.attempt,
@@ -151,7 +188,7 @@ class TrainingJob(Node):
     def model_url(self, info: Info) -> str | None:
         return downloads.job_url(info.context.known.core, self.row)
 
-    @strawberry.field(description="What the key in use may do to it as it stands: `cancel`, `deploy`, `download`.")
+    @strawberry.field(description="What the key in use may do to it as it stands: `cancel`, `delete`, `deploy`, `download`.")
     def viewer_can(self, info: Info) -> list[str]:
         return jobs.allowed(info.context.known, self.row)
 
@@ -169,14 +206,20 @@ class TrainingJob(Node):
     @strawberry.field(description="What it learns on.", graphql_type=Dataset)
     def dataset(self, info: Info) -> Node | Awaitable[Node]:
         wanted = self.row.dataset_id
-        return self.near.get(wanted) or _load(info.context.loaders.dataset, wanted, Dataset.of)
+        return self.near.get(wanted) or _load(info.context.loaders.dataset_of_job, wanted, Dataset.of)
 
     @strawberry.field(description="What scores its completions.", graphql_type=RewardFunction | None)
     def reward_function(self, info: Info) -> Node | Awaitable[Node] | None:
         wanted = self.row.reward_function_id
         if wanted is None:
             return None
-        return self.near.get(wanted) or _load(info.context.loaders.reward_function, wanted, RewardFunction.of)
+        return self.near.get(wanted) or _load(info.context.loaders.reward_function_of_job, wanted, RewardFunction.of)
+
+    @strawberry.field(description="The checkpoint of another job that it goes on from; null also where that was deleted.")
+    async def resumed_from(self, info: Info) -> Checkpoint | None:
+        wanted = self.row.resume_checkpoint_id
+        row = None if wanted is None else await info.context.loaders.checkpoint.load(wanted)
+        return None if row is None else Checkpoint.of(row)
 
     @strawberry.field(description="What it has saved, oldest first.")
     async def checkpoints(self, info: Info) -> list[Checkpoint]:

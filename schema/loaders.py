@@ -10,11 +10,13 @@ from strawberry.dataloader import DataLoader
 
 from burnish.kit.stream import Row
 from models.api_key import ApiKey
+from models.audit import AuditEntry
 from models.dataset import Dataset
 from models.deployment import Deployment, InferenceRequest, Replica
 from models.job import Checkpoint, Job
 from models.ledger import LedgerTransaction
 from models.reward_function import RewardFunction
+from models.ssh_key import SshKey
 from resolvers import deployments, related
 from resolvers.context import Context
 from resolvers.deployments import Totals
@@ -36,14 +38,19 @@ class Loaders:
     def __init__(self, source: Known) -> None:
         self._source = source
         self.api_key = self._row(ApiKey)
+        self.audit_entry = self._row(AuditEntry)
         self.checkpoint = self._row(Checkpoint)
         self.dataset = self._row(Dataset)
+        # What a job was made of is shown with it, deleted or not.
+        self.dataset_of_job = self._row(Dataset, deleted=True)
         self.deployment = self._row(Deployment)
         self.inference_request = self._row(InferenceRequest)
         self.job = self._row(Job)
         self.job_of_deployment = self._row(Job)
         self.reward_function = self._row(RewardFunction)
         self.transaction = self._row(LedgerTransaction)
+        self.ssh_key = self._row(SshKey)
+        self.reward_function_of_job = self._row(RewardFunction, deleted=True)
         self.checkpoints_of_job: DataLoader[str, list[Checkpoint]] = self._rows(related.checkpoints)
         self.deployments_of_job: DataLoader[str, list[Deployment]] = self._rows(related.deployments)
         self.jobs_of_dataset = self._jobs(Job.dataset_id)
@@ -52,9 +59,9 @@ class Loaders:
         self.replicas_of_deployment: DataLoader[str, list[Replica]] = self._rows(related.replicas)
         self.totals_of_deployment: DataLoader[str, Totals] = DataLoader(load_fn=self._totals, cache=False)
 
-    def _row(self, table: type[T]) -> DataLoader[str, T | None]:
+    def _row(self, table: type[T], *, deleted: bool = False) -> DataLoader[str, T | None]:
         async def load(ids: list[str]) -> list[T | None]:
-            found = await related.by_id(self._source.known, table, ids)
+            found = await related.by_id(self._source.known, table, ids, deleted=deleted)
             return [found.get(item) for item in ids]
 
         return DataLoader(load_fn=load, cache=False)

@@ -14,6 +14,7 @@ from schema import errors
 from schema.accounts import AccountQueries
 from schema.admitted import Handover
 from schema.api_keys import ApiKey, ApiKeyMutations, ApiKeyQueries
+from schema.audit import AuditEntry, AuditQueries
 from schema.base_models import BaseModelQueries
 from schema.billing import BillingMutations, BillingQueries, Transaction
 from schema.checkpoints import Checkpoint, CheckpointQueries
@@ -23,16 +24,19 @@ from schema.costs import CostQueries
 from schema.datasets import Dataset, DatasetMutations, DatasetQueries
 from schema.deployments import Deployment, DeploymentMutations, DeploymentQueries, InferenceRequest
 from schema.hardware import HardwareQueries
+from schema.integrations import IntegrationMutations, IntegrationQueries
 from schema.job_actions import JobMutations
 from schema.job_lists import JobQueries
 from schema.jobs import TrainingJob
 from schema.live import Subscription
 from schema.loaders import Loaders
+from schema.methods import MethodQueries
 from schema.nodes import Node
 from schema.plain import read_plainly
 from schema.rate_limits import RateLimitQueries
 from schema.reward_functions import RewardFunction, RewardFunctionMutations, RewardFunctionQueries
 from schema.scalars import SCALARS
+from schema.ssh_keys import SshKey, SshKeyMutations, SshKeyQueries
 from schema.uploads import UploadMutations
 
 
@@ -40,6 +44,9 @@ from schema.uploads import UploadMutations
 class Query(
     AccountQueries,
     ApiKeyQueries,
+    SshKeyQueries,
+    IntegrationQueries,
+    AuditQueries,
     DatasetQueries,
     RewardFunctionQueries,
     JobQueries,
@@ -47,6 +54,7 @@ class Query(
     DeploymentQueries,
     HardwareQueries,
     BaseModelQueries,
+    MethodQueries,
     ComparisonQueries,
     CostQueries,
     BillingQueries,
@@ -62,6 +70,8 @@ class Query(
 )
 class Mutation(
     ApiKeyMutations,
+    SshKeyMutations,
+    IntegrationMutations,
     UploadMutations,
     DatasetMutations,
     RewardFunctionMutations,
@@ -95,6 +105,7 @@ class Schema(strawberry.Schema):
 
 async def _node(loaders: Loaders, node_id: str) -> Node | None:
     ways: dict[str, tuple[DataLoader[str, Any], Callable[[Any], Node]]] = {
+        "aud": (loaders.audit_entry, AuditEntry.of),
         "ckpt": (loaders.checkpoint, Checkpoint.of),
         "dep": (loaders.deployment, Deployment.of),
         "ds": (loaders.dataset, Dataset.of),
@@ -103,6 +114,7 @@ async def _node(loaders: Loaders, node_id: str) -> Node | None:
         "req": (loaders.inference_request, InferenceRequest.of),
         "rf": (loaders.reward_function, RewardFunction.of),
         "txn": (loaders.transaction, Transaction.of),
+        "sk": (loaders.ssh_key, SshKey.of),
     }
     way = ways.get(node_id.partition("_")[0])
     row = None if way is None else await way[0].load(node_id)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from burnish.cli import completing
 from burnish.cli.client import open_file
 from burnish.cli.command import Cli, Limit, group, naming, remote
 from burnish.cli.output import counted
@@ -38,6 +39,11 @@ def list_(cli: Cli, limit: Limit = 20) -> None:
 
 @app.command("show")
 @remote
-def show(cli: Cli, dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Id of the dataset (ds_…).")]) -> None:
+def show(
+    cli: Cli,
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="Id of the dataset (ds_…).", autocompletion=completing.datasets)
+    ],
+) -> None:
     """Show one dataset."""
     cli.out.show(cli.api.get(f"/v1/datasets/{dataset}"), FIELDS)

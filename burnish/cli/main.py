@@ -7,20 +7,25 @@ import typer
 
 from burnish.cli import (
     accounts,
+    audit,
     billing,
     budget,
     chat,
+    completion,
     cost,
     datasets,
     demo,
     deploy,
     doctor,
+    integrations,
     jobs,
     keys,
     login,
     models,
     rates,
     rewards,
+    secrets,
+    ssh_keys,
     up,
     worker,
 )
@@ -48,9 +53,14 @@ app.add_typer(cost.app, name="cost")
 app.add_typer(billing.app, name="billing")
 app.add_typer(budget.app, name="budget")
 app.add_typer(keys.app, name="keys")
+app.add_typer(ssh_keys.app, name="ssh-keys")
+app.add_typer(integrations.app, name="integrations")
+app.command("audit")(audit.audit)
+app.command("completion")(completion.completion)
 app.add_typer(models.app, name="models")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(rates.app, name="rates")
+app.add_typer(secrets.app, name="secrets")
 
 
 def _version(wanted: bool) -> None:

@@ -21,7 +21,7 @@ from burnish.kit import clock, ids, stream
 from burnish.kit.db import Session
 from engines import protocol
 from engines.compute import hardware
-from engines.leased import LeasedRun
+from engines.leased import LeasedRun, first
 from engines.serving import stats, vllm
 from engines.sources import source_of
 from engines.spawn import Child
@@ -125,12 +125,7 @@ class DeploymentRun(LeasedRun):
 
     async def told_to_end(self) -> None:
         """Return once the user, a limit or the host has ended the work."""
-        waits = [asyncio.create_task(event.wait()) for event in (self.ended, self.halted, self.limited)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await first(self.ended, self.halted, self.limited)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

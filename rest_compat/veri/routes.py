@@ -7,22 +7,27 @@ from rest_compat.errors import VERI
 from rest_compat.operation import Unmatched, guarded, route
 from rest_compat.veri import (
     api_keys,
+    audit_log,
     billing,
     costs,
     datasets,
     deployments,
+    integrations,
     job_history,
     job_logs,
     job_models,
+    job_plans,
     jobs,
     me,
     payments,
     reward_functions,
+    ssh_keys,
 )
 
 OPERATIONS = [
     *datasets.OPERATIONS,
     *reward_functions.OPERATIONS,
+    *job_plans.OPERATIONS,
     *jobs.OPERATIONS,
     *job_history.OPERATIONS,
     *job_logs.OPERATIONS,
@@ -31,6 +36,9 @@ OPERATIONS = [
     *costs.OPERATIONS,
     *billing.OPERATIONS,
     *api_keys.OPERATIONS,
+    *ssh_keys.OPERATIONS,
+    *integrations.OPERATIONS,
+    *audit_log.OPERATIONS,
     *me.OPERATIONS,
 ]
 

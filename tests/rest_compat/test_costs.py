@@ -13,7 +13,7 @@ from tests.conftest import Server
 from tests.rest_compat.spending import spent
 
 pytestmark = pytest.mark.anyio
-A100 = {"gpu_type": "A100-80GB", "provider": "prime_intellect"}
+A100: dict[str, Any] = {"gpu_type": "A100-80GB", "provider": "prime_intellect"}
 
 
 async def get(client: httpx2.AsyncClient, path: str, code: int = 200, **query: Any) -> Any:

@@ -23,7 +23,7 @@ def upgrade() -> None:
     op.create_table(
         "audit_entry",
         sa.Column("id", sa.String(), nullable=False),
-        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=True),
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("actor_name", sa.String(), nullable=False),
         sa.Column("action", sa.String(), nullable=False),
@@ -62,6 +62,7 @@ def upgrade() -> None:
         sa.Column("sealed_secret", sa.String(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_integration_account_id_account")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_integration")),
     )
@@ -78,6 +79,7 @@ def upgrade() -> None:
         sa.Column("public_key_fingerprint", sa.String(), nullable=False),
         sa.Column("sealed_private_key", sa.String(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_ssh_key_account_id_account")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ssh_key")),
     )
@@ -132,6 +134,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("requires_heartbeat", sa.Boolean(), nullable=False, server_default=sa.false()))
         batch_op.add_column(sa.Column("heartbeat_at", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("dropped_prompts", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("first_step", sa.Integer(), nullable=False, server_default="0"))
         batch_op.add_column(sa.Column("deleted_at", sa.BigInteger(), nullable=True))
 
     with op.batch_alter_table("reward_function", schema=None) as batch_op:
@@ -148,6 +151,7 @@ def downgrade() -> None:
 
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.drop_column("deleted_at")
+        batch_op.drop_column("first_step")
         batch_op.drop_column("dropped_prompts")
         batch_op.drop_column("heartbeat_at")
         batch_op.drop_column("requires_heartbeat")
