@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from engines import protocol
 from engines.compute import hardware
 from engines.delivery import send
 from engines.leased import LeasedRun
+from engines.rewards.jail import rules_of
 from engines.sources import source_of
 from engines.spawn import Child
 from models import events, job, transitions
@@ -113,7 +115,7 @@ class JobRun(LeasedRun):
         if dataset.storage_key is None:
             raise protocol.ChildFailure("dataset_error", "The dataset has not been read.", "platform")
         await self.core.storage.fetch(dataset.storage_key, folder / "data.jsonl")
-        (folder / "reward.py").write_text(reward.source)
+        (folder / "reward.py").write_bytes(reward.source.encode())
         resume_path = None
         if checkpoint is not None:
             resume_path = folder / f"resume-{checkpoint.step}"
@@ -127,8 +129,10 @@ class JobRun(LeasedRun):
             "dataset_path": str(folder / "data.jsonl"),
             "reward": {
                 "path": str(folder / "reward.py"),
+                "name": reward.file_name,
                 "format": reward.format,
-                "deadline_s": self.settings.reward_deadline_s,
+                "weights": reward.weights or {},
+                **asdict(rules_of(self.settings)),
             },
             "hyperparameters": row.hyperparameters,
             "work_dir": str(folder),

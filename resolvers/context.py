@@ -1,6 +1,7 @@
 """Who calls, and what they call upon."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from burnish.kit.core import Core
@@ -8,6 +9,7 @@ from burnish.kit.db import Database
 from burnish.kit.errors import Forbidden
 from models.account import Account
 from models.api_key import ApiKey
+from resolvers.reward_bench import Bench
 
 if TYPE_CHECKING:
     from resolvers.inference import Gateway
@@ -23,6 +25,11 @@ class Platform:
     @property
     def db(self) -> Database:
         return self.core.db
+
+    @cached_property
+    def bench(self) -> Bench:
+        """Where this process tries reward functions."""
+        return Bench(self.core.settings)
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "related.last_lines": ("JobFailure.lastLogs",),
     "related.replicas": ("Deployment.replicas",),
     "reward_functions.create": ("Mutation.createRewardFunction",),
+    "reward_functions.delete": ("Mutation.deleteRewardFunction",),
     "reward_functions.page": ("Query.rewardFunctions",),
+    "reward_tests.test": ("Mutation.testReward",),
     "rollouts.page": ("TrainingJob.rolloutGroups",),
     "ssh_keys.create": ("Mutation.createSshKey",),
     "ssh_keys.delete": ("Mutation.deleteSshKey",),
@@ -134,6 +136,8 @@ NOT_FIELDS = {
     "jobs.last_rows": STREAMED,
     "metric_rows.load": INNER,
     "metrics.latest": "TrainingJob.latestMetrics reads the job's own row",
+    "reward_bench.on_bench": INNER,
+    "reward_bench.upload": INNER,
     "reward_functions.find": INNER,
     "secrets.rotate": OPERATOR,
     "secrets.uses": OPERATOR,
@@ -148,7 +152,9 @@ INPUTS: dict[str, tuple[str, dict[str, str]]] = {
     "hardware.GpuInput": ("HardwareInput", {}),
     "integrations.IntegrationInput": ("SetIntegrationInput", {}),
     "jobs.JobInput": ("TrainingJobInput", {"gpu": "hardware", "provider": "hardware"}),
+    "reward_bench.SampleInput": ("RewardSampleInput", {}),
     "reward_functions.RewardFunctionInput": ("CreateRewardFunctionInput", {}),
+    "reward_tests.RewardTestInput": ("TestRewardInput", {}),
     "ssh_keys.SshKeyInput": ("SshKeyInput", {}),
 }
 NOT_INPUTS = {
@@ -158,6 +164,7 @@ NOT_INPUTS = {
 CHAT = "models are called over the OpenAI routes"
 ROUTES: dict[str, tuple[str, ...] | str] = {
     "DELETE /v1/api_keys/{key_id}": ("Mutation.revokeApiKey",),
+    "DELETE /v1/reward_functions/{reward_function_id}": ("Mutation.deleteRewardFunction",),
     "DELETE /v1/settings/integrations/{provider}": ("Mutation.removeIntegration",),
     "DELETE /v1/ssh_keys/{ssh_key_id}": ("Mutation.deleteSshKey",),
     "DELETE /v1/deployments/{deployment_id}": ("Mutation.deleteDeployment",),
@@ -207,6 +214,7 @@ ROUTES: dict[str, tuple[str, ...] | str] = {
     "POST /v1/openai/chat/completions": CHAT,
     "POST /v1/openai/completions": CHAT,
     "POST /v1/reward_functions": ("Mutation.createRewardFunction",),
+    "POST /v1/reward_functions/{reward_function_id}/test": ("Mutation.testReward",),
     "POST /v1/ssh_keys": ("Mutation.createSshKey",),
     "POST /v1/training_jobs": ("Mutation.createTrainingJob",),
     "POST /v1/training_jobs/plan": ("Mutation.planTrainingJob",),
