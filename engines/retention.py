@@ -16,6 +16,7 @@ from burnish.kit import clock, stream
 from burnish.kit.core import Core
 from burnish.kit.settings import Settings
 from burnish.kit.tables import StreamHead
+from engines.data import tidy
 from models.account import Account
 from models.deployment import Deployment
 from models.job import Job
@@ -46,6 +47,7 @@ async def sweep_forever(core: Core) -> None:
     while True:
         try:
             await sweep(core)
+            await tidy.tidy(core)
         except Exception as error:
             log.warning("sweep_failed", error=str(error), exc_info=True)
         await asyncio.sleep(EVERY_S)

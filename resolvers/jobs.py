@@ -63,7 +63,7 @@ async def create(ctx: Context, spec: JobInput) -> Job:
     hour = hardware.hour_micros(ctx.core, shape)
 
     async def make(session: Session) -> Job:
-        await datasets.find(session, ctx, spec.dataset_id)
+        await datasets.find(session, ctx, spec.dataset_id, lock=True)
         await reward_functions.find(session, ctx, spec.reward_function_id or "")
         now = clock.now()
         row = Job(

@@ -171,7 +171,7 @@ class TrainingJob(Node):
     @strawberry.field(description="What it learns on.", graphql_type=Dataset)
     def dataset(self, info: Info) -> Node | Awaitable[Node]:
         wanted = self.row.dataset_id
-        return self.near.get(wanted) or _load(info.context.loaders.dataset, wanted, Dataset.of)
+        return self.near.get(wanted) or _load(info.context.loaders.dataset_of_job, wanted, Dataset.of)
 
     @strawberry.field(description="What scores its completions.", graphql_type=RewardFunction | None)
     def reward_function(self, info: Info) -> Node | Awaitable[Node] | None:
@@ -263,7 +263,7 @@ async def _page(info: Info, noun: str, page: Page[job.Job], after: Cursor | None
     ctx, near = info.context.known, dict[str, Node]()
     wanted = ahead.asked(info, ("dataset", "rewardFunction"))
     if "dataset" in wanted:
-        rows = await related.by_id(ctx, dataset.Dataset, [row.dataset_id for row in page.items])
+        rows = await related.by_id(ctx, dataset.Dataset, [row.dataset_id for row in page.items], deleted=True)
         near |= {row.id: Dataset.of(row) for row in rows.values()}
     if "rewardFunction" in wanted:
         ids = [row.reward_function_id for row in page.items if row.reward_function_id is not None]

@@ -37,6 +37,8 @@ class Loaders:
         self.api_key = self._row(ApiKey)
         self.checkpoint = self._row(Checkpoint)
         self.dataset = self._row(Dataset)
+        # What a job was made of is shown with it, deleted or not.
+        self.dataset_of_job = self._row(Dataset, deleted=True)
         self.deployment = self._row(Deployment)
         self.inference_request = self._row(InferenceRequest)
         self.job = self._row(Job)
@@ -50,9 +52,9 @@ class Loaders:
         self.replicas_of_deployment: DataLoader[str, list[Replica]] = self._rows(related.replicas)
         self.totals_of_deployment: DataLoader[str, Totals] = DataLoader(load_fn=self._totals, cache=False)
 
-    def _row(self, table: type[T]) -> DataLoader[str, T | None]:
+    def _row(self, table: type[T], *, deleted: bool = False) -> DataLoader[str, T | None]:
         async def load(ids: list[str]) -> list[T | None]:
-            found = await related.by_id(self._source.known, table, ids)
+            found = await related.by_id(self._source.known, table, ids, deleted=deleted)
             return [found.get(item) for item in ids]
 
         return DataLoader(load_fn=load, cache=False)

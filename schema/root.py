@@ -18,6 +18,7 @@ from schema.base_models import BaseModelQueries
 from schema.checkpoints import Checkpoint, CheckpointQueries
 from schema.comparison import ComparisonQueries
 from schema.context import Info
+from schema.dataset_sources import DatasetSourceMutations
 from schema.datasets import Dataset, DatasetMutations, DatasetQueries
 from schema.deployments import Deployment, DeploymentMutations, DeploymentQueries, InferenceRequest
 from schema.hardware import HardwareQueries
@@ -55,7 +56,13 @@ class Query(
     description="What can be done. Every write takes one input and answers a payload whose `errors` say why nothing was done."
 )
 class Mutation(
-    ApiKeyMutations, UploadMutations, DatasetMutations, RewardFunctionMutations, JobMutations, DeploymentMutations
+    ApiKeyMutations,
+    UploadMutations,
+    DatasetMutations,
+    DatasetSourceMutations,
+    RewardFunctionMutations,
+    JobMutations,
+    DeploymentMutations,
 ): ...
 
 

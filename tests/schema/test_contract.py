@@ -28,6 +28,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "base_models.registered": ("Query.baseModels",),
     "comparison.compare": ("Query.compareJobs",),
     "comparison.curves": ("JobComparison.metrics",),
+    "datasets.delete": ("Mutation.deleteDataset",),
     "datasets.page": ("Query.datasets",),
     "deployments.allowed": ("Deployment.viewerCan",),
     "deployments.create": ("Mutation.createDeployment",),
@@ -66,6 +67,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "reward_functions.create": ("Mutation.createRewardFunction",),
     "reward_functions.page": ("Query.rewardFunctions",),
     "rollouts.page": ("TrainingJob.rolloutGroups",),
+    "sources.connect": ("Mutation.connectDataset",),
+    "sources.validate": ("Mutation.validateDatasetSource",),
+    "statistics.read": ("Dataset.statistics",),
     "uploads.create": ("Mutation.createUpload",),
     "uploads.create_dataset": ("Mutation.createDataset",),
 }
@@ -100,6 +104,7 @@ NOT_FIELDS = {
     "base_models.all_": OPERATOR,
     "base_models.find": INNER,
     "creating.once": INNER,
+    "datasets.clean_up": INNER,
     "datasets.find": INNER,
     "deployments.by_reference": INNER,
     "deployments.follow": STREAMED,
@@ -126,6 +131,9 @@ INPUTS: dict[str, tuple[str, dict[str, str]]] = {
     "hardware.GpuInput": ("HardwareInput", {}),
     "jobs.JobInput": ("TrainingJobInput", {"gpu": "hardware", "provider": "hardware"}),
     "reward_functions.RewardFunctionInput": ("CreateRewardFunctionInput", {}),
+    "sources.ConnectInput": ("ConnectDatasetInput", {}),
+    "sources.HuggingFaceConfig": ("HuggingFaceConfigInput", {}),
+    "sources.SourceInput": ("DatasetSourceInput", {}),
 }
 NOT_INPUTS = {
     "jobs.CheckpointDestination": "there is one destination, and nothing to choose",
@@ -135,9 +143,11 @@ NOT_INPUTS = {
 CHAT = "models are called over the OpenAI routes"
 ROUTES: dict[str, tuple[str, ...] | str] = {
     "DELETE /v1/api_keys/{key_id}": ("Mutation.revokeApiKey",),
+    "DELETE /v1/datasets/{dataset_id}": ("Mutation.deleteDataset",),
     "GET /v1/api_keys": ("Query.apiKeys",),
     "GET /v1/datasets": ("Query.datasets",),
     "GET /v1/datasets/{dataset_id}": ("Query.dataset",),
+    "GET /v1/datasets/{dataset_id}/statistics": ("Dataset.statistics",),
     "GET /v1/deployments": ("Query.deployments",),
     "GET /v1/deployments/{deployment_id}": ("Query.deployment",),
     "GET /v1/deployments/{deployment_id}/metrics": ("Deployment.stats", "Subscription.deploymentStats"),
@@ -167,6 +177,8 @@ ROUTES: dict[str, tuple[str, ...] | str] = {
     "POST /v1/chat/completions": CHAT,
     "POST /v1/completions": CHAT,
     "POST /v1/datasets": ("Mutation.createUpload", "Mutation.createDataset"),
+    "POST /v1/datasets/connect": ("Mutation.connectDataset",),
+    "POST /v1/datasets/connect/validate": ("Mutation.validateDatasetSource",),
     "POST /v1/deployments": ("Mutation.createDeployment",),
     "POST /v1/deployments/{deployment_id}/chat/completions": CHAT,
     "POST /v1/deployments/{deployment_id}/completions": CHAT,
