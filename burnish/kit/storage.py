@@ -16,7 +16,7 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 from burnish.kit.settings import Settings
 
 CHUNK = 8 * 2**20
-UPLOADS_AT_ONCE = 4
+UPLOADS_AT_ONCE = 2
 
 
 class Storage:

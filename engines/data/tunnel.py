@@ -56,7 +56,7 @@ class Tunnel:
             if not self._is_ours(headers):
                 return client.sendall(b"HTTP/1.1 407 Not Yours\r\nConnection: close\r\n\r\n")
             try:
-                server = self._open(method, target)
+                server = self._guard.connect(*_address(method, target, headers))
             except (Refused, Unresolved, OSError, ValueError) as error:
                 self.trouble = error
                 status = b"403 Refused" if isinstance(error, Refused) else b"502 Unreachable"
@@ -73,12 +73,6 @@ class Tunnel:
         proof = base64.b64encode(f"tunnel:{self._token}".encode()).decode()
         given = [value.strip() for name, _, value in (line.partition(":") for line in headers) if name.lower() == AUTHORIZATION]
         return len(given) == 1 and secrets.compare_digest(given[0], f"Basic {proof}")
-
-    def _open(self, method: str, target: str) -> socket.socket:
-        parts = urlsplit(f"//{target}" if method == "CONNECT" else target)
-        if method != "CONNECT" and parts.scheme != "http":
-            raise ValueError(f"the scheme {parts.scheme} is not read")
-        return self._guard.connect(parts.hostname or "", parts.port or 80)
 
 
 AUTHORIZATION = "proxy-authorization"
@@ -111,6 +105,18 @@ def _parsed(head: bytes) -> tuple[str, str, list[str]]:
     if len(parts) != 3:
         raise OSError("no request")
     return parts[0], parts[1], headers
+
+
+def _address(method: str, target: str, headers: list[str]) -> tuple[str, int]:
+    """Return where a request wants to go. Some clients write an IPv6 address without its brackets, except as the host."""
+    if method == "CONNECT":
+        host, _, port = target.rpartition(":")
+        return host.strip("[]"), int(port)
+    if urlsplit(target).scheme != "http":
+        raise ValueError("only http is read without TLS")
+    host = next((value.strip() for name, _, value in (line.partition(":") for line in headers) if name.lower() == "host"), "")
+    parts = urlsplit(f"//{host}")
+    return parts.hostname or "", parts.port or 80
 
 
 def _rewritten(method: str, target: str, headers: list[str]) -> bytes:
