@@ -4,7 +4,8 @@ import asyncio
 import json
 import os
 import ssl
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import aclosing, closing
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -22,7 +23,7 @@ BATCH = 500
 PORTS = {"postgres": 5432, "mysql": 3306}
 
 
-def rows(guard: Guard, source: Source, timeout_s: float) -> Iterator[Mapping[str, Any]]:
+def rows(guard: Guard, source: Source, timeout_s: float) -> Generator[Mapping[str, Any], None, None]:
     """Yield the rows of the query, a batch of them in memory at a time; SourceError in the database's own words."""
     loop = asyncio.new_event_loop()
     batches = _batches(guard, source, timeout_s)
@@ -30,8 +31,14 @@ def rows(guard: Guard, source: Source, timeout_s: float) -> Iterator[Mapping[str
         while (batch := loop.run_until_complete(anext(batches, None))) is not None:
             yield from batch
     finally:
-        loop.run_until_complete(batches.aclose())
+        loop.run_until_complete(_close(batches))
         loop.close()
+
+
+async def _close(batches: AsyncGenerator[Any, None]) -> None:
+    await batches.aclose()
+    # A transport ends in the next turn of the loop.
+    await asyncio.sleep(0)
 
 
 def count(guard: Guard, source: Source) -> int | None:
@@ -40,7 +47,8 @@ def count(guard: Guard, source: Source) -> int | None:
     query = source.query.strip().rstrip(";")
     counting = source.model_copy(update={"query": f"SELECT count(*) AS n FROM ({query}\n) AS counted"})
     try:
-        return int(next(iter(rows(guard, counting, COUNT_S)))["n"])
+        with closing(rows(guard, counting, COUNT_S)) as found:
+            return int(next(found)["n"])
     except (SourceError, StopIteration):
         return None
 
@@ -57,8 +65,9 @@ async def _batches(guard: Guard, source: Source, timeout_s: float) -> AsyncGener
         raise SourceError("source_unreachable", f"{place} cannot be reached: {error}.") from None
     read = _postgres if source.type == "postgres" else _mysql
     try:
-        async for batch in read(source, address, port, unquote(where.path.lstrip("/")), timeout_s):
-            yield batch
+        async with aclosing(read(source, address, port, unquote(where.path.lstrip("/")), timeout_s)) as batches:
+            async for batch in batches:
+                yield batch
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError) as error:
         raise SourceError("source_denied", source.scrub(f"{place}: {error}")) from None
     except asyncmy.errors.OperationalError as error:
@@ -117,17 +126,19 @@ async def _mysql(
         connect_timeout=CONNECT_S,
         local_infile=False,
     )
+    # Not closed in its own way, which would read to the end of what the query gives.
+    cursor = connection.cursor(SSDictCursor)
     try:
-        async with connection.cursor(SSDictCursor) as cursor:
-            for name, value in (("MAX_EXECUTION_TIME", round(timeout_s * 1000)), ("max_statement_time", timeout_s)):
-                await _try_set(cursor, f"SET SESSION {name} = {value}")
-            await cursor.execute("START TRANSACTION READ ONLY")
-            await cursor.execute(source.query.strip().rstrip(";"))
-            documents = [item[0] for item in cursor.description or () if item[1] == FIELD_TYPE.JSON]
-            while batch := await cursor.fetchmany(BATCH):
-                yield [{**row, **{name: json.loads(row[name]) for name in documents if row[name] is not None}} for row in batch]
+        for name, value in (("MAX_EXECUTION_TIME", round(timeout_s * 1000)), ("max_statement_time", timeout_s)):
+            await _try_set(cursor, f"SET SESSION {name} = {value}")
+        await cursor.execute("START TRANSACTION READ ONLY")
+        await cursor.execute(source.query.strip().rstrip(";"))
+        documents = [item[0] for item in cursor.description or () if item[1] == FIELD_TYPE.JSON]
+        while batch := await cursor.fetchmany(BATCH):
+            yield [{**row, **{name: json.loads(row[name]) for name in documents if row[name] is not None}} for row in batch]
     finally:
         connection.close()
+        del cursor
 
 
 async def _try_set(cursor: Any, statement: str) -> None:

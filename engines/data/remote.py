@@ -160,15 +160,17 @@ class StoreFile:
     def _call(self, action: Any) -> Any:
         try:
             return action()
-        except (NotFoundError, FileNotFoundError):
-            raise SourceError("source_not_found", f"There is no {self._where}.") from None
-        except (PermissionDeniedError, UnauthenticatedError):
-            message = f"{self._where} wants a credential, or another one."
-            raise SourceError("source_denied", message) from None
         except (BaseError, OSError) as error:
-            if "403" in str(error) or "401" in str(error):
-                raise SourceError("source_denied", f"{self._where} wants a credential, or another one.") from None
-            raise trouble(self._tunnel, error, self._where) from None
+            raise self._failure(error) from None
+
+    def _failure(self, error: Exception) -> SourceError:
+        if self._tunnel.trouble is not None:
+            return trouble(self._tunnel, error, self._where)
+        if isinstance(error, (NotFoundError, FileNotFoundError)):
+            return SourceError("source_not_found", f"There is no {self._where}.")
+        if isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or "401" in str(error) or "403" in str(error):
+            return SourceError("source_denied", f"{self._where} wants a credential, or another one.")
+        return trouble(self._tunnel, error, self._where)
 
 
 def trouble(tunnel: Tunnel, error: Exception, where: str) -> SourceError:
