@@ -48,7 +48,7 @@ class BadRows(Exception):
 async def scratch(settings: Settings) -> AsyncIterator[Path]:
     """Give a folder that is deleted afterwards; `tidy` finds what a dead process leaves."""
     folder = settings.uploads / ids.new("draft")
-    await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True)
+    folder.mkdir(mode=0o700, parents=True)
     try:
         yield folder
     finally:
