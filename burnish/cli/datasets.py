@@ -89,7 +89,7 @@ def connect(
         body["credentials"] = dataset_sources.read_credentials(credentials)
     with naming(dataset_sources.FLAGS):
         if look:
-            return _show_look(cli, cli.api.post("/v1/datasets/connect/validate", body))
+            return _show_look(cli, cli.api.post("/v1/datasets/connect/validate", body, patient=True))
         made = cli.api.post("/v1/datasets/connect", {"name": name or dataset_sources.name_of(given), **body}, patient=True)
     cli.out.show(made, FIELDS)
 
@@ -100,6 +100,7 @@ def _show_look(cli: Cli, found: dict[str, Any]) -> None:
     else:
         for row in found["sample"]:
             cli.out.text(json.dumps(row, ensure_ascii=False))
+    if found["columns"] and not cli.out.as_json:
         rows = "an unknown number of rows" if found["num_rows"] is None else f"{found['num_rows']:,} rows"
         cli.out.say(f"{rows}; columns: {', '.join(found['mapped_columns']) or 'none'}")
     if not found["valid"]:

@@ -58,7 +58,7 @@ async def scratch(settings: Settings) -> AsyncIterator[Path]:
 async def look(settings: Settings, source: Source) -> dict[str, Any]:
     """Return the first rows of a source; ChildFailure says why there are none."""
     async with scratch(settings) as folder:
-        return await task.run("data.read", _spec(settings, source, folder, preview=True), folder=folder, deadline_s=LOOK_S)
+        return await _run(_spec(settings, source, folder, preview=True), folder, LOOK_S)
 
 
 async def store(core: Core, source: Source, account_id: str, dataset_id: str, on_log: OnLog | None = None) -> dict[str, Any]:
@@ -69,13 +69,22 @@ async def store(core: Core, source: Source, account_id: str, dataset_id: str, on
     settings = core.settings
     async with scratch(settings) as folder:
         spec = _spec(settings, source, folder, preview=False)
-        found = await task.run("data.read", spec, folder=folder, deadline_s=settings.source_timeout_s, on_log=on_log)
+        found = await _run(spec, folder, settings.source_timeout_s, on_log)
         report = Report(**found["report"])
         if report.problems:
             raise BadRows(report.problems)
         key = f"{account_id}/{dataset_id}/{ids.new('read')}.jsonl"
         await core.storage.put(key, Path(found["rows"]))
     return {**columns_of(report, clock.now()), "storage_key": key}
+
+
+async def _run(spec: Mapping[str, Any], folder: Path, deadline_s: float, on_log: OnLog | None = None) -> dict[str, Any]:
+    try:
+        return await task.run("data.read", spec, folder=folder, deadline_s=deadline_s, on_log=on_log)
+    except ChildFailure as failure:
+        if failure.code == "timeout":
+            raise ChildFailure("source_unreachable", f"The source was not read in time. {failure.message}") from None
+        raise
 
 
 def columns_of(report: Report, now: datetime) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def test_a_database_that_is_not_there_is_told_soon(preview: Read) -> None:
         assert told.message.startswith("127.0.0.1:1")
 
 
-class _Rows(Session):
+class _Rows(Session):  # type: ignore[misc]
     asked: list[str] = []  # noqa: RUF012
 
     async def query(self, expression: Any, sql: str, attrs: dict[str, str]) -> Any:
@@ -109,7 +109,7 @@ class _Rows(Session):
         return [], []
 
 
-class _Users(Identities):
+class _Users(Identities):  # type: ignore[misc]
     def get_plugins(self) -> Any:
         return [NativePasswordAuthPlugin()]
 
@@ -126,7 +126,7 @@ def mysql() -> Iterator[str]:
     async def serve() -> None:
         server = MysqlServer(session_factory=_Rows, identity_provider=_Users())
         await server.start_server(host="127.0.0.1", port=0)
-        ports.append(server._server.sockets[0].getsockname()[1])  # type: ignore[union-attr]
+        ports.append(server._server.sockets[0].getsockname()[1])
         started.set()
         await stopped.wait()
         server.close()

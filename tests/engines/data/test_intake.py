@@ -181,7 +181,8 @@ def test_a_zip_that_lies_about_its_sizes_is_not_unpacked(tmp_path: Path) -> None
 def test_archives_with_too_many_members_or_one_twice_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "MAX_MEMBERS", 3)
     files = {"metadata.jsonl": VIDEO_ROWS, **{f"{number}.mp4": b"" for number in range(3)}}
-    for number, pack in enumerate((zipped, tarred)):
+    packs: list[Callable[[dict[str, bytes]], bytes]] = [zipped, tarred]
+    for number, pack in enumerate(packs):
         folder = tmp_path / str(number)
         folder.mkdir()
         with pytest.raises(Unusable, match="it has more than 3 members"):
