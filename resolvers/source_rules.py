@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from resolvers.sources import SourceInput
 
 BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
-REPO = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+REPO = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 REGION = re.compile(r"[a-z0-9-]{2,40}")
 SCHEMES = {
@@ -99,8 +99,8 @@ def _mapping(spec: "SourceInput") -> dict[str, str]:
     config = spec.huggingface_config
     mapping = {**(config.column_mapping if config else {}), **spec.column_mapping}
     targets = list(mapping.values())
-    if not all(mapping) or not all(targets):
-        raise SchemaInvalid("column_mapping: a column's name is not empty", param="column_mapping")
+    if not all(name and name.isprintable() for name in (*mapping, *targets)):
+        raise SchemaInvalid("column_mapping: a column's name is a text that can be printed", param="column_mapping")
     if len(set(targets)) < len(targets):
         raise Invalid("Two columns cannot be mapped to one name.", param="column_mapping")
     return mapping
@@ -118,10 +118,15 @@ def _credentials(spec: "SourceInput") -> dict[str, str]:
         if name is None:
             raise SchemaInvalid(f"credentials: '{key[:40]}' is not one of {', '.join(names)}", param="credentials")
         text = json.dumps(value) if name == "service_account_key" and isinstance(value, dict) else value
-        if not isinstance(text, str) or not text or len(text) > MAX_CREDENTIAL or not text.isprintable():
+        if not isinstance(text, str) or not text or len(text) > MAX_CREDENTIAL or not _is_line(text, name):
             raise SchemaInvalid(f"{param}: a text that is not empty", param=param)
         found[name] = text
     return found
+
+
+def _is_line(text: str, name: str) -> bool:
+    """Whether a credential can be sent; the JSON of a service account may have several lines."""
+    return "".join(text.split() if name == "service_account_key" else [text]).isprintable()
 
 
 def _hub(spec: "SourceInput", given: dict[str, str]) -> Source:

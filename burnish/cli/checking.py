@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from burnish.cli import dataset_files
 from burnish.cli.exits import BY_STATUS, ERROR, USAGE, CliError
 from burnish.cli.jobfile import ID_FIELDS, JobFile, located
 from burnish.kit.errors import BurnishError
-from burnish.kit.settings import Settings
-from engines.data import jsonl
 from engines.rewards import shapes
 from engines.training.spec import GrpoHyperparameters
 from resolvers import base_models, hardware, inputs, jobs
@@ -42,8 +41,7 @@ def check_file(key: str, path: Path) -> None:
 
 
 def _dataset_problems(path: Path) -> list[str]:
-    report = jsonl.inspect(path, max_line_bytes=Settings.model_fields["max_line_bytes"].default)
-    return [f"line {problem['line']}: {problem['message']}" for problem in report.problems]
+    return [f"line {problem['line']}: {problem['message']}" for problem in dataset_files.check(path).problems]
 
 
 def _reward_problems(path: Path) -> list[str]:

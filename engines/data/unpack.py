@@ -15,6 +15,7 @@ MAX_RATIO = 500
 RATIO_FROM = 64 * 2**20
 MAX_WINDOW = 2**27
 PIECE = 2**18
+ZSTD_PIECE = 2**11
 
 
 class Unusable(Exception):
@@ -107,12 +108,20 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
     limited = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
+    state = limited.decompressobj()
     try:
-        with limited.stream_reader(reader(chunks), read_across_frames=True, read_size=PIECE) as opened:
-            while data := opened.read(PIECE):
-                yield data
+        for chunk in chunks:
+            # What comes out of a piece cannot be bounded, so the pieces are small.
+            for piece in (chunk[start : start + ZSTD_PIECE] for start in range(0, len(chunk), ZSTD_PIECE)):
+                while piece:
+                    if state.eof:
+                        state = limited.decompressobj()
+                    yield state.decompress(piece)
+                    piece = state.unused_data
     except zstandard.ZstdError:
         raise Unusable("it is not whole zstd data") from None
+    if not state.eof:
+        raise Unusable("its zstd data ends too early")
 
 
 class _Chunks(io.RawIOBase):

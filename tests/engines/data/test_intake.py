@@ -79,11 +79,12 @@ def test_problems_of_packed_rows_have_their_lines(tmp_path: Path) -> None:
         (GZIPPED[:-9], "its gzip data ends too early"),
         (GZIPPED[:10] + b"\x07" * 40, "it is not whole gzip data"),
         (zstandard.compress(ROWS)[:8] + b"\xff" * 40, "it is not whole zstd data"),
+        (zstandard.compress(ROWS)[:-2], "its zstd data ends too early"),
         (b"PK\x03\x04 no zip", "it is not a whole zip archive"),
         (tarred({"a": b"x"}), "its root has no metadata.jsonl"),
         (zipped({"sub/metadata.jsonl": VIDEO_ROWS}), "its root has no metadata.jsonl"),
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_what_is_broken_is_refused_as_a_whole(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(Unusable) as caught:
