@@ -18,6 +18,7 @@ TASKS = {
     "data.intake": "engines.data.intake",
     "data.read": "engines.data.read",
     "data.tokens": "engines.training.lengths",
+    "delivery.hub": "engines.delivery.hub",
     "training.grpo": "engines.training.grpo",
     "serving.fetch": "engines.serving.fetch",
 }

@@ -21,6 +21,7 @@ from burnish.kit.db import Session
 from engines import protocol
 from engines.compute import hardware
 from engines.data import reading
+from engines.delivery import send
 from engines.leased import LeasedRun
 from engines.sources import source_of
 from engines.spawn import Child
@@ -64,9 +65,14 @@ class JobRun(LeasedRun):
     async def work(self) -> None:
         deaths, furthest = 0, await self._furthest()
         while True:
-            failure = await self._attempt()
+            # An earlier holder may have had the trained model stored, and no time to say so.
+            failure = None if await self._is_trained() else await self._attempt()
             if self.halted.is_set():
                 return await self.hand_over("The host is stopping; the job goes on from its newest checkpoint")
+            if failure is None and not self.ended.is_set():
+                await send.deliver(self)
+                if self.halted.is_set():
+                    return await self.hand_over("The host is stopping; the delivery of the model goes on elsewhere")
             if not isinstance(failure, _Died):
                 return await self._finish(failure)
             if self.ended.is_set():
@@ -106,6 +112,8 @@ class JobRun(LeasedRun):
             reward = await session.get_one(RewardFunction, row.reward_function_id)
             model = await source_of(session, self.settings, row.base_model, row.base_revision)
             checkpoint = await self._newest_checkpoint(session)
+            if checkpoint is None and row.resume_checkpoint_id is not None:
+                checkpoint = await self._resumed(session, row.resume_checkpoint_id)
         rows = await reading.materialise(self.core, dataset, self.say, (self.ended, self.credit_gone, self.halted))
         await self.core.storage.fetch(rows, folder / "data.jsonl")
         (folder / "reward.py").write_text(reward.source)
@@ -113,7 +121,8 @@ class JobRun(LeasedRun):
         if checkpoint is not None:
             resume_path = folder / f"resume-{checkpoint.step}"
             await self.core.storage.fetch_folder(checkpoint.storage_prefix, resume_path)
-            await self.say(f"Resuming from the checkpoint of step {checkpoint.step}")
+            of = "" if checkpoint.job_id == self.id else f" of {checkpoint.job_id}"
+            await self.say(f"Resuming from the checkpoint of step {checkpoint.step}{of}")
         return {
             "job_id": row.id,
             "attempt": self.attempt,
@@ -135,10 +144,21 @@ class JobRun(LeasedRun):
         statement = select(Checkpoint).where(Checkpoint.job_id == self.id, col(Checkpoint.final).is_(False))
         return (await session.exec(statement.order_by(*order))).first()
 
+    async def _resumed(self, session: Session, checkpoint_id: str) -> Checkpoint:
+        """Return the other job's checkpoint that this one starts from."""
+        found = await session.get(Checkpoint, checkpoint_id)
+        if found is None or found.deleted_at is not None:
+            raise protocol.ChildFailure("config_error", f"The checkpoint {checkpoint_id}, to start from, was deleted.")
+        return found
+
     async def _furthest(self) -> int:
         async with self.core.db.read() as session:
             row = await session.get_one(Job, self.id)
             return row.current_step
+
+    async def _is_trained(self) -> bool:
+        async with self.core.db.read() as session:
+            return await send.trained(session, self.id) is not None
 
     async def _next_attempt(self, why: str) -> None:
         await self.flush()
@@ -224,6 +244,16 @@ class JobRun(LeasedRun):
             row.base_revision = revision
             session.add(row)
 
+    async def take_prompts(self, total: int, dropped: int, limit: int) -> None:
+        """Note how many prompts are longer than the limit; the first attempt tells of it."""
+        async with self.writing() as session:
+            row = await session.get_one(Job, self.id)
+            told, row.dropped_prompts = row.dropped_prompts is not None, dropped
+            session.add(row)
+            if dropped and not told:
+                metadata = {"dropped": dropped, "total": total, "max_prompt_length": limit}
+                await events.record(session, self.account_id, self.id, "prompts_dropped", metadata, attempt=self.attempt)
+
     async def save(self, step: int, folder: Path, final: bool) -> None:
         """Store a checkpoint, whole before its row exists, under a key that only this attempt writes."""
         prefix = f"{self.account_id}/{self.id}/{self.attempt}/{'final' if final else step}"
@@ -304,6 +334,9 @@ class _Session:
 
     async def _on_model(self, child: Child, message: protocol.Message) -> None:
         await self.run_of.pin(str(message["revision"]))
+
+    async def _on_prompts(self, child: Child, message: protocol.Message) -> None:
+        await self.run_of.take_prompts(int(message["total"]), int(message["dropped"]), int(message["limit"]))
 
     async def _on_metrics(self, child: Child, message: protocol.Message) -> None:
         await self.run_of.put("metrics", {"step": int(message["step"]), "values": message["values"]})

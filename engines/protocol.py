@@ -5,8 +5,9 @@ descriptor named by `BURNISH_PROTOCOL_FD` carries messages to the parent, and st
 protocol directions are JSON, one object a line, each with a `type`.
 
     parent → child   spec {version, task, spec} · stop {} · uploaded {step}
-    child → parent   hello {version, pid} · phase {phase} · plan {total_steps} · model {revision} · metrics {step, values}
-                     rollouts {step, groups} · log {level, source, message} · checkpoint {step, path, final}
+    child → parent   hello {version, pid} · phase {phase} · plan {total_steps} · model {revision}
+                     prompts {total, dropped, limit} · metrics {step, values} · rollouts {step, groups}
+                     log {level, source, message} · checkpoint {step, path, final}
                      failed {code, message, attribution, user_code_line} · done {result}
 
 Invariants: only one process of a child (rank 0) speaks; a slow parent blocks the child on the pipe and loses nothing; the end of
@@ -139,6 +140,10 @@ class Reporter:
     def model(self, revision: str) -> None:
         """Report the pinned revision of the base model."""
         self.send("model", revision=revision)
+
+    def prompts(self, total: int, dropped: int, limit: int) -> None:
+        """Report how many of the dataset's prompts are longer than `limit` tokens and are left out."""
+        self.send("prompts", total=total, dropped=dropped, limit=limit)
 
     def metrics(self, step: int, values: Mapping[str, float | None]) -> None:
         self.send("metrics", step=step, values=dict(values), at=time.time())

@@ -1,4 +1,5 @@
-"""What streams lose with time: each host looks now and then, and deletes the oldest rows in pieces that hold no lock for long.
+"""What is lost with time: each host looks now and then, and deletes the oldest rows of streams and of the audit log in pieces
+that hold no lock for long, and the encryption keys that nothing needs any more.
 
 What a job has said goes once the job has been over for long enough, all of a kind together. A deployment and an account have no
 such end: their rows go by their own age. A cursor into what is gone reads on from what is kept.
@@ -16,7 +17,9 @@ from burnish.kit import clock, stream
 from burnish.kit.core import Core
 from burnish.kit.settings import Settings
 from burnish.kit.tables import StreamHead
+from engines import erasing
 from engines.data import tidy
+from models import audit, sealed
 from models.account import Account
 from models.deployment import Deployment
 from models.job import Job
@@ -25,6 +28,7 @@ log = structlog.get_logger(__name__)
 EVERY_S = 600.0
 CHUNKS_AT_ONCE = 200
 STREAMS_AT_ONCE = 200
+ENTRIES_AT_ONCE = 1000
 ROWS_AT_ONCE = 2 * stream.COMPACT_ROWS
 
 
@@ -43,11 +47,14 @@ def kept_days(settings: Settings) -> dict[str, int]:
 
 
 async def sweep_forever(core: Core) -> None:
-    """Sweep every ten minutes; what fails is logged, and tried again with the next sweep."""
+    """Sweep every ten minutes, after deleted resources too; what fails is logged, and tried again with the next sweep."""
     while True:
         try:
             await sweep(core)
             await tidy.tidy(core)
+            await trim_audit_log(core)
+            await sealed.sweep(core)
+            await erasing.sweep(core)
         except Exception as error:
             log.warning("sweep_failed", error=str(error), exc_info=True)
         await asyncio.sleep(EVERY_S)
@@ -65,6 +72,18 @@ async def sweep(core: Core) -> int:
             count += await _trim_old(core, resource_id, kind, before)
     if count:
         log.info("streams_trimmed", count=count)
+    return count
+
+
+async def trim_audit_log(core: Core) -> int:
+    """Delete the entries that are past their time; return how many."""
+    count, days = 0, core.settings.keep_audit_days
+    while days:
+        async with core.db.transaction() as session:
+            gone = await audit.trim(session, clock.now() - timedelta(days=days), ENTRIES_AT_ONCE)
+        count += gone
+        if gone < ENTRIES_AT_ONCE:
+            break
     return count
 
 

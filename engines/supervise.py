@@ -17,7 +17,7 @@ from sqlmodel import col, or_, select
 
 from burnish.kit import clock, idempotency, ids, outbox, stream
 from burnish.kit.core import Core
-from engines import orphans, retention
+from engines import orphans, reaping, retention
 from engines.compute import hardware
 from engines.compute.hardware import Shape
 from engines.compute.local import Inventory, Placement
@@ -90,6 +90,8 @@ class Supervisor:
             await self._tidy()
         if self.core.sender is not None:
             await outbox.sweep(self.core.db, self.core.sender)
+        for job_id in await reaping.reap(self.core):
+            self._look(job_id)
         await self._take_work()
 
     async def _announce(self) -> None:

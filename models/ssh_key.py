@@ -9,7 +9,7 @@ from burnish.kit.db import Timestamp
 
 
 class SshKey(SQLModel, table=True):
-    """`sealed_private_key` is encrypted for this row's id, and given to no caller."""
+    """`sealed_private_key` is encrypted for this row's id, given to no caller, and empty once the key is deleted."""
 
     __tablename__ = "ssh_key"
     __table_args__ = (Index("ix_ssh_key_page", "account_id", "created_at", "id"),)
@@ -22,3 +22,4 @@ class SshKey(SQLModel, table=True):
     public_key_fingerprint: str
     sealed_private_key: str
     created_at: datetime = Field(sa_type=Timestamp)
+    deleted_at: datetime | None = Field(default=None, sa_type=Timestamp)

@@ -10,7 +10,8 @@ from burnish.kit import clock, ids
 from burnish.kit.core import Core
 from burnish.kit.db import Session
 from burnish.kit.errors import Conflict, Invalid, NotFound
-from models import ledger
+from burnish.kit.money import usd
+from models import audit, ledger
 from models.account import METERED, PREPAID, Account
 from models.api_key import SCOPES
 from resolvers import api_keys
@@ -41,6 +42,7 @@ async def create(core: Core, slug: str, *, credit_micros: int = 0, operator: boo
             _, key = await api_keys.insert(session, core, account.id, name="default", scopes=list(SCOPES))
             if credit_micros:
                 await _fund(session, account, credit_micros)
+            _note(session, "accounts.create", account, credit_micros)
     except IntegrityError:
         raise Conflict(f"There is an account called {slug} already.", param="name") from None
     return account, key
@@ -55,11 +57,13 @@ async def credit(core: Core, slug: str, amount_micros: int) -> Account:
         if account is None:
             raise NotFound(f"There is no account called {slug}.", param="name")
         await _fund(session, account, amount_micros)
+        _note(session, "accounts.credit", account, amount_micros)
     return account
 
 
 async def get(ctx: Context) -> Account:
     """Return the caller's account as it stands."""
+    ctx.require("read")
     async with ctx.db.read() as session:
         return await session.get_one(Account, ctx.account.id)
 
@@ -80,3 +84,8 @@ async def _fund(session: Session, account: Account, amount_micros: int) -> None:
     reference = f"topup:{ids.new('top')}"
     await ledger.fund(session, account.id, amount_micros, reference=reference, description="Credit added by the operator")
     await session.refresh(account)
+
+
+def _note(session: Session, action: str, account: Account, amount_micros: int) -> None:
+    details = {"slug": account.slug, "credit_usd": str(usd(amount_micros))}
+    audit.note(session, action, account_id=account.id, resource_id=account.id, details=details)

@@ -1,7 +1,8 @@
 """From a bearer key to a caller.
 
 What was looked up is remembered for a second. A process that revokes a key forgets it, so that it is refused from the next
-request on; other processes refuse it within that second.
+request on; other processes refuse it within that second. An address that has guessed too often has no guess looked up any more:
+only keys that were good a while ago.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from burnish.kit.errors import Unauthenticated
 from models.account import Account
 from models.api_key import ApiKey
 from resolvers.context import Context, Platform
+from resolvers.rate_limits import Allowance
 
 log = structlog.get_logger(__name__)
 USED_EVERY = timedelta(minutes=1)
@@ -49,10 +51,16 @@ class _Memory:
         # A clock that was set back makes everything old.
         return found if 0 <= clock.now_micros() - at < REMEMBERED_MICROS else None
 
+    def was_good(self, key_hash: str) -> bool:
+        return key_hash in self._known
+
     def put(self, key_hash: str, found: Principal) -> None:
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
         self._known[key_hash] = (clock.now_micros(), found)
+
+    def drop(self, key_hash: str) -> None:
+        self._known.pop(key_hash, None)
 
     def clear(self) -> None:
         self.forgotten += 1
@@ -62,15 +70,25 @@ class _Memory:
 _memories: WeakKeyDictionary[Core, _Memory] = WeakKeyDictionary()
 
 
-async def authenticate(core: Core, key: str | None) -> Principal:
-    """Return the account and key; Unauthenticated for a missing, unknown, revoked or expired key, which nothing tells apart."""
+async def authenticate(core: Core, key: str | None, address: str = "") -> Principal:
+    """Return the account and key; Unauthenticated for a missing, unknown, revoked or expired key, which nothing tells apart.
+
+    RateLimited, without asking the database, for a new key of an address that has guessed too often.
+    """
     secret = bare_secret(key) if key else None
     if secret is None:
         raise Unauthenticated()
     # The lookup is by keyed hash: its timing tells nothing of the secret.
     key_hash = core.secrets.hash_key(secret)
     memory = _memories.setdefault(core, _Memory())
-    found = memory.get(key_hash) or await _look_up(core, memory, key_hash)
+    found = memory.get(key_hash)
+    if found is None:
+        stranger = Allowance.of_address(core, address) if address else None
+        if stranger is not None and not memory.was_good(key_hash):
+            stranger.may_guess()
+        found = await _look_up(core, memory, key_hash)
+        if found is None and stranger is not None:
+            stranger.guessed()
     if found is None or (found.key.expires_at is not None and found.key.expires_at <= clock.now()):
         raise Unauthenticated()
     return found
@@ -89,6 +107,7 @@ async def _look_up(core: Core, memory: _Memory, key_hash: str) -> Principal | No
     async with core.db.read() as session:
         row = (await session.exec(statement)).first()
     if row is None:
+        memory.drop(key_hash)
         return None
     found, now = Principal(row[1], row[0]), clock.now()
     is_over = found.key.expires_at is not None and found.key.expires_at <= now
@@ -99,11 +118,11 @@ async def _look_up(core: Core, memory: _Memory, key_hash: str) -> Principal | No
     return found
 
 
-async def caller(platform: Platform, headers: Mapping[str, str], request_id: str) -> Context:
+async def caller(platform: Platform, headers: Mapping[str, str], request_id: str, address: str = "") -> Context:
     """Return the context of a request from its headers: `Authorization: Bearer` or `xi-api-key`, and `Idempotency-Key`."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     key = token.strip() if scheme.lower() == "bearer" else headers.get("xi-api-key")
-    account, api_key = await authenticate(platform.core, key)
+    account, api_key = await authenticate(platform.core, key, address)
     return Context(platform, account, api_key, request_id, headers.get("idempotency-key"), frozenset(api_key.scopes))
 
 

@@ -9,6 +9,7 @@ from burnish.kit import clock
 from burnish.kit.core import Core
 from burnish.kit.db import Session
 from burnish.kit.errors import Conflict, Invalid
+from models import audit
 from models.base_model import BaseModel
 from resolvers.context import Context
 
@@ -31,6 +32,7 @@ async def add(core: Core, name: str, path: Path) -> BaseModel:
         if row is None:
             row = BaseModel(name=name, path=str(folder), created_at=clock.now())
             session.add(row)
+            audit.note(session, "base_models.add", account_id=None, resource_id=None, details={"name": name, "path": row.path})
         elif row.path != str(folder):
             raise Conflict(f"The name {name} stands for {row.path} already.", param="name")
     return row

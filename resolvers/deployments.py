@@ -11,20 +11,23 @@ from sqlmodel import col, or_, select
 
 from burnish.kit import clock, ids, outbox, paging, stream
 from burnish.kit.db import Session
-from burnish.kit.errors import Conflict, Invalid, InvalidState, NotFound
+from burnish.kit.errors import Conflict, Invalid, InvalidState, NotFound, RateLimited
 from burnish.kit.paging import ALWAYS, Span
+from engines import erasing
 from models import deployment as dep
 from models import events, job, ledger, transitions
+from models.account import Account
 from models.deployment import Deployment, InferenceRequest, Replica
 from models.job import Job
-from resolvers import base_models, hardware, jobs
+from resolvers import base_models, checkpoints, hardware
 from resolvers.context import Context
-from resolvers.creating import once
+from resolvers.creating import once, unchanged
 from resolvers.hardware import GpuInput
 from resolvers.inputs import MAX_NAME, Input
 from resolvers.streams import Streams
 
 SERVE_MESSAGE = "serving.run"
+RETRY_AFTER_S = 60
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$"
 
 
@@ -65,6 +68,7 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
     hour = hardware.hour_micros(ctx.core, shape)
 
     async def make(session: Session) -> Deployment:
+        await _check_limit(session, ctx)
         checkpoint_id = await _checkpoint(session, ctx, spec.model) if spec.source == "training_job" else None
         await _check_name(session, ctx, spec.name)
         now = clock.now()
@@ -122,9 +126,8 @@ async def page(
     where += [or_(paging.contains(Deployment.name, search), col(Deployment.id) == search)] if search else []
     where += paging.within(Deployment.created_at, created)
     async with ctx.db.read() as session:
-        return await paging.page(
-            session, Deployment, Deployment.account_id == ctx.account.id, where=where, limit=limit, after=after
-        )
+        scope = (Deployment.account_id == ctx.account.id, col(Deployment.deleted_at).is_(None))
+        return await paging.page(session, Deployment, *scope, where=where, limit=limit, after=after)
 
 
 async def stop(ctx: Context, deployment_id: str) -> Deployment:
@@ -137,6 +140,7 @@ async def stop(ctx: Context, deployment_id: str) -> Deployment:
 async def _stop(session: Session, ctx: Context, deployment_id: str) -> Deployment:
     row = await _find(session, ctx, deployment_id, lock=True)
     if row.status in dep.TERMINAL:
+        unchanged(session)
         return row
     now = clock.now()
     await ledger.accrue(session, row.id, row.at_work_until, description=f"Deployment {row.id}", close=True)
@@ -147,6 +151,30 @@ async def _stop(session: Session, ctx: Context, deployment_id: str) -> Deploymen
     if not row.is_leased:
         await stream.end(session, row.id, dep.STREAMS, dep.STOPPED)
     outbox.put(session, SERVE_MESSAGE, row.id)
+    return row
+
+
+async def delete(ctx: Context, deployment_id: str) -> Deployment:
+    """Delete a deployment that has ended, with its log and all else that it said; what it cost stays in the ledger.
+
+    InvalidState where it has not ended.
+    """
+    ctx.require("write")
+    request = {"deployment_id": deployment_id}
+    row = await once(ctx, "deployments.delete", request, Deployment, lambda session: _delete(session, ctx, deployment_id))
+    if not row.is_leased:
+        await erasing.erase_streams(ctx.core, deployment_id)
+    return row
+
+
+async def _delete(session: Session, ctx: Context, deployment_id: str) -> Deployment:
+    row = await _find(session, ctx, deployment_id, lock=True)
+    if row.status not in dep.TERMINAL:
+        message = f"The deployment is {row.status}: only one that has ended can be deleted."
+        raise InvalidState(message, hint="Stop it first.")
+    row.deleted_at = row.updated_at = clock.now()
+    session.add(row)
+    await events.note(session, ctx.account.id, row.id, "deleted", {"name": row.name})
     return row
 
 
@@ -181,7 +209,8 @@ async def totals(ctx: Context, deployment_id: str) -> Totals:
 async def totals_of(ctx: Context, deployment_ids: Sequence[str]) -> dict[str, Totals]:
     """Return the aggregate figures of those of the deployments that are the caller's."""
     ctx.require("read")
-    mine = (Deployment.account_id == ctx.account.id, col(Deployment.id).in_(set(deployment_ids)))
+    known = (Deployment.account_id == ctx.account.id, col(Deployment.deleted_at).is_(None))
+    mine = (*known, col(Deployment.id).in_(set(deployment_ids)))
     of_these = col(InferenceRequest.deployment_id).in_(set(deployment_ids))
     columns = (
         col(InferenceRequest.deployment_id),
@@ -214,7 +243,8 @@ def _totals(row: Deployment, count: int, prompt_tokens: int, completion_tokens: 
 async def by_reference(session: Session, ctx: Context, reference: str) -> Deployment | None:
     """Return the deployment that a chat call's `model` names: its id, or the name of an active one, the newest first."""
     named = or_(col(Deployment.id) == reference, (col(Deployment.name) == reference) & col(Deployment.status).in_(dep.ACTIVE))
-    statement = select(Deployment).where(Deployment.account_id == ctx.account.id, named)
+    mine = (Deployment.account_id == ctx.account.id, col(Deployment.deleted_at).is_(None))
+    statement = select(Deployment).where(*mine, named)
     return (await session.exec(statement.order_by(col(Deployment.created_at).desc()))).first()
 
 
@@ -229,16 +259,17 @@ async def serving(ctx: Context) -> list[Deployment]:
 
 async def _find(session: Session, ctx: Context, deployment_id: str, *, lock: bool = False) -> Deployment:
     row = await session.get(Deployment, deployment_id, with_for_update=lock or None)
-    if row is None or row.account_id != ctx.account.id:
+    if row is None or row.account_id != ctx.account.id or row.deleted_at is not None:
         raise NotFound(f"No such deployment: {deployment_id}")
     return row
 
 
 def allowed(ctx: Context, row: Deployment) -> list[str]:
-    """Return what the caller's key may do to a deployment as it stands: `chat`, `stop`."""
+    """Return what the caller's key may do to a deployment as it stands: `chat`, `delete`, `stop`."""
     chat = row.status == dep.SERVING and "inference" in ctx.scopes
     stop = row.status in dep.ACTIVE and "write" in ctx.scopes
-    return [*(["chat"] if chat else []), *(["stop"] if stop else [])]
+    delete = row.status in dep.TERMINAL and "write" in ctx.scopes
+    return [*(["chat"] if chat else []), *(["delete"] if delete else []), *(["stop"] if stop else [])]
 
 
 streams = Streams(_find)
@@ -246,12 +277,27 @@ rows, last_rows, follow = streams.rows, streams.last_rows, streams.follow
 
 
 async def _checkpoint(session: Session, ctx: Context, job_id: str) -> str:
-    row = await session.get(Job, job_id)
-    if row is None or row.account_id != ctx.account.id:
+    # Locked, so that it is not deleted while its model is taken.
+    row = await session.get(Job, job_id, with_for_update=True)
+    if row is None or row.account_id != ctx.account.id or row.deleted_at is not None:
         raise NotFound(f"No such training job: {job_id}", param="model")
     if row.status != job.COMPLETED:
         raise InvalidState(f"The job {job_id} is {row.status}: only a completed job has a model to deploy.", param="model")
-    return (await jobs.find_final(session, job_id)).id
+    return (await checkpoints.find_final(session, job_id)).id
+
+
+async def _check_limit(session: Session, ctx: Context) -> None:
+    """RateLimited (`ACTIVE_DEPLOYMENT_LIMIT`) where the account has as many deployments as the operator allows."""
+    most = ctx.core.settings.active_deployments
+    if not most:
+        return
+    # The account's row is the queue in which parallel starts stand.
+    await session.get_one(Account, ctx.account.id, with_for_update=True)
+    mine = (Deployment.account_id == ctx.account.id, col(Deployment.status).in_(dep.ACTIVE))
+    count = (await session.exec(select(func.count(col(Deployment.id))).where(*mine))).one()
+    if count >= most:
+        message = f"This account has {count} active deployments, and {most} are allowed at once."
+        raise RateLimited(message, code="ACTIVE_DEPLOYMENT_LIMIT", retry_after_s=RETRY_AFTER_S)
 
 
 async def _check_name(session: Session, ctx: Context, name: str) -> None:

@@ -20,7 +20,7 @@ from burnish.kit.db import Session
 from burnish.kit.errors import Forbidden, NotFound
 from burnish.kit.storage import Storage
 from models.job import COMPLETED, Checkpoint, Job
-from resolvers import jobs
+from resolvers import checkpoints, jobs
 from resolvers.context import Context, Platform
 
 USE = "download"
@@ -109,12 +109,12 @@ async def _owned(ctx: Context, job_id: str, checkpoint_id: str | None) -> tuple[
 
 async def _named(session: Session, claims: dict[str, Any]) -> tuple[Job, Checkpoint]:
     row = await session.get(Job, claims["job"])
-    if row is None:
+    if row is None or row.deleted_at is not None:
         raise NotFound("This job is gone.")
     if "checkpoint" not in claims:
-        return row, await jobs.find_final(session, row.id)
+        return row, await checkpoints.find_final(session, row.id)
     checkpoint = await session.get(Checkpoint, claims["checkpoint"])
-    if checkpoint is None:
+    if checkpoint is None or checkpoint.deleted_at is not None:
         raise NotFound("This checkpoint is not stored any more.")
     return row, checkpoint
 

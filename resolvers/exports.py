@@ -42,7 +42,7 @@ async def open(platform: Platform, token: str) -> Download:
         return await downloads.open(platform, token)
     async with platform.db.read() as session:
         row = await session.get(Job, claims["job"])
-    if row is None:
+    if row is None or row.deleted_at is not None:
         raise NotFound("This job is gone.")
     return _download(platform.db, row, claims["metrics"])
 

@@ -8,6 +8,7 @@ from burnish.kit.errors import SchemaInvalid
 
 M = TypeVar("M", bound=BaseModel)
 MAX_NAME = 128
+UNKNOWN = "unknown field"
 
 
 class Input(BaseModel):
@@ -28,10 +29,17 @@ def parse(model: type[M], data: Any, *, at: str = "") -> M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        problems = [{"param": _path(at, item["loc"]), "message": _message(item)} for item in error.errors()]
-    first = problems[0]
+        problems = problems_of(error, at)
+    first, *others = problems
     where = f"{first['param']}: " if first["param"] else ""
-    raise SchemaInvalid(f"{where}{first['message']}", param=first["param"] or None, details=problems)
+    unknown = ", ".join(item["param"] for item in others if item["message"] == UNKNOWN)
+    also = f"; unknown too: {unknown}" if unknown and first["message"] == UNKNOWN else f"; unknown: {unknown}" if unknown else ""
+    raise SchemaInvalid(f"{where}{first['message']}{also}", param=first["param"] or None, details=problems)
+
+
+def problems_of(error: ValidationError, at: str = "") -> list[dict[str, str]]:
+    """Return the `param`, a dotted path below `at`, and the `message` of everything that is wrong."""
+    return [{"param": _path(at, item["loc"]), "message": _message(item)} for item in error.errors()]
 
 
 def _path(at: str, loc: tuple[int | str, ...]) -> str:
@@ -40,7 +48,7 @@ def _path(at: str, loc: tuple[int | str, ...]) -> str:
 
 def _message(item: Any) -> str:
     if item["type"] == "extra_forbidden":
-        return "unknown field"
+        return UNKNOWN
     if item["type"] == "missing":
         return "this field is required"
     if item["type"] == "model_type":

@@ -1,34 +1,37 @@
 """Training jobs: made, watched and cancelled by their account."""
 
-import importlib.util
-from typing import Any, Literal
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import Field
+import structlog
+from pydantic import BaseModel, Field, ValidationError, create_model
+from sqlalchemy import update
 from sqlmodel import col, or_, select
 
-from burnish.kit import clock, ids, outbox, paging, stream
+from burnish.kit import clock, ids, outbox, paging
 from burnish.kit.db import Session
-from burnish.kit.errors import Invalid, InvalidState, NotFound
+from burnish.kit.errors import BurnishError, Conflict, InsufficientCredit, Invalid, InvalidState, NotFound, SchemaInvalid
+from burnish.kit.money import usd
 from burnish.kit.paging import ALWAYS, Span
-from engines.compute import local
-from engines.compute.hardware import Shape
-from engines.training.spec import GrpoHyperparameters
-from models import events, job, ledger, transitions
+from engines import ending, erasing
+from models import deployment as dep
+from models import events, job, ledger
+from models.account import METERED, Account
+from models.deployment import Deployment
 from models.job import Checkpoint, Job
-from resolvers import base_models, datasets, hardware, reward_functions
+from resolvers import checkpoints as stored
+from resolvers import hardware, job_checks
 from resolvers.context import Context
 from resolvers.creating import once
-from resolvers.hardware import GpuInput
-from resolvers.inputs import Input, parse
+from resolvers.destinations import CheckpointDestination
+from resolvers.hardware import GpuInput, Offer
+from resolvers.inputs import Input, problems_of
+from resolvers.job_checks import Found
 from resolvers.streams import Streams
 
 OUTPUT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
-TRAIN_MESSAGE = "training.run"
-METHODS = ("grpo",)
-
-
-class CheckpointDestination(Input):
-    type: Literal["veri"] = "veri"
+log = structlog.get_logger(__name__)
 
 
 class JobInput(Input):
@@ -44,52 +47,137 @@ class JobInput(Input):
     provider: str | None = None
     checkpoint_destination: CheckpointDestination = Field(default_factory=CheckpointDestination)
     environments: dict[str, Any] | None = None
-    requires_heartbeat: Literal[False] = Field(False, description="Only false: jobs live without heartbeats of their client.")
+    resume_from: str | None = Field(
+        None, max_length=128, description="A checkpoint of another job to go on from: its id, or `job_…@step`."
+    )
+    requires_heartbeat: bool = Field(
+        False, description="Whether the job is ended when its client has sent no heartbeat for too long (300 seconds)."
+    )
+    volume: str | None = Field(None, max_length=256, description="Only null: volumes are a thing of another service.")
+
+
+EVERY = frozenset(JobInput.model_fields)
+REQUIRED = tuple(name for name, field in JobInput.model_fields.items() if field.is_required())
+# A job with whatever is missing left open.
+_open: Any = {name: (JobInput.model_fields[name].rebuild_annotation() | None, None) for name in REQUIRED}
+_Draft: type[JobInput] = create_model("_Draft", __base__=JobInput, __module__=__name__, **_open)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would come of a job: everything that is wrong with it, what it would run on, and whether the credit covers its start.
+
+    `hyperparameters` has all defaults in it; it, `offer` and `needed_micros` are None where what was asked for cannot be read.
+    """
+
+    problems: list[BurnishError]
+    hyperparameters: dict[str, Any] | None
+    offer: Offer | None
+    needed_micros: int | None
+    balance_micros: int
+    free_micros: int
+    covered: bool
 
 
 async def create(ctx: Context, spec: JobInput) -> Job:
     """Queue a job, with an hour of what it will run on set aside.
 
-    SchemaInvalid for hyperparameters, Invalid for a malformed model id, a GPU type or what cannot be trained here, NotFound for a
-    dataset or reward function of nobody or of another, InsufficientCredit where the balance does not cover the start.
+    SchemaInvalid for hyperparameters, Invalid for what cannot be trained here or does not fit together, NotFound for a dataset,
+    reward function or checkpoint of nobody or of another, InsufficientCredit where the balance does not cover the start,
+    RateLimited for more jobs than an account may have at once.
     """
     ctx.require("write")
-    _check_method(spec)
-    shape = hardware.shape_of(spec.gpu)
-    hardware.check_provider(spec.provider)
-    base_models.check_id(spec.base_model, "base_model")
-    hyperparameters = parse(GrpoHyperparameters, spec.hyperparameters, at="hyperparameters")
-    _check_fit(ctx, shape, hyperparameters)
-    hour = hardware.hour_micros(ctx.core, shape)
+    found = job_checks.of_itself(ctx.core, spec, EVERY)
+    _raise_first(found)
 
     async def make(session: Session) -> Job:
-        await datasets.find(session, ctx, spec.dataset_id, lock=True)
-        await reward_functions.find(session, ctx, spec.reward_function_id or "")
-        now = clock.now()
-        row = Job(
-            id=ids.new("job"),
-            account_id=ctx.account.id,
-            base_model=spec.base_model,
-            dataset_id=spec.dataset_id,
-            reward_function_id=spec.reward_function_id,
-            method=spec.method,
-            output_name=spec.output_name,
-            hyperparameters=hyperparameters.model_dump(),
-            hyperparameters_defaulted=sorted(set(GrpoHyperparameters.model_fields) - hyperparameters.model_fields_set),
-            gpu_requested={"type": spec.gpu.type, "count": spec.gpu.count},
-            provider_requested=spec.provider,
-            checkpoint_destination=spec.checkpoint_destination.model_dump(),
-            created_at=now,
-            updated_at=now,
-        )
+        await job_checks.of_others(session, ctx, spec, EVERY, found, lock=True)
+        _raise_first(found)
+        row = _row(ctx, spec, found)
+        if found.resumed is not None:
+            before = await session.get_one(Job, found.resumed.job_id)
+            row.resume_checkpoint_id, row.base_revision = found.resumed.id, before.base_revision
+            row.current_step = found.resumed.step
         session.add(row)
         await session.flush()
-        await ledger.hold(session, ctx.account.id, row.id, hour)
+        await ledger.hold(session, ctx.account.id, row.id, _needed_micros(ctx, found))
         await events.record(session, ctx.account.id, row.id, "created", line="Status: queued")
-        outbox.put(session, TRAIN_MESSAGE, row.id)
+        outbox.put(session, ending.TRAIN_MESSAGE, row.id)
         return row
 
     return await once(ctx, "jobs.create", spec.model_dump(), Job, make)
+
+
+def _raise_first(found: Found) -> None:
+    for problem in found.problems:
+        raise problem
+
+
+def _row(ctx: Context, spec: JobInput, found: Found) -> Job:
+    assert found.hyperparameters is not None
+    now = clock.now()
+    return Job(
+        id=ids.new("job"),
+        account_id=ctx.account.id,
+        base_model=spec.base_model,
+        dataset_id=spec.dataset_id,
+        reward_function_id=spec.reward_function_id,
+        method=spec.method,
+        output_name=spec.output_name,
+        hyperparameters=found.hyperparameters.model_dump(),
+        hyperparameters_defaulted=_defaulted(found.hyperparameters),
+        gpu_requested={"type": spec.gpu.type, "count": spec.gpu.count},
+        provider_requested=spec.provider,
+        checkpoint_destination=spec.checkpoint_destination.stored,
+        environments=spec.environments,
+        requires_heartbeat=spec.requires_heartbeat,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _defaulted(hyperparameters: BaseModel) -> list[str]:
+    return sorted(set(type(hyperparameters).model_fields) - hyperparameters.model_fields_set)
+
+
+def _needed_micros(ctx: Context, found: Found) -> int:
+    """Return what the start sets aside."""
+    assert found.shape is not None
+    return hardware.hour_micros(ctx.core, found.shape)
+
+
+async def plan(ctx: Context, body: Mapping[str, Any]) -> Plan:
+    """Check a job as `create` would, every field at once, and make nothing. What cannot be read is a problem like any other."""
+    ctx.require("read")
+    spec, given, unread = _read(body)
+    found = job_checks.of_itself(ctx.core, spec, given)
+    async with ctx.db.read() as session:
+        await job_checks.of_others(session, ctx, spec, given, found, lock=False)
+        account = await session.get_one(Account, ctx.account.id)
+    offer, needed = None, None
+    if found.shape is not None:
+        offer, needed = hardware.offer(ctx, spec.gpu), _needed_micros(ctx, found)
+    covered = account.billing_mode == METERED or (needed is not None and account.free_micros >= needed)
+    problems = [*unread, *found.problems]
+    if needed is not None and not covered:
+        message = f"This needs {usd(needed):.6f} USD set aside, and {usd(account.free_micros):.6f} USD are free."
+        problems.append(InsufficientCredit(message, balance_micros=account.balance_micros, needed_micros=needed))
+    hyperparameters = None if found.hyperparameters is None else found.hyperparameters.model_dump()
+    return Plan(problems, hyperparameters, offer, needed, account.balance_micros, account.free_micros, covered)
+
+
+def _read(body: Mapping[str, Any]) -> tuple[JobInput, Set[str], list[BurnishError]]:
+    """Return what of a job could be read, the names of these fields, and a problem for each of the others."""
+    problems: list[BurnishError] = [job_checks.missing(name) for name in REQUIRED if body.get(name) is None]
+    wrong: set[str] = set()
+    try:
+        spec = _Draft.model_validate(body)
+    except ValidationError as error:
+        for item in problems_of(error):
+            problems.append(SchemaInvalid(f"{item['param']}: {item['message']}", param=item["param"]))
+            wrong.add(item["param"].partition(".")[0])
+        spec = _Draft.model_validate({name: value for name, value in body.items() if name not in wrong})
+    return spec, EVERY - wrong - {name for name in REQUIRED if getattr(spec, name) is None}, problems
 
 
 async def get(ctx: Context, job_id: str) -> Job:
@@ -119,8 +207,8 @@ async def page(
     unknown = [value for value in status or () if value not in job.STATUSES]
     if unknown:
         raise Invalid(f"Unknown status '{unknown[0]}'; there are {', '.join(job.STATUSES)}.", param="status")
-    if method is not None and method not in METHODS:
-        raise Invalid(f"Unknown method '{method}'; there are {', '.join(METHODS)}.", param="method")
+    if method is not None:
+        job_checks.method_of(method)
     equal = {
         Job.method: method,
         Job.base_model: base_model,
@@ -132,7 +220,8 @@ async def page(
     where += [or_(paging.contains(Job.output_name, search), col(Job.id) == search)] if search else []
     where += paging.within(Job.created_at, created)
     async with ctx.db.read() as session:
-        return await paging.page(session, Job, Job.account_id == ctx.account.id, where=where, limit=limit, after=after)
+        scope = (Job.account_id == ctx.account.id, col(Job.deleted_at).is_(None))
+        return await paging.page(session, Job, *scope, where=where, limit=limit, after=after)
 
 
 async def cancel(ctx: Context, job_id: str) -> Job:
@@ -145,16 +234,61 @@ async def _cancel(session: Session, ctx: Context, job_id: str) -> Job:
     row = await _find(session, ctx, job_id, lock=True)
     if row.status in job.TERMINAL:
         raise InvalidState(f"The job is {row.status}; only a job that has not ended can be cancelled.")
-    now = clock.now()
-    await ledger.accrue(session, row.id, row.at_work_until, description=f"Training job {row.id}", close=True)
-    await ledger.release(session, row.id)
-    cost = await ledger.charged(session, row.id)
-    await transitions.move(
-        session, row, job.CANCELLED, line="Status: cancelled, by the user", completed_at=now, cost_micros=cost, phase=None
-    )
+    await ending.end_job(session, row, job.CANCELLED, line="Status: cancelled, by the user")
+    return row
+
+
+async def heartbeat(ctx: Context, job_id: str) -> Job:
+    """Note that a job's client is there; InvalidState where the job has ended, so that the client can stop."""
+    ctx.require("write")
+    alive = (col(Job.id) == job_id, col(Job.status).not_in(job.TERMINAL))
+    async with ctx.db.transaction() as session:
+        row = await _find(session, ctx, job_id)
+        # Under no idempotency key: a heartbeat changes nothing that it would matter to do twice.
+        await session.exec(update(Job).where(*alive).values(heartbeat_at=clock.now()))
+        await session.refresh(row)
+        if row.status in job.TERMINAL:
+            raise InvalidState(f"The job is {row.status}: it needs no heartbeat any more.")
+    return row
+
+
+async def delete(ctx: Context, job_id: str) -> Job:
+    """Delete a job that has ended, with its checkpoints, its log and all else that it said; what it cost stays in the ledger.
+
+    InvalidState where it has not ended, Conflict where an active deployment serves its model or another job goes on from it.
+    """
+    ctx.require("write")
+    row = await once(ctx, "jobs.delete", {"job_id": job_id}, Job, lambda session: _delete(session, ctx, job_id))
     if not row.is_leased:
-        await stream.end(session, row.id, job.STREAMS, job.CANCELLED)
-    outbox.put(session, TRAIN_MESSAGE, row.id)
+        try:
+            await erasing.erase_job(ctx.core, job_id)
+        except Exception as error:
+            # The job is gone for everybody already: a host deletes what is left.
+            log.warning("erase_failed", resource=job_id, exc_info=error)
+    return row
+
+
+async def _delete(session: Session, ctx: Context, job_id: str) -> Job:
+    row = await _find(session, ctx, job_id, lock=True)
+    if row.status not in job.TERMINAL:
+        raise InvalidState(f"The job is {row.status}: only a job that has ended can be deleted.", hint="Cancel it first.")
+    mine = select(Checkpoint.id).where(Checkpoint.job_id == job_id)
+    of_it = or_(
+        col(Deployment.checkpoint_id).in_(mine), (col(Deployment.model) == job_id) & (Deployment.source == "training_job")
+    )
+    serving = select(Deployment.id).where(Deployment.account_id == ctx.account.id, of_it, col(Deployment.status).in_(dep.ACTIVE))
+    deployment_id = (await session.exec(serving)).first()
+    if deployment_id is not None:
+        raise Conflict(f"The deployment {deployment_id} serves this job's model.", hint="Stop it first.")
+    going_on = select(Job.id).where(col(Job.resume_checkpoint_id).in_(mine), col(Job.status).not_in(job.TERMINAL))
+    other_id = (await session.exec(going_on)).first()
+    if other_id is not None:
+        raise Conflict(f"The job {other_id} goes on from a checkpoint of this one.", hint="Wait for its end, or cancel it.")
+    now = clock.now()
+    row.deleted_at = row.updated_at = now
+    session.add(row)
+    await session.exec(update(Checkpoint).where(col(Checkpoint.job_id) == job_id).values(deleted_at=now))
+    await events.note(session, ctx.account.id, row.id, "deleted", {"name": row.output_name})
     return row
 
 
@@ -163,20 +297,7 @@ async def checkpoints(ctx: Context, job_id: str) -> list[Checkpoint]:
     ctx.require("read")
     async with ctx.db.read() as session:
         await _find(session, ctx, job_id)
-        order = (col(Checkpoint.step), col(Checkpoint.created_at))
-        return list((await session.exec(select(Checkpoint).where(Checkpoint.job_id == job_id).order_by(*order))).all())
-
-
-async def all_checkpoints(
-    ctx: Context, *, job_id: str | None = None, final: bool | None = None, limit: int = 20, after: str | None = None
-) -> paging.Page[Checkpoint]:
-    """Return the checkpoints of all of the account's jobs, newest first."""
-    ctx.require("read")
-    where = [] if job_id is None else [col(Checkpoint.job_id) == job_id]
-    where += [] if final is None else [col(Checkpoint.final).is_(final)]
-    async with ctx.db.read() as session:
-        scope = Checkpoint.account_id == ctx.account.id
-        return await paging.page(session, Checkpoint, scope, where=where, limit=limit, after=after)
+        return await stored.of_job(session, job_id)
 
 
 async def final_checkpoint(ctx: Context, job_id: str) -> Checkpoint:
@@ -186,52 +307,28 @@ async def final_checkpoint(ctx: Context, job_id: str) -> Checkpoint:
         row = await _find(session, ctx, job_id)
         if row.status != job.COMPLETED:
             raise Invalid(f"The job is {row.status}: only a completed job has a model.", code="job_not_completed")
-        return await find_final(session, job_id)
-
-
-async def find_final(session: Session, job_id: str) -> Checkpoint:
-    statement = (
-        select(Checkpoint)
-        .where(Checkpoint.job_id == job_id, col(Checkpoint.final).is_(True))
-        .order_by(col(Checkpoint.attempt).desc())
-    )
-    found = (await session.exec(statement)).first()
-    if found is None:
-        raise NotFound(f"The model of {job_id} is not stored here.")
-    return found
+        return await stored.find_final(session, job_id)
 
 
 async def _find(session: Session, ctx: Context, job_id: str, *, lock: bool = False) -> Job:
     row = await session.get(Job, job_id, with_for_update=lock or None)
-    if row is None or row.account_id != ctx.account.id:
+    if row is None or row.account_id != ctx.account.id or row.deleted_at is not None:
         raise NotFound(f"No such training job: {job_id}")
     return row
 
 
 def allowed(ctx: Context, row: Job) -> list[str]:
-    """Return what the caller's key may do to a job as it stands: `cancel`, `deploy`, `download`."""
-    if row.status == job.COMPLETED:
-        return [*(["deploy"] if "write" in ctx.scopes else []), *(["download"] if "read" in ctx.scopes else [])]
-    return ["cancel"] if row.status not in job.TERMINAL and "write" in ctx.scopes else []
+    """Return what the caller's key may do to a job as it stands: `cancel`, `delete`, `deploy`, `download`."""
+    write, ended = "write" in ctx.scopes, row.status in job.TERMINAL
+    with_model = row.status == job.COMPLETED
+    possible = {
+        "cancel": write and not ended,
+        "delete": write and ended,
+        "deploy": write and with_model,
+        "download": "read" in ctx.scopes and with_model,
+    }
+    return [verb for verb, may in possible.items() if may]
 
 
 streams = Streams(_find)
 rows, last_rows, follow = streams.rows, streams.last_rows, streams.follow
-
-
-def _check_method(spec: JobInput) -> None:
-    if spec.method not in METHODS:
-        raise Invalid(f"Unknown method '{spec.method}'; there are {', '.join(METHODS)}.", param="method")
-    if spec.environments is not None:
-        message = "OpenReward environments need their integration, which is not configured."
-        raise Invalid(message, code="integration_not_configured", param="environments")
-    if spec.reward_function_id is None:
-        raise Invalid("A grpo job needs a reward function.", param="reward_function_id")
-
-
-def _check_fit(ctx: Context, shape: Shape, hyperparameters: GrpoHyperparameters) -> None:
-    """Refuse what the trainer would leave unused: more than one GPU, and 4-bit weights without the library that holds them."""
-    if shape.count > 1 and not shape.is_cpu and not local.falls_back(ctx.core.settings):
-        raise Invalid("A training job runs on one GPU.", param="gpu.count", hint="Ask for a count of 1.")
-    if hyperparameters.load_in_4bit and importlib.util.find_spec("bitsandbytes") is None:
-        raise Invalid("This installation has no bitsandbytes, which load_in_4bit needs.", param="hyperparameters.load_in_4bit")

@@ -66,7 +66,9 @@ class Column:
 async def latest(ctx: Context, job_ids: Sequence[str]) -> dict[str, dict[str, float]]:
     """Return the last reported value of every key of many jobs at once; jobs that are not the caller's are left out."""
     ctx.require("read")
-    statement = select(Job.id, Job.latest_metrics).where(col(Job.id).in_(job_ids), Job.account_id == ctx.account.id)
+    statement = select(Job.id, Job.latest_metrics).where(
+        col(Job.id).in_(job_ids), Job.account_id == ctx.account.id, col(Job.deleted_at).is_(None)
+    )
     async with ctx.db.read() as session:
         return {job_id: dict(sorted(values.items())) for job_id, values in (await session.exec(statement)).all()}
 

@@ -29,14 +29,15 @@ async def by_id(ctx: Context, table: type[T], ids: Sequence[str], *, deleted: bo
 
 async def checkpoints(ctx: Context, job_ids: Sequence[str]) -> dict[str, list[Checkpoint]]:
     """Return each job's checkpoints, oldest first."""
-    statement = select(Checkpoint).where(Checkpoint.account_id == ctx.account.id, col(Checkpoint.job_id).in_(set(job_ids)))
+    mine = (Checkpoint.account_id == ctx.account.id, col(Checkpoint.deleted_at).is_(None))
+    statement = select(Checkpoint).where(*mine, col(Checkpoint.job_id).in_(set(job_ids)))
     rows = await _read(ctx, statement.order_by(col(Checkpoint.step), col(Checkpoint.created_at)))
     return _grouped((row.job_id, row) for row in rows)
 
 
 async def deployments(ctx: Context, job_ids: Sequence[str]) -> dict[str, list[Deployment]]:
     """Return the deployments that were made of each job, newest first."""
-    mine = (Deployment.account_id == ctx.account.id, Deployment.source == "training_job")
+    mine = (Deployment.account_id == ctx.account.id, col(Deployment.deleted_at).is_(None), Deployment.source == "training_job")
     statement = select(Deployment).where(*mine, col(Deployment.model).in_(set(job_ids)))
     rows = await _read(ctx, statement.order_by(col(Deployment.created_at).desc(), col(Deployment.id).desc()))
     return _grouped((row.model, row) for row in rows)
@@ -54,7 +55,8 @@ async def jobs(ctx: Context, column: Any, ids: Sequence[str], count: int) -> dic
     """Return the newest `count` jobs of each value that a column of `Job` has, newest first."""
     newest = (col(Job.created_at).desc(), col(Job.id).desc())
     place = func.row_number().over(partition_by=col(column), order_by=newest).label("place")
-    placed = select(Job, place).where(Job.account_id == ctx.account.id, col(column).in_(set(ids))).subquery()
+    mine = (Job.account_id == ctx.account.id, col(Job.deleted_at).is_(None))
+    placed = select(Job, place).where(*mine, col(column).in_(set(ids))).subquery()
     found = aliased(Job, placed)
     statement = select(found).where(placed.c.place <= count).order_by(placed.c.place)
     return _grouped((getattr(row, column.key), row) for row in await _read(ctx, statement))

@@ -1,4 +1,6 @@
-"""Streams end with the key that opened them, within `2 * LOOK_S`. One look at the database serves all streams of a key."""
+"""Streams end with the key that opened them, within `LOOK_S + sse.CHECK_S`. One look at the database serves all streams of a
+key.
+"""
 
 from time import monotonic
 
@@ -9,7 +11,7 @@ from resolvers import auth
 from resolvers.context import Context
 
 log = structlog.get_logger(__name__)
-LOOK_S = 1.0
+LOOK_S = 0.5
 REMEMBERED = 1024
 
 

@@ -171,7 +171,7 @@ def _responses(operation: Operation, schemas: dict[tuple[Any, JsonSchemaMode], S
         content = {JSON: {"schema": schemas[answers, WRITTEN]}}
     if operation.streams:
         content[sse.MEDIA_TYPE] = {"schema": {"type": "string"}}
-    codes = {401, 403, 500, 503, *operation.errors}
+    codes = {401, 403, 429, 500, 503, *operation.errors}
     if operation.query or operation.body:
         codes.add(422)
     success = {str(operation.status): {"description": MEANINGS[operation.status][1], "content": content}}

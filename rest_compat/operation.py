@@ -1,9 +1,10 @@
 """Operations: a route, the handler behind it, and what the description of the API says of both.
 
-A handler's docstring is its documentation: the first line is the summary. The caller is known before anything else of a
-request is read.
+A handler's docstring is its documentation: the first line is the summary. The caller is known, within its rate and allowed to do
+this, before anything else of a request is read.
 """
 
+import math
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +17,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
-from burnish.kit.errors import NotFound
+from burnish.kit.errors import NotFound, RateLimited, Unauthenticated
+from burnish.kit.limits import Standing
 from resolvers import auth
 from resolvers.context import Context
 from resolvers.inputs import Input
+from resolvers.rate_limits import Allowance
 from rest_compat.errors import VERI, Dialect, MethodNotAllowed, RouteNotFound, public
 from rest_compat.wire import Wire
 
@@ -27,6 +30,9 @@ JSON = "application/json"
 Answer = Wire | Response
 Handler = Callable[[Context, Request], Awaitable[Answer]]
 CLIENT_GONE = 499
+DEFAULT = "default"
+POINTS = 1
+INFERENCE = "inference"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +40,8 @@ class Operation:
     """`answers` is the model of a JSON answer, or what media types any other has. `upload` sends `body` as a form with a file.
 
     `schema` describes a body that is passed on as it is; `streams` says that the answer may be server-sent events instead.
+    `scope` is what a key needs: by default `read` for GET, else `write`. Inference counts towards no rate: what bounds it is the
+    deployment.
     """
 
     method: str
@@ -51,6 +59,16 @@ class Operation:
     headers: Mapping[str, str] = field(default_factory=dict)
     errors: Sequence[int] = ()
     dialect: Dialect = VERI
+    scope: str | None = DEFAULT
+
+    @property
+    def needed(self) -> str | None:
+        """The scope that a key needs; None where any key will do."""
+        return ("read" if self.method == "GET" else "write") if self.scope == DEFAULT else self.scope
+
+    @property
+    def is_limited(self) -> bool:
+        return self.scope != INFERENCE
 
 
 class Stream(StreamingResponse):
@@ -105,7 +123,12 @@ def route(operation: Operation) -> Route:
     """Return the route of an operation that only an authenticated caller may use."""
 
     async def answer(request: Request) -> Answer:
-        ctx = await auth.caller(request.app.state.platform, request.headers, request.state.request_id)
+        ctx = await _caller(request)
+        if operation.is_limited:
+            _count(allowance := Allowance.of_caller(ctx), request)
+            allowance.charge(POINTS)
+        if operation.needed is not None:
+            ctx.require(operation.needed)
         return await operation.handler(ctx, request)
 
     return guarded(operation.method, operation.path, answer, operation.dialect, operation.status)
@@ -125,11 +148,41 @@ def guarded(
             return Response(status_code=CLIENT_GONE)
         except Exception as error:
             response = dialect.response(public(error, request))
+        if (standing := getattr(request.state, "standing", None)) is not None:
+            response.headers.update(_told(standing))
         if dialect is not VERI:
             response.headers["openai-processing-ms"] = str(round((time.perf_counter() - started) * 1000))
         return response
 
     return Route(path, endpoint, methods=[method])
+
+
+async def _caller(request: Request) -> Context:
+    """Return who calls; who shows no key in force counts as a stranger of their address."""
+    platform = request.app.state.platform
+    address = request.client.host if request.client else ""
+    try:
+        return await auth.caller(platform, request.headers, request.state.request_id, address)
+    except (Unauthenticated, RateLimited):
+        _count(Allowance.of_address(platform.core, address), request)
+        raise
+
+
+def _count(allowance: Allowance, request: Request) -> None:
+    try:
+        request.state.standing = allowance.request()
+    except RateLimited:
+        request.state.standing = allowance.requests()
+        raise
+
+
+def _told(standing: Standing) -> dict[str, str]:
+    """Return the headers that say how many requests are left, and in how many seconds all will be there again."""
+    return {
+        "x-ratelimit-limit": str(standing.limit),
+        "x-ratelimit-remaining": str(standing.remaining),
+        "x-ratelimit-reset": str(math.ceil(standing.full_in_s)),
+    }
 
 
 async def _shaped(answer: Answer, request: Request, status: int) -> Response:

@@ -74,10 +74,15 @@ async def admit(context: RequestContext, asked: Asked) -> Admitted:
     try:
         return await _admit(context, asked)
     except BurnishError as error:
-        shown = public(GraphQLError(error.message, original_error=error), context.request_id)
-        raise Refused([shown], error.status, error.retry_after_s if isinstance(error, RateLimited) else None) from None
+        raise refused(context, error) from None
     except GraphQLError as error:
         raise Refused([public(error, context.request_id)], persisted.STATUS if persisted.is_miss(error) else None) from None
+
+
+def refused(context: RequestContext, error: BurnishError) -> Refused:
+    """Return an error of the platform's own as the reason why an operation does not run."""
+    shown = public(GraphQLError(error.message, original_error=error), context.request_id)
+    return Refused([shown], error.status, error.retry_after_s if isinstance(error, RateLimited) else None)
 
 
 async def run(context: RequestContext, admitted: Admitted) -> ExecutionResult:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import strawberry
 
 from models import job
-from resolvers import cursors, downloads, jobs
+from resolvers import checkpoints, cursors, downloads
 from schema.context import Info
 from schema.loaders import need
 from schema.nodes import After, Connection, First, Node, connect_page, within
@@ -92,7 +92,7 @@ class CheckpointQueries:
     ) -> CheckpointConnection:
         ctx = info.context.known
         wanted = filter or CheckpointFilter()
-        page = await jobs.all_checkpoints(
+        page = await checkpoints.page(
             ctx, job_id=wanted.job_id, final=wanted.final, limit=within(first), after=cursors.read_item(after, NOUN)
         )
         return connect_page(CheckpointConnection, NOUN, page, Checkpoint.of, after)

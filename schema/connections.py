@@ -11,7 +11,7 @@ from resolvers.context import Context
 
 log = structlog.get_logger(__name__)
 MAX_CONNECTIONS = 2500
-WATCH_S = 2.0
+WATCH_S = 1.0
 
 
 class Connection(Protocol):

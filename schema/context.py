@@ -42,7 +42,7 @@ class RequestContext:
 
     async def authenticate(self) -> Context:
         self._caller = None
-        self._caller = await auth.caller(self.platform, self.credentials, self.request_id)
+        self._caller = await auth.caller(self.platform, self.credentials, self.request_id, self.address)
         return self._caller
 
 

@@ -18,7 +18,6 @@ from schema.checkpoints import Checkpoint
 from schema.context import Info
 from schema.errors import Payload, settle
 from schema.hardware import Hardware, HardwareInput
-from schema.loaders import need
 from schema.nodes import After, Connection, First, FirstRows, Input, Money, Node, connect_page, within
 from schema.scalars import BigInt
 from schema.streams import DeploymentEvent, DeploymentEventConnection, LogConnection, Wanted
@@ -163,22 +162,24 @@ class Deployment(Node):
             stopped_at=row.stopped_at,
         )
 
-    @strawberry.field(description="What the key in use may do with it as it stands: `chat`, `stop`.")
+    @strawberry.field(description="What the key in use may do with it as it stands: `chat`, `delete`, `stop`.")
     def viewer_can(self, info: Info) -> list[str]:
         return deployments.allowed(info.context.known, self.row)
 
-    @strawberry.field(description="The job whose model it serves; null where it is made of a model by name.")
+    @strawberry.field(description="The job whose model it serves; null where it has a model by name, or the job was deleted.")
     async def job(self, info: Info) -> Annotated["TrainingJob", strawberry.lazy("schema.jobs")] | None:
         from schema.jobs import TrainingJob
 
         if self.row.source != TRAINING_JOB:
             return None
-        return TrainingJob.of(await need(info.context.loaders.job_of_deployment, self.row.model))
+        row = await info.context.loaders.job_of_deployment.load(self.row.model)
+        return None if row is None else TrainingJob.of(row)
 
-    @strawberry.field(description="The checkpoint it serves, where it is made of a job.")
+    @strawberry.field(description="The checkpoint it serves, where it is made of a job that was not deleted.")
     async def checkpoint(self, info: Info) -> Checkpoint | None:
         wanted = self.row.checkpoint_id
-        return None if wanted is None else Checkpoint.of(await need(info.context.loaders.checkpoint, wanted))
+        row = None if wanted is None else await info.context.loaders.checkpoint.load(wanted)
+        return None if row is None else Checkpoint.of(row)
 
     @strawberry.field(description="Its engine processes, newest first.")
     async def replicas(self, info: Info) -> list[Replica]:
@@ -280,6 +281,11 @@ class DeploymentQueries:
         return connect_page(DeploymentConnection, NOUN, page, Deployment.of, after)
 
 
+@strawberry.type(description="The deployment that is gone.")
+class DeleteDeploymentPayload(Payload):
+    deleted_id: strawberry.ID | None = strawberry.field(default=None, description="Its id.")
+
+
 @strawberry.type
 class DeploymentMutations:
     @strawberry.mutation(description="Queue a deployment, with an hour of its hardware's price set aside.")
@@ -295,6 +301,13 @@ class DeploymentMutations:
             return DeploymentPayload(deployment=Deployment.of(await deployments.stop(ctx, input.id)))
 
         return await settle(info, input, DeploymentPayload, act)
+
+    @strawberry.mutation(description="Delete a deployment that has ended, with its log. What it cost stays.")
+    async def delete_deployment(self, info: Info, input: Annotated[DeploymentActionInput, Input]) -> DeleteDeploymentPayload:
+        async def act(ctx: Context) -> DeleteDeploymentPayload:
+            return DeleteDeploymentPayload(deleted_id=strawberry.ID((await deployments.delete(ctx, input.id)).id))
+
+        return await settle(info, input, DeleteDeploymentPayload, act)
 
 
 def _spec(input: DeploymentInput) -> DeploymentSpec:

@@ -5,6 +5,7 @@ missing key, it is an entry of `errors` with its code in `extensions`. Whatever 
 request id.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from enum import Enum
@@ -116,6 +117,8 @@ REJECTED = {"invalid_dataset": DatasetRejected, "invalid_reward_function": Rewar
 NAMES = {"gpu": "hardware", "Idempotency-Key": "idempotencyKey"}
 # Below these an input is free JSON, whose keys are the caller's own words.
 FREE = "hyperparameters"
+# Where graphql-core repeats what it was given, which may be a secret: who gave it knows it, and who logs errors must not.
+GIVEN = re.compile(r"(?:,? found: .*|(cannot represent [^:'\"]*\bvalue): .*)$", re.DOTALL)
 
 
 def user_errors(error: BurnishError, names: Mapping[str, str]) -> list[UserError]:
@@ -150,11 +153,21 @@ P = TypeVar("P", bound=Payload)
 
 
 async def settle(
-    info: Info, input: _Input, payload: type[P], act: Callable[[Context], Awaitable[P]], names: Mapping[str, str] | None = None
+    info: Info,
+    input: _Input,
+    payload: type[P],
+    act: Callable[[Context], Awaitable[P]],
+    names: Mapping[str, str] | None = None,
+    *,
+    scope: str = "write",
 ) -> P:
-    """Run a mutation under its idempotency key; what the caller can put right becomes the payload's errors."""
+    """Run a mutation under its idempotency key; what the caller can put right becomes the payload's errors.
+
+    A key that lacks the scope gets no further than that.
+    """
     ctx = replace(info.context.known, idempotency_key=input.idempotency_key)
     try:
+        ctx.require(scope)
         return await act(ctx)
     except BurnishError as error:
         if error.kind not in ErrorCode.__members__:
@@ -179,7 +192,8 @@ def public(error: GraphQLError, request_id: str) -> GraphQLError:
         return _with(error, cause.message, _extensions(cause))
     # With a place in the document and none in the answer, a value could not be read: its scalar says why.
     if cause is None or (error.nodes and not error.path):
-        return _with(error, error.message, {"code": "BAD_REQUEST"} | (error.extensions or {}))
+        message = GIVEN.sub(lambda found: f"{found[1] or ''}.", error.message)
+        return _with(error, message, {"code": "BAD_REQUEST"} | (error.extensions or {}))
     log.error("graphql_failed", request_id=request_id, path=error.path, exc_info=cause)
     message = f"Something went wrong here. The request id is {request_id}."
     return _with(error, message, {"code": "INTERNAL", "requestId": request_id})

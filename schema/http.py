@@ -15,10 +15,10 @@ from starlette.responses import Response
 from starlette.types import Message, Receive
 from strawberry.types import ExecutionResult
 
-from burnish.kit.errors import Unauthenticated
+from burnish.kit.errors import RateLimited, Unauthenticated
 from resolvers.context import Platform
 from schema import explorer
-from schema.admission import Asked, Refused, admit, malformed, run
+from schema.admission import Asked, Refused, admit, malformed, refused, run
 from schema.admitted import Admitted
 from schema.context import RequestContext
 from schema.limits import MAX_BODY_BYTES
@@ -54,8 +54,8 @@ async def answer(request: Request) -> Response:
             raise Refused([error], 401)
         _check_type(admitted, request.method)
         result = await run(context, admitted)
-    except Refused as refused:
-        return _refusal(refused, media)
+    except Refused as error:
+        return _refusal(error, media)
     return _encoded(result, admitted.extensions, media)
 
 
@@ -137,8 +137,12 @@ async def _context(request: Request) -> RequestContext:
     platform: Platform = request.app.state.platform
     address = request.client.host if request.client else ""
     context = RequestContext(platform, request.state.request_id, request.headers, address)
-    with suppress(Unauthenticated):
+    try:
         await context.authenticate()
+    except Unauthenticated:
+        pass
+    except RateLimited as error:
+        raise refused(context, error) from None
     return context
 
 

@@ -8,21 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from burnish.kit.paging import Page, Span
-from models import dataset, job, reward_function
-from resolvers import cursors, downloads, exports, jobs, metrics, progress, related
-from resolvers.context import Context
+from burnish.kit.paging import Page
+from models import job
+from resolvers import cursors, downloads, exports, jobs, metrics, progress
 from resolvers.cursors import Cursor
-from resolvers.inputs import parse
-from resolvers.jobs import JobInput
-from schema import ahead, rollouts, streams
+from schema import rollouts, streams
 from schema.checkpoints import Checkpoint
 from schema.context import Info
 from schema.datasets import Dataset
-from schema.errors import Payload, settle
-from schema.hardware import Hardware, HardwareInput
+from schema.hardware import Hardware
 from schema.loaders import LAST_LINES, need
-from schema.nodes import After, Connection, First, FirstRows, Input, Money, Node, connect_page, within
+from schema.nodes import After, Connection, First, FirstRows, Money, Node, connect_page, within
 from schema.reward_functions import RewardFunction
 from schema.rollouts import RolloutGroupConnection
 from schema.scalars import JSON
@@ -63,6 +59,27 @@ class JobPhase(Enum):
 @strawberry.enum(description="How a model is trained.")
 class Method(Enum):
     GRPO = strawberry.enum_value("grpo", description="Group relative policy optimisation, by TRL.")
+    SFT_VIDEO_GEN = strawberry.enum_value("sft_video_gen", description="Supervised fine-tuning of a video model.")
+
+
+@strawberry.enum(description="Where a trained model goes besides the platform's own storage, where it is kept in any case.")
+class DestinationType(Enum):
+    VERI = strawberry.enum_value("veri", description="Nowhere else.")
+    S3 = strawberry.enum_value("s3", description="To a folder of an S3 bucket that the operator has opened.")
+    HF = strawberry.enum_value("hf", description="To a repository of Hugging Face, with the account's integration.")
+
+
+@strawberry.type(description="Where a trained model goes.")
+class CheckpointDestination:
+    type: DestinationType = strawberry.field(description="The kind of place.")
+    uri: str | None = strawberry.field(description="With `S3`: the folder, `s3://bucket/folder`.")
+    repo: str | None = strawberry.field(description="With `HF`: the repository, `owner/name`.")
+    private: bool | None = strawberry.field(description="With `HF`: whether a repository that has to be made is private.")
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        private = stored.get("private", True) if stored["type"] == "hf" else None
+        return cls(type=DestinationType(stored["type"]), uri=stored.get("uri"), repo=stored.get("repo"), private=private)
 
 
 @strawberry.type(description="How far a job is.")
@@ -110,6 +127,16 @@ class TrainingJob(Node):
     base_revision: str | None = strawberry.field(description="The commit of that model, pinned at the start.")
     hyperparameters: JSON = strawberry.field(description="All hyperparameters, the defaults too.")
     hyperparameters_defaulted: list[str] = strawberry.field(description="Those that were not given.")
+    environments: JSON | None = strawberry.field(description="The environments it learns in, where it has no reward function.")
+    dropped_prompts: int | None = strawberry.field(
+        description="How many prompts are longer than `max_prompt_length` and were left out, once that is known."
+    )
+    checkpoint_destination: CheckpointDestination = strawberry.field(description="Where its trained model goes.")
+    destination_url: str | None = strawberry.field(description="Where its trained model was delivered, once it was.")
+    requires_heartbeat: bool = strawberry.field(
+        description="Whether it is ended when its client has sent no heartbeat for too long."
+    )
+    heartbeat_at: datetime | None = strawberry.field(description="When its client last sent one.")
     hardware_requested: Hardware = strawberry.field(description="What was asked for.")
     hardware: Hardware | None = strawberry.field(description="What it really runs on, once it is placed.")
     attempt: int = strawberry.field(
@@ -137,6 +164,12 @@ class TrainingJob(Node):
             base_revision=row.base_revision,
             hyperparameters=JSON(row.hyperparameters),
             hyperparameters_defaulted=row.hyperparameters_defaulted,
+            environments=None if row.environments is None else JSON(row.environments),
+            dropped_prompts=row.dropped_prompts,
+            checkpoint_destination=CheckpointDestination.of(row.checkpoint_destination),
+            destination_url=row.destination_url,
+            requires_heartbeat=row.requires_heartbeat,
+            heartbeat_at=row.heartbeat_at,
             hardware_requested=Hardware.of(row.gpu_requested, row.provider_requested),
             hardware=None if row.gpu is None else Hardware.of(row.gpu, row.provider),
             attempt=row.attempt,
@@ -153,7 +186,7 @@ class TrainingJob(Node):
     def model_url(self, info: Info) -> str | None:
         return downloads.job_url(info.context.known.core, self.row)
 
-    @strawberry.field(description="What the key in use may do to it as it stands: `cancel`, `deploy`, `download`.")
+    @strawberry.field(description="What the key in use may do to it as it stands: `cancel`, `delete`, `deploy`, `download`.")
     def viewer_can(self, info: Info) -> list[str]:
         return jobs.allowed(info.context.known, self.row)
 
@@ -178,7 +211,13 @@ class TrainingJob(Node):
         wanted = self.row.reward_function_id
         if wanted is None:
             return None
-        return self.near.get(wanted) or _load(info.context.loaders.reward_function, wanted, RewardFunction.of)
+        return self.near.get(wanted) or _load(info.context.loaders.reward_function_of_job, wanted, RewardFunction.of)
+
+    @strawberry.field(description="The checkpoint of another job that it goes on from; null also where that was deleted.")
+    async def resumed_from(self, info: Info) -> Checkpoint | None:
+        wanted = self.row.resume_checkpoint_id
+        row = None if wanted is None else await info.context.loaders.checkpoint.load(wanted)
+        return None if row is None else Checkpoint.of(row)
 
     @strawberry.field(description="What it has saved, oldest first.")
     async def checkpoints(self, info: Info) -> list[Checkpoint]:
@@ -258,133 +297,5 @@ async def newest_of(
     return connect_page(JobConnection, noun, page, TrainingJob.of, after)
 
 
-async def _page(info: Info, noun: str, page: Page[job.Job], after: Cursor | None) -> JobConnection:
-    """Return a page of jobs, with what each is asked for beside it."""
-    ctx, near = info.context.known, dict[str, Node]()
-    wanted = ahead.asked(info, ("dataset", "rewardFunction"))
-    if "dataset" in wanted:
-        rows = await related.by_id(ctx, dataset.Dataset, [row.dataset_id for row in page.items], deleted=True)
-        near |= {row.id: Dataset.of(row) for row in rows.values()}
-    if "rewardFunction" in wanted:
-        ids = [row.reward_function_id for row in page.items if row.reward_function_id is not None]
-        found = await related.by_id(ctx, reward_function.RewardFunction, ids)
-        near |= {row.id: RewardFunction.of(row) for row in found.values()}
-    return connect_page(JobConnection, noun, page, lambda row: TrainingJob.of(row, near), after)
-
-
 async def _load(loader: DataLoader[str, T | None], row_id: str, of: Callable[[T], Node]) -> Node:
     return of(await need(loader, row_id))
-
-
-@strawberry.input(description="Which jobs to list.")
-class JobFilter:
-    status: list[JobStatus] | None = strawberry.field(default=None, description="Only those in one of these.")
-    method: Method | None = strawberry.field(default=None, description="Only those that train this way.")
-    base_model: str | None = strawberry.field(default=None, description="Only those that start from this model.")
-    dataset_id: strawberry.ID | None = strawberry.field(default=None, description="Only those that learn on this dataset.")
-    reward_function_id: strawberry.ID | None = strawberry.field(
-        default=None, description="Only those that learn from this reward function."
-    )
-    search: str | None = strawberry.field(
-        default=None, description="Only those whose output name contains this, whatever its case, and the one with this id."
-    )
-    created_after: datetime | None = strawberry.field(default=None, description="Only those made at this moment or later.")
-    created_before: datetime | None = strawberry.field(default=None, description="Only those made before this moment.")
-
-    @property
-    def terms(self) -> dict[str, Any]:
-        """What `resolvers.jobs.page` calls it."""
-        return {
-            "status": None if self.status is None else [str(status.value) for status in self.status],
-            "method": None if self.method is None else str(self.method.value),
-            "base_model": self.base_model,
-            "dataset_id": self.dataset_id,
-            "reward_function_id": self.reward_function_id,
-            "search": self.search,
-            "created": Span(self.created_after, self.created_before),
-        }
-
-
-@strawberry.input(description="A training job to make.")
-class TrainingJobInput:
-    base_model: str = strawberry.field(description="The model to start from: a registered name or a Hugging Face id.")
-    dataset_id: strawberry.ID = strawberry.field(description="The dataset to learn on.")
-    output_name: str = strawberry.field(description="What to call the trained model.")
-    hardware: HardwareInput = strawberry.field(description="What to run on.")
-    reward_function_id: strawberry.ID | None = strawberry.field(
-        default=None, description="The reward function to learn from; `GRPO` needs one."
-    )
-    method: Method = strawberry.field(default=Method.GRPO, description="How to train.")
-    hyperparameters: JSON | None = strawberry.field(
-        default=None, description='An object of hyperparameters, such as `{"learning_rate": 1e-5, "max_steps": 100}`.'
-    )
-    environments: JSON | None = strawberry.field(
-        default=None, description="An object of environments to learn in. They need an integration, which has to be configured."
-    )
-    idempotency_key: str | None = strawberry.field(default=None, description="A retry with the same key makes nothing twice.")
-
-
-@strawberry.input(description="A training job to act on.")
-class JobActionInput:
-    id: strawberry.ID = strawberry.field(description="The id of the job.")
-    idempotency_key: str | None = strawberry.field(default=None, description="A retry with the same key gives the same answer.")
-
-
-@strawberry.type(description="The training job.")
-class TrainingJobPayload(Payload):
-    job: TrainingJob | None = strawberry.field(default=None, description="The job.")
-
-
-@strawberry.type
-class JobQueries:
-    @strawberry.field(description="A training job; null where the account has no such job.")
-    async def job(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id, `job_…`.")]
-    ) -> TrainingJob | None:
-        row = await info.context.loaders.job.load(id)
-        return None if row is None else TrainingJob.of(row)
-
-    @strawberry.field(description="The account's training jobs, newest first.")
-    async def jobs(
-        self,
-        info: Info,
-        first: First = 20,
-        after: After = None,
-        filter: Annotated[JobFilter | None, strawberry.argument(description="Which to list; all by default.")] = None,
-    ) -> JobConnection:
-        ctx = info.context.known
-        terms = {} if filter is None else filter.terms
-        page = await jobs.page(ctx, limit=within(first), after=cursors.read_item(after, NOUN), **terms)
-        return await _page(info, NOUN, page, after)
-
-
-@strawberry.type
-class JobMutations:
-    @strawberry.mutation(description="Queue a training job, with an hour of its hardware's price set aside.")
-    async def create_training_job(self, info: Info, input: Annotated[TrainingJobInput, Input]) -> TrainingJobPayload:
-        async def act(ctx: Context) -> TrainingJobPayload:
-            return TrainingJobPayload(job=TrainingJob.of(await jobs.create(ctx, _spec(input))))
-
-        return await settle(info, input, TrainingJobPayload, act)
-
-    @strawberry.mutation(description="Cancel a training job: at once for you, within its current step in fact.")
-    async def cancel_training_job(self, info: Info, input: Annotated[JobActionInput, Input]) -> TrainingJobPayload:
-        async def act(ctx: Context) -> TrainingJobPayload:
-            return TrainingJobPayload(job=TrainingJob.of(await jobs.cancel(ctx, input.id)))
-
-        return await settle(info, input, TrainingJobPayload, act)
-
-
-def _spec(input: TrainingJobInput) -> JobInput:
-    given = {
-        "base_model": input.base_model,
-        "dataset_id": input.dataset_id,
-        "reward_function_id": input.reward_function_id,
-        "method": input.method.value,
-        "output_name": input.output_name,
-        "hyperparameters": {} if input.hyperparameters is None else input.hyperparameters,
-        "environments": input.environments,
-        "gpu": input.hardware.as_gpu,
-        "provider": input.hardware.provider,
-    }
-    return parse(JobInput, given)

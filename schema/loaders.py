@@ -10,10 +10,12 @@ from strawberry.dataloader import DataLoader
 
 from burnish.kit.stream import Row
 from models.api_key import ApiKey
+from models.audit import AuditEntry
 from models.dataset import Dataset
 from models.deployment import Deployment, InferenceRequest, Replica
 from models.job import Checkpoint, Job
 from models.reward_function import RewardFunction
+from models.ssh_key import SshKey
 from resolvers import deployments, related
 from resolvers.context import Context
 from resolvers.deployments import Totals
@@ -35,6 +37,7 @@ class Loaders:
     def __init__(self, source: Known) -> None:
         self._source = source
         self.api_key = self._row(ApiKey)
+        self.audit_entry = self._row(AuditEntry)
         self.checkpoint = self._row(Checkpoint)
         self.dataset = self._row(Dataset)
         # What a job was made of is shown with it, deleted or not.
@@ -44,6 +47,8 @@ class Loaders:
         self.job = self._row(Job)
         self.job_of_deployment = self._row(Job)
         self.reward_function = self._row(RewardFunction)
+        self.ssh_key = self._row(SshKey)
+        self.reward_function_of_job = self._row(RewardFunction, deleted=True)
         self.checkpoints_of_job: DataLoader[str, list[Checkpoint]] = self._rows(related.checkpoints)
         self.deployments_of_job: DataLoader[str, list[Deployment]] = self._rows(related.deployments)
         self.jobs_of_dataset = self._jobs(Job.dataset_id)

@@ -2,44 +2,27 @@
 
 import math
 from datetime import datetime, timedelta
-from ipaddress import ip_network
-from typing import Any, NamedTuple
+from typing import Any, Self
 
 import strawberry
 
 from burnish.kit import clock
-from burnish.kit.limits import Limiter, Standing
+from burnish.kit.limits import Standing
+from resolvers import rate_limits
 from schema.admitted import too_dear
 from schema.context import Info, RequestContext
 from schema.cost import MAX_COST
 from schema.scalars import BigInt
 
-SHARE_OF_STRANGERS = 10
 
-
-class Allowance(NamedTuple):
-    """A caller's two buckets; 0 a minute is no limit."""
-
-    limiter: Limiter
-    caller: str
-    requests_per_minute: int
-    points_per_minute: int
+class Allowance(rate_limits.Allowance):
+    """A caller's two buckets, as operations take from them."""
 
     @classmethod
-    def of(cls, context: RequestContext) -> "Allowance":
-        settings, limiter = context.platform.core.settings, context.platform.core.limiter
-        requests, points = settings.requests_per_minute, settings.points_per_minute
+    def of(cls, context: RequestContext) -> Self:
         if context.is_known:
-            return cls(limiter, context.known.key.id, requests, points)
-        share = [max(1, number // SHARE_OF_STRANGERS) if number else 0 for number in (requests, points)]
-        return cls(limiter, f"address:{_network(context.address)}", *share)
-
-    def request(self) -> None:
-        """Count an operation; RateLimited where there have been too many, or too dear ones."""
-        if self.requests_per_minute:
-            self.limiter.take(f"requests:{self.caller}", self.requests_per_minute)
-        if self.points_per_minute:
-            self.limiter.take(f"points:{self.caller}", self.points_per_minute, 0)
+            return cls.of_caller(context.known)
+        return cls.of_address(context.platform.core, context.address)
 
     def points(self, cost: int) -> None:
         """Take what an operation costs; RateLimited where it is not there yet, GraphQLError where it never will be."""
@@ -47,25 +30,6 @@ class Allowance(NamedTuple):
             raise too_dear(cost, self.points_per_minute)
         if self.points_per_minute:
             self.limiter.take(f"points:{self.caller}", self.points_per_minute, cost)
-
-    def charge(self, points: float) -> None:
-        """Take what something has cost already."""
-        if self.points_per_minute:
-            self.limiter.charge(f"points:{self.caller}", self.points_per_minute, points)
-
-    def standing(self) -> Standing | None:
-        """Return how the points stand; None where there is no limit."""
-        if not self.points_per_minute:
-            return None
-        return self.limiter.look(f"points:{self.caller}", self.points_per_minute)
-
-
-def _network(address: str) -> str:
-    """Return whose an address is: of IPv6, everybody has a network of 64 bits at least."""
-    try:
-        return str(ip_network(f"{address}/64", strict=False)) if ":" in address else address
-    except ValueError:
-        return address
 
 
 def cost_extension(cost: int, standing: Standing | None) -> dict[str, Any]:

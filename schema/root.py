@@ -14,6 +14,7 @@ from schema import errors
 from schema.accounts import AccountQueries
 from schema.admitted import Handover
 from schema.api_keys import ApiKey, ApiKeyMutations, ApiKeyQueries
+from schema.audit import AuditEntry, AuditQueries
 from schema.base_models import BaseModelQueries
 from schema.checkpoints import Checkpoint, CheckpointQueries
 from schema.comparison import ComparisonQueries
@@ -22,14 +23,19 @@ from schema.dataset_sources import DatasetSourceMutations
 from schema.datasets import Dataset, DatasetMutations, DatasetQueries
 from schema.deployments import Deployment, DeploymentMutations, DeploymentQueries, InferenceRequest
 from schema.hardware import HardwareQueries
-from schema.jobs import JobMutations, JobQueries, TrainingJob
+from schema.integrations import IntegrationMutations, IntegrationQueries
+from schema.job_actions import JobMutations
+from schema.job_lists import JobQueries
+from schema.jobs import TrainingJob
 from schema.live import Subscription
 from schema.loaders import Loaders
+from schema.methods import MethodQueries
 from schema.nodes import Node
 from schema.plain import read_plainly
 from schema.rate_limits import RateLimitQueries
 from schema.reward_functions import RewardFunction, RewardFunctionMutations, RewardFunctionQueries
 from schema.scalars import SCALARS
+from schema.ssh_keys import SshKey, SshKeyMutations, SshKeyQueries
 from schema.uploads import UploadMutations
 
 
@@ -37,6 +43,9 @@ from schema.uploads import UploadMutations
 class Query(
     AccountQueries,
     ApiKeyQueries,
+    SshKeyQueries,
+    IntegrationQueries,
+    AuditQueries,
     DatasetQueries,
     RewardFunctionQueries,
     JobQueries,
@@ -44,6 +53,7 @@ class Query(
     DeploymentQueries,
     HardwareQueries,
     BaseModelQueries,
+    MethodQueries,
     ComparisonQueries,
     RateLimitQueries,
 ):
@@ -57,6 +67,8 @@ class Query(
 )
 class Mutation(
     ApiKeyMutations,
+    SshKeyMutations,
+    IntegrationMutations,
     UploadMutations,
     DatasetMutations,
     DatasetSourceMutations,
@@ -90,6 +102,7 @@ class Schema(strawberry.Schema):
 
 async def _node(loaders: Loaders, node_id: str) -> Node | None:
     ways: dict[str, tuple[DataLoader[str, Any], Callable[[Any], Node]]] = {
+        "aud": (loaders.audit_entry, AuditEntry.of),
         "ckpt": (loaders.checkpoint, Checkpoint.of),
         "dep": (loaders.deployment, Deployment.of),
         "ds": (loaders.dataset, Dataset.of),
@@ -97,6 +110,7 @@ async def _node(loaders: Loaders, node_id: str) -> Node | None:
         "key": (loaders.api_key, ApiKey.of),
         "req": (loaders.inference_request, InferenceRequest.of),
         "rf": (loaders.reward_function, RewardFunction.of),
+        "sk": (loaders.ssh_key, SshKey.of),
     }
     way = ways.get(node_id.partition("_")[0])
     row = None if way is None else await way[0].load(node_id)

@@ -3,7 +3,7 @@ share their execution.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -26,18 +26,21 @@ from strawberry.http.exceptions import NonJsonMessageReceived, WebSocketDisconne
 from strawberry.subscriptions.protocols.graphql_transport_ws import handlers
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message
 
-from burnish.kit.errors import Unauthenticated
-from schema.admission import Asked, Refused, admit, run
+from burnish.kit.errors import RateLimited, Unauthenticated
+from schema.admission import Asked, Refused, admit, refused, run
 from schema.admitted import Admitted
 from schema.context import RequestContext, credentials_of
 from schema.limits import MAX_BODY_BYTES
 from schema.live import BEGIN
+from schema.rate_limits import Allowance
 from schema.root import schema
 from schema.sharing import LiveContext, Seat, share_key
 
 log = structlog.get_logger(__name__)
 # A close frame has room for 123 bytes of reason.
 MAX_REASON_BYTES = 120
+# A code that clients take as a reason to come back later.
+TRY_LATER = 1013
 # Among the extensions of a websocket's scope: sends a text at once, or answers False.
 WRITE = "burnish.write"
 INVALID = "A frame is an object of graphql-transport-ws."
@@ -106,10 +109,13 @@ class Handler(handlers.BaseGraphQLTransportWSHandler[RequestContext, None]):
         await super().handle_message(message)
 
     async def handle_connection_init(self, message: Any) -> None:
-        await super().handle_connection_init(message)
+        try:
+            await super().handle_connection_init(message)
+        except RateLimited:
+            await self.websocket.close(TRY_LATER, "Too many requests.")
+            return
         if self.connection_acknowledged and not self.view.connections.enter(self.websocket, self.context.known):
-            # A code that clients take as a reason to come back later.
-            await self.websocket.close(1013, "This API key has too many connections open.")
+            await self.websocket.close(TRY_LATER, "This API key has too many connections open.")
 
     async def handle_subscribe(self, message: Any) -> None:
         known = message["id"] in self.operations
@@ -125,13 +131,11 @@ class Handler(handlers.BaseGraphQLTransportWSHandler[RequestContext, None]):
     async def run_operation(self, operation: handlers.Operation[RequestContext, None]) -> None:
         try:
             context = LiveContext.of(self.context)
-            with suppress(Unauthenticated):
-                # A socket outlives its key: it is looked up again for each operation.
-                await context.authenticate()
+            await _authenticate(context)
             await self._run(operation, context, await admit(context, Asked.of(self.asked.pop(operation.id))))
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
-        except Refused as refused:
-            await operation.send_initial_errors(list(refused.errors))
+        except Refused as error:
+            await operation.send_initial_errors(list(error.errors))
         except WebSocketDisconnected:
             self.operations.pop(operation.id, None)
         except Exception as error:
@@ -175,12 +179,26 @@ class Handler(handlers.BaseGraphQLTransportWSHandler[RequestContext, None]):
         return None
 
 
+async def _authenticate(context: RequestContext) -> None:
+    """Look the key up again, for each operation: a socket outlives it."""
+    try:
+        await context.authenticate()
+    except Unauthenticated:
+        pass
+    except RateLimited as error:
+        raise refused(context, error) from None
+
+
 async def greet(context: RequestContext) -> None:
-    """Authenticate a socket by what its `connection_init` carried; ConnectionRejectionError closes it with 4403."""
+    """Authenticate a socket by what its `connection_init` carried; ConnectionRejectionError closes it with 4403.
+
+    RateLimited where its address has guessed too often.
+    """
     context.credentials = credentials_of(context.connection_params or {})
     try:
         await context.authenticate()
     except Unauthenticated:
+        Allowance.of(context).request()
         raise ConnectionRejectionError from None
 
 

@@ -37,13 +37,13 @@ class Line(NamedTuple):
 class Api:
     """The platform as one key sees it. Every failure is a CliError."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, timeout_s: float = TIMEOUT_S) -> None:
         self.target = target
         headers = {"Authorization": f"Bearer {target.api_key}", "User-Agent": "burnish-cli"}
         try:
             # A proxy of the network knows nothing of this machine's own addresses.
             proxied = httpx2.URL(target.base_url).host not in LOOPBACK
-            self._http = httpx2.Client(base_url=target.base_url, headers=headers, timeout=TIMEOUT_S, trust_env=proxied)
+            self._http = httpx2.Client(base_url=target.base_url, headers=headers, timeout=timeout_s, trust_env=proxied)
         except (UnicodeError, ValueError, httpx2.InvalidURL) as error:
             raise CliError(f"The base URL or the API key cannot be sent: {error}", ERROR) from None
 
@@ -66,8 +66,11 @@ class Api:
         timeout = {"timeout": httpx2.Timeout(TIMEOUT_S, read=UPLOAD_S)} if patient else {}
         return self._json("POST", path, json=body, headers=_once(), **timeout)
 
+    def put(self, path: str, body: Any) -> Json:
+        return self._json("PUT", path, json=body, headers=_once())
+
     def delete(self, path: str) -> Json:
-        return self._json("DELETE", path)
+        return self._json("DELETE", path, headers=_once())
 
     def all(self, path: str, limit: int, **query: Any) -> list[Json]:
         """Return up to `limit` items of a list, newest first, over as many pages as that takes."""

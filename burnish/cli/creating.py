@@ -29,28 +29,6 @@ def create(cli: Cli, spec: JobFile, *, ask: bool) -> Json:
         raise
 
 
-def try_out(cli: Cli, spec: JobFile) -> None:
-    """Print the request that would be sent, checked as far as that goes without sending it."""
-    body: Json = spec.body()
-    for key in ROUTES:
-        reference = spec.reference(key)
-        if isinstance(reference, Path):
-            body[ID_FIELDS[key]] = f"(upload of {reference})"
-        elif reference is not None:
-            cli.api.get(f"{ROUTES[key]}/{reference}")
-            body[ID_FIELDS[key]] = reference
-    # Loaded here only: it costs half a second, which no other command should pay.
-    from burnish.cli import checking
-
-    checking.check(spec, body)
-    price.tell(cli, body["gpu"], "The job")
-    if cli.out.as_json:
-        cli.out.json(body)
-    else:
-        cli.out.show(body, tuple(body))
-        cli.out.say("Nothing was uploaded or created.")
-
-
 def upload(api: Api, out: Output, key: str, path: Path) -> str:
     """Return the id of an uploaded file: of an earlier upload where the platform has the same bytes under the same name."""
     route = ROUTES[key]

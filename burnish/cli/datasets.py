@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from burnish.cli import dataset_files, dataset_sources
+from burnish.cli import completing, dataset_files, dataset_sources
 from burnish.cli.client import open_file
 from burnish.cli.command import AsJson, Cli, Limit, group, naming, remote, reported
 from burnish.cli.exits import ERROR, TIMED_OUT, USAGE, ApiError, CliError
@@ -21,7 +21,9 @@ COUNTING_S = 1800.0
 ASK_AGAIN_S = 2.0
 
 app = group("Datasets: JSONL files of prompts, with whatever columns the reward function wants.")
-DatasetId = Annotated[str, typer.Argument(metavar="DATASET", help="Id of the dataset (ds_…).")]
+DatasetId = Annotated[
+    str, typer.Argument(metavar="DATASET", help="Id of the dataset (ds_…).", autocompletion=completing.datasets)
+]
 
 
 @app.command("check")

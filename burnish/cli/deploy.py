@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import jobfile, price, records, watch
+from burnish.cli import completing, jobfile, price, records, watch
 from burnish.cli.command import Cli, Limit, Yes, group, naming, remote
 from burnish.cli.exits import USAGE, CliError
 
@@ -21,7 +21,12 @@ ASKED = ("id", "created_at", "status_code", "prompt_tokens", "completion_tokens"
 app = group("Deployments: trained checkpoints and other models, kept ready to answer.")
 
 DeploymentId = Annotated[
-    str, typer.Argument(metavar="DEPLOYMENT", help="Id of the deployment (dep_…), or the name of an active one.")
+    str,
+    typer.Argument(
+        metavar="DEPLOYMENT",
+        help="Id of the deployment (dep_…), or the name of an active one.",
+        autocompletion=completing.deployments,
+    ),
 ]
 
 
@@ -93,6 +98,13 @@ def show(cli: Cli, deployment: DeploymentId) -> None:
 def stop(cli: Cli, deployment: DeploymentId) -> None:
     """Stop a deployment. Its bill ends at once; one that has ended is shown as it is."""
     cli.out.show(cli.api.post(f"/v1/deployments/{resolved(cli, deployment)}/stop"), FIELDS)
+
+
+@app.command("delete")
+@remote
+def delete(cli: Cli, deployment: DeploymentId) -> None:
+    """Delete a deployment that has ended, named by its id, with its log. What it cost stays in the books."""
+    cli.out.show(cli.api.delete(f"/v1/deployments/{deployment}"), ("id", "deleted"))
 
 
 @app.command("logs")

@@ -18,8 +18,9 @@ FLAGS = {
     "gpu": "--gpu",
     "method": "--method",
     "provider": "--provider",
+    "resume_from": "--resume-from",
 }
-KEYS = (*FLAGS, "hyperparameters", "checkpoint_destination")
+KEYS = (*FLAGS, "hyperparameters", "checkpoint_destination", "environments", "requires_heartbeat")
 # The names of the API, which a file may use for what is there already.
 IDS = {"dataset_id": "dataset", "reward_function_id": "reward"}
 ID_FIELDS = {key: field for field, key in IDS.items()}
@@ -46,7 +47,8 @@ class JobFile:
         keys = [SHORT.get(key, key) for key in name.strip().split(".")]
         if not equals or not all(keys):
             raise CliError(f"--set takes KEY=VALUE, such as hyperparameters.learning_rate=1e-6, not '{assignment}'.", USAGE)
-        _check_key(keys[0], f"--set {name}")
+        if unknown := _unknown(keys[0], f"--set {name}"):
+            raise unknown
         at: dict[str, Any] = self.values
         for key in keys[:-1]:
             at = at.setdefault(key, {})
@@ -71,8 +73,12 @@ class JobFile:
             named = ", ".join(f"{key} ({FLAGS[key]})" for key in missing)
             raise CliError(f"A job needs {named}{f' in {self.path}' if self.path else ''}.", USAGE)
         body = {key: value for key, value in self.values.items() if key not in ("dataset", "reward")}
-        body["gpu"] = gpu(body["gpu"], self.where("gpu"))
+        body["gpu"] = self.hardware()
         return body
+
+    def hardware(self) -> dict[str, Any]:
+        """Return the hardware as the API takes it; CliError where it says nothing."""
+        return gpu(self.values["gpu"], self.where("gpu"))
 
     def reference(self, key: str) -> str | Path | None:
         """Return the id, or the file that is to be uploaded, of the `dataset` or the `reward`."""
@@ -104,8 +110,10 @@ def read(path: Path) -> JobFile:
         raise CliError(f"{path}: {error.strerror}", USAGE) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CliError(f"{path}: {error}", USAGE) from None
-    for key in values:
-        _check_key(key, f"{path}:{line_of(text, key) or 1}", extra=tuple(IDS))
+    unknown = [wrong for key in values if (wrong := _unknown(key, f"{path}:{line_of(text, key) or 1}", extra=tuple(IDS)))]
+    if unknown:
+        first, *others = unknown
+        raise CliError(first.message, USAGE, details=[error.message for error in others], hint=first.hint)
     for name, key in IDS.items():
         if name in values and key in values:
             raise CliError(f"{path}:{line_of(text, name)}: {name} and {key} are the same: keep one of them.", USAGE)
@@ -152,13 +160,13 @@ def apply(file: JobFile, assignments: Sequence[str], flags: Mapping[str, str | N
     return file
 
 
-def _check_key(key: str, where: str, extra: Sequence[str] = ()) -> None:
+def _unknown(key: str, where: str, extra: Sequence[str] = ()) -> CliError | None:
     known = [*KEYS, *extra]
     if key in known:
-        return
+        return None
     close = difflib.get_close_matches(key, known, 1)
     hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(KEYS)}."
-    raise CliError(f"{where}: unknown key '{key}'.", USAGE, hint=hint)
+    return CliError(f"{where}: unknown key '{key}'.", USAGE, hint=hint)
 
 
 def _value(text: str) -> Any:

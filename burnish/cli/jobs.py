@@ -5,23 +5,24 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import creating, jobfile, records, watch
+from burnish.cli import completing, creating, jobfile, planning, records, watch
 from burnish.cli.command import Cli, Limit, Yes, group, remote
 from burnish.cli.exits import USAGE, CliError
 
 FIELDS = (
     "id", "status", "output_name", "base_model", "method", "dataset_id", "reward_function_id", "current_step", "total_steps",
     "gpu_requested", "gpu", "cost_usd", "error", "created_at", "started_at", "completed_at", "duration_seconds",
-    "hyperparameters",
+    "dropped_prompts", "resumed_from", "checkpoint_destination", "destination_url", "hyperparameters",
 )  # fmt: skip
 COLUMNS = ("id", "status", "output_name", "base_model", "current_step", "total_steps", "gpu", "cost_usd", "created_at")
+METHOD_COLUMNS = ("method", "name", "type", "default", "range", "description")
 CHECKPOINT_COLUMNS = ("id", "step", "final", "size_bytes", "file_count", "created_at")
 
 app = group("Training jobs.")
 checkpoint = group("Checkpoints of a job: list them, download one.")
 app.add_typer(checkpoint, name="checkpoint")
 
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job (job_…).")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job (job_…).", autocompletion=completing.jobs)]
 Timeout = Annotated[
     float | None, typer.Option("--timeout", min=0.0, metavar="SECONDS", help="Give up waiting after this long: exit code 7.")
 ]
@@ -53,8 +54,13 @@ def create(
     ] = None,
     method: Annotated[str | None, typer.Option("--method", help="Training method: grpo by default.")] = None,
     provider: Annotated[str | None, typer.Option("--provider", help="Whose hardware; `local` is the installation's own.")] = None,
+    resume_from: Annotated[
+        str | None,
+        typer.Option("--resume-from", metavar="CHECKPOINT", help="Go on from a checkpoint of another job: ckpt_… or JOB@STEP."),
+    ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check the job and show what would be sent; upload and create nothing.")
+        bool,
+        typer.Option("--dry-run", help="Tell all that is wrong, the price and the credit; upload and create nothing."),
     ] = False,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Stay until it has ended, with its log. Ctrl-C detaches.")] = False,
     timeout: Timeout = None,
@@ -64,13 +70,13 @@ def create(
     spec = jobfile.read(file) if file else jobfile.JobFile()
     flags = {
         "base_model": base_model, "dataset": dataset, "reward": reward, "output_name": name, "gpu": gpu, "method": method,
-        "provider": provider,
+        "provider": provider, "resume_from": resume_from,
     }  # fmt: skip
     jobfile.apply(spec, assign or [], flags)
     if timeout is not None and not wait:
         raise CliError("--timeout bounds --wait, which is not given.", USAGE)
     if dry_run:
-        creating.try_out(cli, spec)
+        planning.try_out(cli, spec)
         return
     job = creating.create(cli, spec, ask=not yes)
     if wait:
@@ -119,6 +125,32 @@ def wait(cli: Cli, job: JobId, timeout: Timeout = None) -> None:
 def cancel(cli: Cli, job: JobId) -> None:
     """Cancel a job. Its bill ends at once."""
     cli.out.show(cli.api.post(f"/v1/training_jobs/{job}/cancel"), FIELDS)
+
+
+@app.command("delete")
+@remote
+def delete(cli: Cli, job: JobId) -> None:
+    """Delete a job that has ended, with its checkpoints, its log and its metrics. What it cost stays in the books."""
+    cli.out.show(cli.api.delete(f"/v1/training_jobs/{job}"), ("id", "deleted"))
+
+
+@app.command("heartbeat")
+@remote
+def heartbeat(cli: Cli, job: JobId) -> None:
+    """Tell a job that its client is there, once. A job with `requires_heartbeat` ends without, after 300 seconds by default."""
+    cli.out.show(cli.api.post(f"/v1/training_jobs/{job}/heartbeat"), ("id", "status", "heartbeat_at"))
+
+
+@app.command("methods")
+@remote
+def methods(cli: Cli) -> None:
+    """List the ways to train, with the defaults and ranges of their hyperparameters."""
+    found = cli.api.get("/v1/training_jobs/methods")["items"]
+    rows = [{"method": method["name"], **parameter} for method in found for parameter in method["hyperparameters"]]
+    if cli.out.as_json:
+        cli.out.json(found)
+    else:
+        cli.out.table([row | {"range": _range(row)} for row in rows], METHOD_COLUMNS, "")
 
 
 @app.command("logs")
@@ -204,6 +236,14 @@ def download(
 ) -> None:
     """Download a job's trained model, or one of its checkpoints, as a .tar.gz."""
     records.download(cli, job, which, output or Path(f"{which or job}.tar.gz"), force=force)
+
+
+def _range(parameter: dict[str, object]) -> str:
+    """Return the range of a hyperparameter as people write it, such as `0 < x ≤ 1`."""
+    above, least, most, below = (parameter[key] for key in ("exclusive_minimum", "minimum", "maximum", "exclusive_maximum"))
+    low = f"{above:g} < " if above is not None else f"{least:g} ≤ " if least is not None else ""
+    high = f" < {below:g}" if below is not None else f" ≤ {most:g}" if most is not None else ""
+    return f"{low}x{high}" if low or high else ""
 
 
 def _hardware(job: dict[str, object]) -> str:

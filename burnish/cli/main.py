@@ -5,7 +5,26 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import accounts, chat, datasets, demo, deploy, doctor, jobs, keys, login, models, rewards, up, worker
+from burnish.cli import (
+    accounts,
+    audit,
+    chat,
+    completion,
+    datasets,
+    demo,
+    deploy,
+    doctor,
+    integrations,
+    jobs,
+    keys,
+    login,
+    models,
+    rewards,
+    secrets,
+    ssh_keys,
+    up,
+    worker,
+)
 
 app = typer.Typer(
     name="burnish",
@@ -27,8 +46,13 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(deploy.app, name="deploy")
 app.command("chat")(chat.chat)
 app.add_typer(keys.app, name="keys")
+app.add_typer(ssh_keys.app, name="ssh-keys")
+app.add_typer(integrations.app, name="integrations")
+app.command("audit")(audit.audit)
+app.command("completion")(completion.completion)
 app.add_typer(models.app, name="models")
 app.add_typer(accounts.app, name="accounts")
+app.add_typer(secrets.app, name="secrets")
 
 
 def _version(wanted: bool) -> None:

@@ -6,6 +6,7 @@ should pay.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from burnish.kit.settings import Settings
     from models.account import Account
     from models.base_model import BaseModel
+    from resolvers.secrets import KeyUse
 
 
 async def create_account(name: str, credit_micros: int) -> dict[str, Any]:
@@ -49,6 +51,44 @@ async def list_models() -> list[dict[str, Any]]:
 
     async with database() as core:
         return [_model(row) for row in await base_models.all_(core)]
+
+
+async def list_secrets() -> list[dict[str, Any]]:
+    """Return the encryption keys, by their ids."""
+    from resolvers import secrets
+
+    async with database() as core:
+        return [_key_use(use, core) for use in await secrets.uses(core)]
+
+
+async def rotate_secrets() -> dict[str, Any]:
+    """Change the encryption key; return what was done, with what is to be said of it."""
+    from resolvers import secrets
+
+    async with database() as core:
+        done = await secrets.rotate(core)
+        notes = [f"{table} of {row_id} cannot be opened with any key that is here." for table, row_id in done.unopened]
+        kept = [_key_use(use, core) for use in done.kept]
+        if core.secrets.keyring.path is None:
+            free = [use["key"] for use in kept if not use["sealed"]]
+            notes += [f"{key} has sealed nothing: drop it once no URL that it signed is in use." for key in free]
+        else:
+            free = []
+            notes += [
+                f"{use['key']} is kept until {use['needed_until']}, for URLs that it signed."
+                for use in kept
+                if use["needed_until"]
+            ]
+    return {
+        "current": done.current,
+        "made": done.made,
+        "resealed": done.resealed,
+        "dropped": done.dropped,
+        "may_be_dropped": free,
+        "kept": kept,
+        "unopened": [{"column": table, "id": row_id} for table, row_id in done.unopened],
+        "notes": notes,
+    }
 
 
 @asynccontextmanager
@@ -96,6 +136,18 @@ def read_settings(**flags: Any) -> "Settings":
 
 def _model(row: "BaseModel") -> dict[str, Any]:
     return {"name": row.name, "path": row.path, "created_at": row.created_at.isoformat().replace("+00:00", "Z")}
+
+
+def _key_use(use: "KeyUse", core: "Core") -> dict[str, Any]:
+    retired = "retired" if core.secrets.keyring.path is not None else "for reading"
+    state = "current" if use.is_current else retired if use.is_known else "missing"
+    until = None if use.needed_until_s is None else datetime.fromtimestamp(use.needed_until_s, UTC)
+    return {
+        "key": use.key_id,
+        "state": state,
+        "sealed": dict(use.sealed),
+        "needed_until": until and until.isoformat().replace("+00:00", "Z"),
+    }
 
 
 def _account(account: "Account") -> dict[str, Any]:

@@ -127,16 +127,23 @@ def _reached() -> Iterator[None]:
 
 
 def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
-    """Return an engine; SQLite gets WAL, foreign keys and `BEGIN IMMEDIATE` for writers."""
+    """Return an engine, whose errors show no values; SQLite gets WAL, foreign keys and `BEGIN IMMEDIATE` for writers."""
     if not url.startswith("sqlite"):
         engine = create_async_engine(
-            url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, json_deserializer=_read_json
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            json_deserializer=_read_json,
+            hide_parameters=True,
         )
         event.listen(engine.sync_engine, "handle_error", _refuse_text)
         event.listen(engine.sync_engine, "do_connect", _connect)
         return engine
     connecting = {"timeout": BUSY_TIMEOUT_MS / 1000}
-    engine = create_async_engine(url, pool_size=pool_size, connect_args=connecting, json_deserializer=_read_json)
+    engine = create_async_engine(
+        url, pool_size=pool_size, connect_args=connecting, json_deserializer=_read_json, hide_parameters=True
+    )
     event.listen(engine.sync_engine, "handle_error", _refuse_text)
     event.listen(engine.sync_engine, "connect", _sqlite_connect)
     event.listen(engine.sync_engine, "begin", _sqlite_begin)

@@ -65,6 +65,12 @@ class _Bucket:
         self.level = min(capacity, self.level + max(0.0, now - self.at) * self.rate)
         self.at = now
 
+    def require(self, amount: float) -> None:
+        missing = min(amount, self.capacity) - self.level
+        if missing > 0:
+            wait_s = max(1, int(missing / self.rate + 0.999))
+            raise RateLimited("Too many requests: this caller has used up its share.", retry_after_s=wait_s)
+
     def standing(self) -> Standing:
         return Standing(self.capacity, max(0, int(self.level)), (self.capacity - self.level) / self.rate)
 
@@ -86,11 +92,12 @@ class Limiter:
     def take(self, name: str, per_minute: int, amount: float = 1) -> Standing:
         """Take an amount; RateLimited, with nothing taken, where it is not there. More than a whole bucket needs a full one."""
         bucket = self._bucket(name, per_minute)
-        missing = min(amount, bucket.capacity) - bucket.level
-        if missing > 0:
-            wait_s = max(1, int(missing / bucket.rate + 0.999))
-            raise RateLimited("Too many requests: this caller has used up its share.", retry_after_s=wait_s)
+        bucket.require(amount)
         return self._subtract(name, bucket, amount)
+
+    def require(self, name: str, per_minute: int, amount: float = 1) -> None:
+        """RateLimited where an amount is not there; nothing is taken."""
+        self._bucket(name, per_minute).require(amount)
 
     def charge(self, name: str, per_minute: int, amount: float) -> Standing:
         """Take an amount that has been used already, even where it is not there."""

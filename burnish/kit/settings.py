@@ -27,9 +27,14 @@ class Settings(BaseSettings):
     redis_url: str = Field("", description="redis://…; the broker that `burnish up` embeds by default.")
     storage_url: str = Field("", description="s3://bucket/prefix or file:///…; a folder under `home` by default.")
     storage_endpoint: str = Field("", description="Endpoint of an S3-compatible service, where it is not Amazon's.")
-    pepper: str = Field("", description="Key of the API key hashes, 64 hexadecimal digits; a file under `home` by default.")
+    pepper: str = Field(
+        "", repr=False, description="Key of the API key hashes, 64 hexadecimal digits; a file under `home` by default."
+    )
     encryption_key: str = Field(
-        "", description="Key that encrypts secrets at rest, 64 hexadecimal digits; a file under `home` by default."
+        "",
+        repr=False,
+        description="Key that encrypts secrets at rest, 64 hexadecimal digits, or several with commas, the first for what is "
+        "new; a file under `home` by default.",
     )
     cpu_fallback: bool | None = Field(
         None, description="Run any requested hardware on the CPU; by default where no GPU is found."
@@ -41,6 +46,18 @@ class Settings(BaseSettings):
     billing_period_s: int = Field(60, ge=1, description="How often running work is posted to the ledger.")
     drain_s: float = Field(30.0, ge=0, description="How long the late output of a cancelled job is accepted.")
     reward_deadline_s: float = Field(60.0, gt=0, description="How long a reward function may take for one batch.")
+    heartbeat_timeout_s: float = Field(
+        300.0, gt=0, description="How long the client of a job with `requires_heartbeat` may be silent before the job is ended."
+    )
+    concurrent_jobs: int = Field(0, ge=0, description="Jobs of an account that have not ended at once; 0 for no limit.")
+    active_deployments: int = Field(0, ge=0, description="Active deployments of an account at once; 0 for no limit.")
+    delivery_buckets: str = Field(
+        "",
+        description="Where jobs may send their models: `bucket` or `bucket/folder`, separated by commas; `{account}` in a folder "
+        "stands for the account's own name.",
+    )
+    delivery_endpoint: str = Field("", description="Endpoint of these buckets, where it is not Amazon's.")
+    delivery_attempts: int = Field(5, ge=1, description="How often the delivery of a model is tried.")
     replica_start_s: float = Field(600.0, gt=0, description="How long a replica may take to become ready.")
     replica_attempts: int = Field(5, ge=1, description="Failed starts in a row after which a deployment fails.")
     stall_s: float = Field(30.0, gt=0, description="How long a client may take nothing of what it is sent before it is cut off.")
@@ -56,10 +73,16 @@ class Settings(BaseSettings):
     introspection: bool = Field(True, description="Whether GraphQL answers questions about its schema.")
     query_timeout_s: float = Field(10.0, gt=0, description="How long a GraphQL query may take; mutations are never cut.")
     requests_per_minute: int = Field(
-        12_000, ge=0, description="GraphQL operations of an API key; a tenth for an address without one; 0 for no limit."
+        12_000,
+        ge=0,
+        description="GraphQL operations and REST requests of an API key, inference excepted; a tenth for an address without one; "
+        "0 for no limit.",
     )
     points_per_minute: int = Field(
-        600_000, ge=0, description="The cost of GraphQL operations of an API key; a tenth without one; 0 for no limit."
+        600_000,
+        ge=0,
+        description="The cost of GraphQL operations of an API key, and a point for each REST request; a tenth without one; "
+        "0 for no limit.",
     )
     keep_logs_days: int = Field(
         365, ge=0, description="Days that logs are kept: of a job after its end, of a deployment each line; 0 for ever."
@@ -69,6 +92,7 @@ class Settings(BaseSettings):
     keep_events_days: int = Field(
         0, ge=0, description="Days that events are kept: of a job after its end, of a deployment and an account each; 0 for ever."
     )
+    keep_audit_days: int = Field(0, ge=0, description="Days that entries of the audit log are kept; 0 for ever.")
     download_url_s: int = Field(3600, ge=1, description="How long a download URL works.")
     log_level: str = Field("info", description="debug, info, warning or error.")
 

@@ -7,7 +7,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from engines.protocol import Reporter
+from engines.protocol import ChildFailure, Reporter
 from engines.training.checkpoints import Checkpoints
 from engines.training.metrics import refuse_divergence, step_line, step_metrics
 
@@ -20,7 +20,12 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         self._checkpoints = checkpoints
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self._reporter.plan(state.max_steps)
+        done, total = state.global_step, state.max_steps
+        if done >= total:
+            # Only here it is known how many steps the epochs are.
+            message = f"The checkpoint to resume from has {done} steps behind it, and this job has {total}."
+            raise ChildFailure("config_error", message)
+        self._reporter.plan(total)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if self._reporter.stop_requested.is_set():

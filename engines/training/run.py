@@ -89,6 +89,7 @@ def prepare(job: GrpoSpec, base: Path, rows: list[Row], judge: Judge, reporter: 
     fitted = fit(rows, tokenizer, hyper.max_prompt_length)
     if notice := fitted.notice(hyper.max_prompt_length):
         reporter.log(notice, level="warning")
+    reporter.prompts(len(rows), len(fitted.too_long), hyper.max_prompt_length)
     check_resume(job)
     model, dtype = weights.load_policy(base, hyper, job.device)
     scorer = Scorer(judge, fitted.rows, hyper.rollouts_per_prompt, reporter)

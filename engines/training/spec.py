@@ -12,11 +12,13 @@ INT_MAX = 2**31 - 1
 Count = Annotated[int, Field(ge=1, le=INT_MAX)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Takes what it knows, as the type it has."""
+
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class GrpoHyperparameters(_Strict):
+class GrpoHyperparameters(Strict):
     """The `hyperparameters` of a job with `method: grpo`."""
 
     learning_rate: float = Field(1e-6, gt=0, lt=1, description="Learning rate of AdamW, constant after the warm-up.")
@@ -56,7 +58,7 @@ class GrpoHyperparameters(_Strict):
         return self.global_batch_size // self.rollouts_per_prompt
 
 
-class ModelSource(_Strict):
+class ModelSource(Strict):
     """Where the base model comes from: a folder on this machine, or a repository of the hub."""
 
     path: str | None = None
@@ -74,7 +76,7 @@ class ModelSource(_Strict):
         return self
 
 
-class RewardSource(_Strict):
+class RewardSource(Strict):
     """The user's reward file and how it is called."""
 
     path: str
@@ -82,8 +84,10 @@ class RewardSource(_Strict):
     deadline_s: float = Field(60.0, gt=0)
 
 
-class GrpoSpec(_Strict):
-    """Everything that one attempt at a job needs. `resume_path` is a folder with an earlier checkpoint of the same job."""
+class GrpoSpec(Strict):
+    """Everything that one attempt at a job needs. `resume_path` is a folder with a checkpoint to go on from,
+    of this job or of another.
+    """
 
     job_id: str
     attempt: int = Field(1, ge=0)

@@ -105,6 +105,18 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         if self._stop_due():
             raise Stopped
 
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Take the optimizer's moments from the checkpoint, and the learning rate from the job that goes on."""
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is None:
+            return
+        schedule: Any = getattr(self.lr_scheduler, "scheduler", self.lr_scheduler)
+        rate = self.args.learning_rate
+        schedule.base_lrs = [rate for _ in schedule.base_lrs]
+        for group, factor in zip(schedule.optimizer.param_groups, schedule.lr_lambdas, strict=True):
+            group["initial_lr"], group["lr"] = rate, rate * factor(schedule.last_epoch)
+        schedule._last_lr = [group["lr"] for group in schedule.optimizer.param_groups]
+
     def _get_train_sampler(self, dataset: Dataset | None = None) -> EpochSampler:
         return EpochSampler(
             data_source=dataset or self.train_dataset,

@@ -1,18 +1,23 @@
 """Chat and text completions, passed on to a deployment."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from time import monotonic
 from typing import Any
 
+import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
+from burnish.kit.errors import Unauthenticated
 from resolvers import inference
 from resolvers.context import Context
-from rest_compat import http
+from rest_compat import http, sse
 from rest_compat.errors import OPENAI
-from rest_compat.operation import JSON, Operation, Stream
+from rest_compat.keys import Keys
+from rest_compat.operation import INFERENCE, JSON, Operation, Stream
 
 TAG = "Inference"
+KEYS = Keys()
 CHAT = "/v1/chat/completions"
 TEXT = "/v1/completions"
 ERRORS = (400, 402, 404, 413, 429, 503)
@@ -56,8 +61,24 @@ async def _complete(ctx: Context, request: Request, path: str) -> Response:
     work = inference.complete(ctx, path, body, deployment_id=request.path_params.get("deployment_id"))
     reply = await http.unless_gone(request, work)
     if reply.stream is not None:
-        return Stream(reply.stream, reply.status, reply.headers)
+        return Stream(_in_force(ctx, reply.stream), reply.status, reply.headers)
     return Response(reply.body, reply.status, reply.headers)
+
+
+async def _in_force(ctx: Context, stream: Any) -> AsyncGenerator[bytes, None]:
+    """Pass a streamed answer on while the caller's key is in force; then one error event ends it, and the engine stops."""
+    looked_at = monotonic()
+    try:
+        async for frames in stream:
+            if monotonic() - looked_at >= sse.CHECK_S:
+                await KEYS.check(ctx)
+                looked_at = monotonic()
+            yield frames
+    except Unauthenticated as error:
+        yield sse.event(OPENAI.body(error).model_dump_json(exclude_unset=True))
+    finally:
+        with anyio.CancelScope(shield=True):
+            await stream.aclose()
 
 
 def _operations(prefix: str) -> list[Operation]:
@@ -72,6 +93,7 @@ def _operations(prefix: str) -> list[Operation]:
             streams=True,
             errors=ERRORS,
             dialect=OPENAI,
+            scope=INFERENCE,
         ),
         Operation(
             method="POST",
@@ -83,6 +105,7 @@ def _operations(prefix: str) -> list[Operation]:
             streams=True,
             errors=ERRORS,
             dialect=OPENAI,
+            scope=INFERENCE,
         ),
     ]
 

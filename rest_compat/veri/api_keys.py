@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 from starlette.requests import Request
+from starlette.responses import Response
 
 from models.api_key import ApiKey
 from resolvers import api_keys
@@ -12,7 +13,7 @@ from resolvers.api_keys import ApiKeyInput
 from resolvers.context import Context
 from resolvers.inputs import parse
 from rest_compat import http
-from rest_compat.operation import Operation
+from rest_compat.operation import JSON, Operation
 from rest_compat.wire import Deleted, Listing, PageQuery, Wire, listing
 
 TAG = "API keys"
@@ -43,11 +44,12 @@ def shape(row: ApiKey) -> ApiKeyObject:
     return ApiKeyObject.model_validate(row, from_attributes=True)
 
 
-async def create(ctx: Context, request: Request) -> ApiKeyObject:
+async def create(ctx: Context, request: Request) -> Response:
     """Make an API key."""
     spec = parse(ApiKeyInput, await http.json_object(request, ctx.core.settings))
     row, key = await api_keys.create(ctx, spec)
-    return shape(row) if key is None else NewApiKeyObject(**shape(row).model_dump(), key=key)
+    answer = shape(row) if key is None else NewApiKeyObject(**shape(row).model_dump(), key=key)
+    return Response(answer.model_dump_json(), 201, {"Cache-Control": "no-store"}, JSON)
 
 
 async def page(ctx: Context, request: Request) -> Listing[ApiKeyObject]:

@@ -16,7 +16,7 @@ from resolvers.inputs import parse
 from rest_compat import http
 from rest_compat.operation import Operation
 from rest_compat.veri.jobs import Gpu
-from rest_compat.wire import Listing, PageQuery, Wire, listing
+from rest_compat.wire import Deleted, Listing, PageQuery, Wire, listing
 
 TAG = "Deployments"
 DEPLOYMENT = "/v1/deployments/{deployment_id}"
@@ -131,6 +131,14 @@ async def stop(ctx: Context, request: Request) -> DeploymentObject:
     return shape(await deployments.stop(ctx, request.path_params["deployment_id"]))
 
 
+async def delete(ctx: Context, request: Request) -> Deleted:
+    """Delete a deployment that has ended.
+
+    Its log and events go with it; what it cost stays in the account's books. One that has not ended is 400: stop it first.
+    """
+    return Deleted(id=(await deployments.delete(ctx, request.path_params["deployment_id"])).id, object="deployment")
+
+
 async def requests(ctx: Context, request: Request) -> Listing[RequestObject]:
     """List the inference requests of a deployment."""
     query = http.query(request, DeploymentPage)
@@ -154,7 +162,7 @@ OPERATIONS = [
         status=201,
         body=DeploymentInput,
         idempotent=True,
-        errors=(400, 402, 404, 409, 413),
+        errors=(400, 402, 404, 409, 413, 429),
     ),
     Operation(
         method="GET",
@@ -167,6 +175,7 @@ OPERATIONS = [
     ),
     Operation(method="GET", path=DEPLOYMENT, handler=get, tag=TAG, answers=DeploymentObject, errors=(404,)),
     Operation(method="POST", path=f"{DEPLOYMENT}/stop", handler=stop, tag=TAG, answers=DeploymentObject, errors=(404,)),
+    Operation(method="DELETE", path=DEPLOYMENT, handler=delete, tag=TAG, answers=Deleted, errors=(400, 404)),
     Operation(
         method="GET",
         path=f"{DEPLOYMENT}/requests",

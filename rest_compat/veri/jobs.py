@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from starlette.requests import Request
 
 from burnish.kit import clock
@@ -15,14 +15,13 @@ from resolvers import downloads, jobs
 from resolvers.context import Context
 from resolvers.inputs import parse
 from resolvers.jobs import JobInput
+from resolvers.methods import METHODS
 from rest_compat import http
 from rest_compat.operation import Operation
-from rest_compat.wire import Listing, PageQuery, Wire, listing
+from rest_compat.wire import Deleted, Listing, PageQuery, Wire, listing
 
 TAG = "Training jobs"
 JOB = "/v1/training_jobs/{job_id}"
-# The one hyperparameter that is answered as null where it was not given; of the others, those that are off stay out.
-ALWAYS_SHOWN = "max_steps"
 
 
 class Gpu(Wire):
@@ -38,6 +37,21 @@ class JobError(Wire):
     code: str
     message: str
     attribution: Literal["user", "platform"]
+
+
+class DestinationObject(Wire):
+    """Where the trained model goes besides our own storage: nowhere, a folder of a bucket, or a repository."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
+    type: Literal["veri", "s3", "hf"]
+    uri: str | None = None
+    repo: str | None = None
+    private: bool | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_nulls(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in write(self).items() if value is not None}
 
 
 class JobObject(Wire):
@@ -58,21 +72,30 @@ class JobObject(Wire):
     gpu: Gpu | None = Field(description="What it really runs on.")
     gpu_requested: Gpu
     provider: str | None
-    current_step: int
-    total_steps: int | None
     duration_seconds: float | None
     cost_usd: float | None
-    created_at: datetime
-    updated_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    current_step: int
+    total_steps: int | None
+    dropped_prompts: int | None = Field(
+        description="Prompts that are longer than `max_prompt_length` and were left out, once that is known."
+    )
+    environments: dict[str, Any] | None
+    checkpoint_destination: DestinationObject
+    destination_url: str | None = Field(description="Where the trained model was delivered, besides our own storage.")
+    resumed_from: str | None = Field(description="The checkpoint of another job that it goes on from.")
+    requires_heartbeat: bool
+    heartbeat_at: datetime | None = Field(description="When its client last sent a heartbeat.")
 
 
 class JobQuery(PageQuery):
     """Which jobs to return."""
 
     status: str | None = Field(None, description=f"One of {', '.join(job.STATUSES)}.")
-    method: str | None = Field(None, description=f"One of {', '.join(jobs.METHODS)}.")
+    method: str | None = Field(None, description=f"One of {', '.join(METHODS)}.")
 
 
 def shape(core: Core, row: Job) -> JobObject:
@@ -80,9 +103,7 @@ def shape(core: Core, row: Job) -> JobObject:
     return JobObject.model_validate(
         {
             **row.model_dump(),
-            "hyperparameters": {
-                key: value for key, value in row.hyperparameters.items() if value is not None or key == ALWAYS_SHOWN
-            },
+            "resumed_from": row.resume_checkpoint_id,
             "dashboard_url": f"{core.settings.base_url}/jobs/{row.id}",
             "download_url": downloads.job_url(core, row),
             "provider": row.provider or row.provider_requested,
@@ -122,6 +143,24 @@ async def cancel(ctx: Context, request: Request) -> JobObject:
     return shape(ctx.core, await jobs.cancel(ctx, request.path_params["job_id"]))
 
 
+async def heartbeat(ctx: Context, request: Request) -> JobObject:
+    """Tell a training job that its client is there.
+
+    A job that was created with `requires_heartbeat` fails with `timeout` once none has come for 300 seconds, which is a setting
+    of the installation. A job that has ended is 400.
+    """
+    return shape(ctx.core, await jobs.heartbeat(ctx, request.path_params["job_id"]))
+
+
+async def delete(ctx: Context, request: Request) -> Deleted:
+    """Delete a training job that has ended.
+
+    Its checkpoints, log, events and metrics go with it; what it cost stays in the account's books. A job that has not ended is
+    400, one whose model an active deployment serves is 409.
+    """
+    return Deleted(id=(await jobs.delete(ctx, request.path_params["job_id"])).id, object="training_job")
+
+
 def _duration_s(row: Job) -> float | None:
     if row.started_at is None or row.completed_at is None:
         return None
@@ -138,7 +177,7 @@ OPERATIONS = [
         status=201,
         body=JobInput,
         idempotent=True,
-        errors=(400, 402, 404, 409, 413),
+        errors=(400, 402, 404, 409, 413, 429),
     ),
     Operation(
         method="GET",
@@ -151,4 +190,6 @@ OPERATIONS = [
     ),
     Operation(method="GET", path=JOB, handler=get, tag=TAG, answers=JobObject, errors=(404,)),
     Operation(method="POST", path=f"{JOB}/cancel", handler=cancel, tag=TAG, answers=JobObject, errors=(400, 404)),
+    Operation(method="POST", path=f"{JOB}/heartbeat", handler=heartbeat, tag=TAG, answers=JobObject, errors=(400, 404)),
+    Operation(method="DELETE", path=JOB, handler=delete, tag=TAG, answers=Deleted, errors=(400, 404, 409)),
 ]

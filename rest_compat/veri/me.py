@@ -24,4 +24,4 @@ async def get(ctx: Context, request: Request) -> UserObject:
     return UserObject(user_id=ctx.account.id, email=None, plan=ctx.account.billing_mode, org=ctx.account.slug)
 
 
-OPERATIONS = [Operation(method="GET", path="/v1/me", handler=get, tag="Account", answers=UserObject)]
+OPERATIONS = [Operation(method="GET", path="/v1/me", handler=get, tag="Account", answers=UserObject, scope=None)]

@@ -5,17 +5,35 @@ from starlette.routing import BaseRoute
 from rest_compat import downloads, openapi
 from rest_compat.errors import VERI
 from rest_compat.operation import Unmatched, guarded, route
-from rest_compat.veri import api_keys, datasets, deployments, job_history, job_logs, job_models, jobs, me, reward_functions
+from rest_compat.veri import (
+    api_keys,
+    audit_log,
+    datasets,
+    deployments,
+    integrations,
+    job_history,
+    job_logs,
+    job_models,
+    job_plans,
+    jobs,
+    me,
+    reward_functions,
+    ssh_keys,
+)
 
 OPERATIONS = [
     *datasets.OPERATIONS,
     *reward_functions.OPERATIONS,
+    *job_plans.OPERATIONS,
     *jobs.OPERATIONS,
     *job_history.OPERATIONS,
     *job_logs.OPERATIONS,
     *job_models.OPERATIONS,
     *deployments.OPERATIONS,
     *api_keys.OPERATIONS,
+    *ssh_keys.OPERATIONS,
+    *integrations.OPERATIONS,
+    *audit_log.OPERATIONS,
     *me.OPERATIONS,
 ]
 

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from burnish.kit import clock, crypto
 from burnish.kit.crypto import Secrets, TokenExpired
+from burnish.kit.keyring import Key, Keyring
 from burnish.kit.settings import Settings
 
 
@@ -30,7 +32,7 @@ def test_secrets_are_long_and_never_repeat() -> None:
 
 
 def test_a_hash_depends_on_the_pepper(secrets: Secrets) -> None:
-    other = Secrets(bytes(32), secrets.encryption)
+    other = Secrets(bytes(32), secrets.keyring)
     assert other.hash_key("x") != secrets.hash_key("x")
 
 
@@ -49,7 +51,7 @@ def test_a_secret_is_decrypted_only_for_its_row_and_its_key(secrets: Secrets) ->
     with pytest.raises(ValueError, match="another row or another key"):
         secrets.decrypt(sealed, "int_2")
     with pytest.raises(ValueError, match="another row or another key"):
-        Secrets(secrets.pepper, os.urandom(32)).decrypt(sealed, "int_1")
+        Secrets(secrets.pepper, Keyring([Key(os.urandom(32))])).decrypt(sealed, "int_1")
 
 
 def test_two_encryptions_of_one_secret_differ(secrets: Secrets) -> None:
@@ -57,11 +59,25 @@ def test_two_encryptions_of_one_secret_differ(secrets: Secrets) -> None:
 
 
 def test_every_changed_byte_of_a_sealed_secret_is_noticed(secrets: Secrets) -> None:
-    raw = base64.b64decode(secrets.encrypt("secret", "row"))
+    head, _, text = secrets.encrypt("secret", "row").rpartition(":")
+    raw = base64.b64decode(text)
     for index in range(len(raw)):
         changed = raw[:index] + bytes([raw[index] ^ 1]) + raw[index + 1 :]
         with pytest.raises(ValueError, match="another row or another key"):
-            secrets.decrypt(base64.b64encode(changed).decode(), "row")
+            secrets.decrypt(f"{head}:{base64.b64encode(changed).decode()}", "row")
+
+
+def test_what_was_sealed_before_keys_had_ids_still_opens(secrets: Secrets) -> None:
+    nonce = os.urandom(12)
+    sealed = nonce + AESGCM(secrets.keyring.current.value).encrypt(nonce, b"hf_token", b"row")
+    assert secrets.decrypt(base64.b64encode(sealed).decode(), "row") == "hf_token"
+
+
+def test_a_sealed_value_says_its_format_and_its_key(secrets: Secrets) -> None:
+    assert secrets.encrypt("x", "row").startswith(f"1:{secrets.keyring.current.id}:")
+    assert len(secrets.keyring.current.id) == 8
+    with pytest.raises(ValueError, match="another row or another key"):
+        secrets.decrypt(secrets.encrypt("x", "row").replace("1:", "2:", 1), "row")
 
 
 @pytest.mark.parametrize("sealed", ["", "AAAA", "not base64!", "ä"])
@@ -89,7 +105,7 @@ def test_a_token_fits_into_a_url(secrets: Secrets) -> None:
 def test_a_changed_or_foreign_token_is_refused(secrets: Secrets) -> None:
     body, signature = secrets.sign({"job": "job_1"}, 60).split(".")
     forged, _ = secrets.sign({"job": "job_2"}, 60).split(".")
-    foreign = Secrets(secrets.pepper, os.urandom(32)).sign({"job": "job_1"}, 60)
+    foreign = Secrets(secrets.pepper, Keyring([Key(os.urandom(32))])).sign({"job": "job_1"}, 60)
     for token in (f"{forged}.{signature}", f"{body}.{signature[:-2]}AA", foreign, f"{body}.", f".{signature}"):
         with pytest.raises(ValueError, match="not signed here"):
             secrets.verify(token)
@@ -103,8 +119,9 @@ def test_a_malformed_token_is_refused(secrets: Secrets, token: str) -> None:
 
 def test_keys_are_made_once_in_files_that_only_the_owner_reads(tmp_path: Path) -> None:
     first = Secrets.load(Settings(home=tmp_path))
-    assert Secrets.load(Settings(home=tmp_path)) == first
-    assert first.pepper != first.encryption
+    again = Secrets.load(Settings(home=tmp_path))
+    assert (again.pepper, again.keyring.keys) == (first.pepper, first.keyring.keys)
+    assert first.pepper != first.keyring.current.value
     files = sorted((tmp_path / "secrets").iterdir())
     assert [file.name for file in files] == ["encryption", "pepper"]
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
@@ -116,7 +133,7 @@ def test_processes_that_start_together_agree_on_the_keys(tmp_path: Path) -> None
         "import sys; from pathlib import Path\n"
         "from burnish.kit.crypto import Secrets; from burnish.kit.settings import Settings\n"
         "settings = Settings(home=Path(sys.argv[1])); print('ready', flush=True); sys.stdin.readline()\n"
-        "made = Secrets.load(settings); print(made.pepper.hex(), made.encryption.hex())"
+        "made = Secrets.load(settings); print(made.pepper.hex(), made.keyring.current.value.hex())"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     children = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
@@ -134,7 +151,7 @@ def test_processes_that_start_together_agree_on_the_keys(tmp_path: Path) -> None
 
 def test_configured_keys_win_and_leave_no_files(tmp_path: Path) -> None:
     made = Secrets.load(Settings(home=tmp_path, pepper="ab" * 32, encryption_key="cd" * 32))
-    assert (made.pepper, made.encryption) == (b"\xab" * 32, b"\xcd" * 32)
+    assert (made.pepper, made.keyring.keys) == (b"\xab" * 32, [Key(b"\xcd" * 32)])
     assert not (tmp_path / "secrets").exists()
 
 

@@ -213,7 +213,7 @@ async def test_a_huge_but_legal_number_is_no_fault_of_ours(ctx: Context, jsonl: 
         ({"gpu": {"type": "H100", "gpu_type": "A100", "count": 1}}, "gpu"),
         ({"gpu": "H100"}, "gpu"),
         ({"gpu": None}, "gpu"),
-        ({"checkpoint_destination": {"type": "s3"}}, "checkpoint_destination.type"),
+        ({"checkpoint_destination": {"type": "s3"}}, "checkpoint_destination.uri"),
         ({"account_id": "acct_other"}, "account_id"),
         ({"status": "completed"}, "status"),
         ({"hyperparameters": []}, "hyperparameters"),

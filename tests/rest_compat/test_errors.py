@@ -34,7 +34,7 @@ async def test_an_unknown_route_is_404_in_the_usual_body(client: httpx2.AsyncCli
 async def test_a_wrong_method_is_405_with_those_that_there_are(client: httpx2.AsyncClient) -> None:
     for method, path, allowed in (
         ("DELETE", "/v1/datasets", "GET, HEAD, POST"),
-        ("PUT", "/v1/training_jobs/x", "GET, HEAD"),
+        ("PUT", "/v1/training_jobs/x", "DELETE, GET, HEAD"),
         ("GET", "/v1/training_jobs/x/cancel", "POST"),
         ("GET", "/v1/chat/completions", "POST"),
         ("POST", "/v1/models", "GET, HEAD"),

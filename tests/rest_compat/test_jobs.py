@@ -26,7 +26,27 @@ GRPO = {
     "global_batch_size": 64,
     "seed": 42,
 }
-OPTIONAL = {"load_in_4bit": False, "temperature": 1.0, "top_p": 1.0, "clip_eps": 0.2, "warmup_steps": 0}
+OPTIONAL = {
+    "lora_rank": None,
+    "load_in_4bit": False,
+    "checkpoint_every": None,
+    "temperature": 1.0,
+    "top_p": 1.0,
+    "clip_eps": 0.2,
+    "warmup_steps": 0,
+}
+# What the documented object has not, after all that it has.
+BEYOND = {
+    "current_step": 0,
+    "total_steps": None,
+    "dropped_prompts": None,
+    "environments": None,
+    "checkpoint_destination": {"type": "veri"},
+    "destination_url": None,
+    "resumed_from": None,
+    "requires_heartbeat": False,
+    "heartbeat_at": None,
+}
 WRONG: list[tuple[dict[str, Any], int, str | None, str]] = [
     ({"gpu": {"type": "B2000", "count": 1}}, 400, "INVALID_GPU_TYPE", "gpu.type"),
     ({"gpu": {"type": "H100", "count": 0}}, 422, "schema_validation", "gpu.count"),
@@ -35,7 +55,48 @@ WRONG: list[tuple[dict[str, Any], int, str | None, str]] = [
     ({"dataset_id": "ds_unknown"}, 404, "resource_not_found", "dataset_id"),
     ({"reward_function_id": "rf_unknown"}, 404, "resource_not_found", "reward_function_id"),
     ({"reward_function_id": None}, 400, None, "reward_function_id"),
-    ({"environments": {"coding_sandbox": {"splits": ["train"]}}}, 400, "integration_not_configured", "environments"),
+    (
+        {"environments": {"coding_sandbox": {"splits": ["train"]}}, "reward_function_id": None},
+        400,
+        "integration_not_configured",
+        "environments",
+    ),
+    ({"environments": {"coding_sandbox": {"splits": ["train"]}}}, 400, None, "environments"),
+    ({"volume": "corpus"}, 400, "volume_unavailable", "volume"),
+    ({"method": "sft_video_gen"}, 400, None, "reward_function_id"),
+    ({"method": "sft_video_gen", "reward_function_id": None}, 400, "method_unavailable", "method"),
+    ({"resume_from": "ckpt_unknown"}, 404, "resource_not_found", "resume_from"),
+    ({"resume_from": "job_unknown@3"}, 404, "resource_not_found", "resume_from"),
+    ({"requires_heartbeat": "perhaps"}, 422, "schema_validation", "requires_heartbeat"),
+    ({"checkpoint_destination": {"type": "s3"}}, 422, "schema_validation", "checkpoint_destination.uri"),
+    (
+        {"checkpoint_destination": {"type": "s3", "uri": "http://10.0.0.1/x"}},
+        422,
+        "schema_validation",
+        "checkpoint_destination.uri",
+    ),
+    (
+        {"checkpoint_destination": {"type": "s3", "uri": "s3://bucket/../x"}},
+        422,
+        "schema_validation",
+        "checkpoint_destination.uri",
+    ),
+    (
+        {"checkpoint_destination": {"type": "s3", "uri": "s3://bucket/x"}},
+        400,
+        "destination_unavailable",
+        "checkpoint_destination.uri",
+    ),
+    ({"checkpoint_destination": {"type": "hf"}}, 422, "schema_validation", "checkpoint_destination.repo"),
+    ({"checkpoint_destination": {"type": "hf", "repo": "noslash"}}, 422, "schema_validation", "checkpoint_destination.repo"),
+    ({"checkpoint_destination": {"type": "hf", "repo": "a/b"}}, 400, "integration_not_configured", "checkpoint_destination"),
+    (
+        {"checkpoint_destination": {"type": "veri", "uri": "s3://bucket/x"}},
+        422,
+        "schema_validation",
+        "checkpoint_destination.uri",
+    ),
+    ({"checkpoint_destination": {"type": "veri", "private": True}}, 422, "schema_validation", "checkpoint_destination.private"),
     ({"method": "ppo"}, 400, None, "method"),
     ({"provider": "aws"}, 400, None, "provider"),
     ({"output_name": "no spaces"}, 422, "schema_validation", "output_name"),
@@ -94,15 +155,20 @@ async def test_the_documented_request_gets_the_documented_answer(client: httpx2.
         "gpu": None,
         "gpu_requested": {"type": "A100-80GB", "count": 1},
         "provider": None,
-        "current_step": 0,
-        "total_steps": None,
         "duration_seconds": None,
         "cost_usd": None,
-        "created_at": made["created_at"],
-        "updated_at": made["created_at"],
         "started_at": None,
         "completed_at": None,
+        "created_at": made["created_at"],
+        "updated_at": made["created_at"],
+        **BEYOND,
     }
+    assert list(made) == [
+        "id", "object", "status", "base_model", "dataset_id", "reward_function_id", "method", "output_name", "hyperparameters",
+        "dashboard_url", "download_url", "error", "gpu", "gpu_requested", "provider", "duration_seconds", "cost_usd",
+        "started_at", "completed_at", "created_at", "updated_at", *BEYOND,
+    ]  # fmt: skip
+    assert list(made["hyperparameters"]) == [*GRPO, *OPTIONAL]
     assert made["id"].startswith("job_")
     assert made["created_at"].endswith("Z")
     assert (await client.get(f"/v1/training_jobs/{made['id']}")).json() == made

@@ -1,13 +1,15 @@
 """The OpenAI routes: what passes through, the models, the errors in their words, and callers who leave."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.conftest import Server
+from rest_compat import keys, sse
+from tests.conftest import Server, Tenant
 from tests.rest_compat import replica, things
 from tests.rest_compat.replica import Replica
 
@@ -144,3 +146,24 @@ async def test_models_are_the_deployments_that_serve(client: httpx2.AsyncClient,
     for unknown in ("queued", "none"):
         answer = await client.get(f"/v1/models/{unknown}")
         assert (answer.status_code, error(answer)["code"], error(answer)["param"]) == (404, "model_not_found", "model")
+
+
+async def test_a_streamed_answer_ends_with_the_key_and_the_engine_stops(
+    client: httpx2.AsyncClient, server: Server, engine: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "CHECK_S", 0.02)
+    monkeypatch.setattr(keys, "LOOK_S", 0.02)
+    row = await things.serving_deployment(server, engine.url)
+    made = (await client.post("/v1/api_keys", json={"name": "ci", "scopes": ["inference"]})).json()
+    engine.endless = True
+    body = {"model": row.id, "messages": MESSAGES, "stream": True}
+    async with server.client(Tenant(server.tenant.account, made["key"])) as other:
+        async with other.stream("POST", "/v1/chat/completions", json=body) as answer:
+            events: list[str] = []
+            async for line in answer.aiter_lines():
+                events += [line] if line else []
+                if len(events) == 3:
+                    await client.delete(f"/v1/api_keys/{made['id']}")
+    assert json.loads(events[-1].removeprefix("data: "))["error"]["message"] == "Invalid API key"
+    assert "data: [DONE]" not in events
+    await asyncio.wait_for(engine.left.wait(), LEAVING_S)

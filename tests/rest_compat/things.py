@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import httpx2
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from sqlalchemy import select
 from sqlmodel import SQLModel
 
@@ -21,6 +23,14 @@ from tests.conftest import Server, Tenant
 ROWS = b'{"prompt":"1+1","answer":"2"}\n{"prompt":"2+2","answer":"4"}\n'
 REWARD = b"def reward(prompts, completions, **columns):\n    return [1.0] * len(completions)\n"
 FILES = {"config.json": b'{"model_type": "tiny"}', "model.safetensors": bytes(range(256)) * 300, "sub/tokenizer.json": b"{}"}
+
+
+def ssh_pair(name: str = "laptop") -> dict[str, str]:
+    """Return the body of a request that keeps a fresh pair of SSH keys."""
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+    return {"name": name, "public_key": f"{public} me@laptop", "private_key": private}
 
 
 async def dataset(client: httpx2.AsyncClient, name: str = "sums", rows: bytes = ROWS) -> dict[str, Any]:

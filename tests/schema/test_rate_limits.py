@@ -1,5 +1,8 @@
 """Each key has its minute, in operations and in points; what goes beyond is told when to come back."""
 
+import asyncio
+import json
+
 import httpx2
 import pytest
 
@@ -106,3 +109,14 @@ async def test_a_socket_is_told_the_same(server: Server, sockets: Sockets, limit
         message = await second.next()
     assert message["type"] == "error"
     assert message["payload"][0]["extensions"] == {"code": "RATE_LIMITED", "retryAfterSeconds": 60}
+
+
+async def test_guesses_over_sockets_are_limited_too(server: Server, sockets: Sockets, limit: pytest.MonkeyPatch) -> None:
+    limit.setattr(server.platform.core.settings, "requests_per_minute", 20)
+    codes = []
+    for number in range(4):
+        async with sockets.raw() as socket:
+            await socket.send(json.dumps({"type": "connection_init", "payload": {"apiKey": f"vk_guess{number}"}}))
+            await asyncio.wait_for(socket.wait_closed(), 10)
+            codes.append(socket.close_code)
+    assert codes == [4403, 4403, 1013, 1013]

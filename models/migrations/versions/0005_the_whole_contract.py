@@ -23,7 +23,7 @@ def upgrade() -> None:
     op.create_table(
         "audit_entry",
         sa.Column("id", sa.String(), nullable=False),
-        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=True),
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("actor_name", sa.String(), nullable=False),
         sa.Column("action", sa.String(), nullable=False),
@@ -61,6 +61,7 @@ def upgrade() -> None:
         sa.Column("sealed_secret", sa.String(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_integration_account_id_account")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_integration")),
     )
@@ -77,6 +78,7 @@ def upgrade() -> None:
         sa.Column("public_key_fingerprint", sa.String(), nullable=False),
         sa.Column("sealed_private_key", sa.String(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_ssh_key_account_id_account")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ssh_key")),
     )

@@ -1,0 +1,85 @@
+"""`jobs create --dry-run`: everything that is wrong with a job and its files, its price, and the credit; nothing is made."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from burnish.cli.client import Json
+from burnish.cli.command import Cli
+from burnish.cli.exits import CREDIT, NOT_FOUND, USAGE, CliError
+from burnish.cli.jobfile import ID_FIELDS, JobFile, located
+from burnish.cli.output import cell
+
+PLAN = "/v1/training_jobs/plan"
+BY_CODE = {"insufficient_credit": CREDIT, "resource_not_found": NOT_FOUND}
+
+
+def try_out(cli: Cli, spec: JobFile) -> None:
+    """Print the request that would be sent. CliError with every problem, each with its flag or the line of its file."""
+    problems, body, files = _read(spec)
+    found = cli.api.post(PLAN, body)
+    # A file that is uploaded has no id yet, and is checked here.
+    waiting = {ID_FIELDS[key] for key in files}
+    wrong = [error for error in found["errors"] if error["param"] not in waiting]
+    problems += [located(spec, error["param"], error["message"]) for error in wrong if error["code"] != "insufficient_credit"]
+    for key, path in files.items():
+        problems += _of_file(key, path)
+    _tell(cli, found)
+    credit = [error["message"] for error in wrong if error["code"] == "insufficient_credit"]
+    if problems or credit:
+        first, *others = problems + credit
+        codes = {BY_CODE.get(str(error["code"]), USAGE) for error in wrong}
+        raise CliError(first, codes.pop() if len(codes) == 1 and len(wrong) == len(problems + credit) else USAGE, details=others)
+    request = body | {ID_FIELDS[key]: f"(upload of {path})" for key, path in files.items()}
+    if cli.out.as_json:
+        cli.out.json(request | {"plan": found})
+    else:
+        cli.out.show(request, tuple(request))
+        cli.out.say("Nothing was uploaded or created.")
+
+
+def _read(spec: JobFile) -> tuple[list[str], Json, dict[str, Path]]:
+    """Return what is wrong with the file, the request as far as it can be made, and the files that would be uploaded."""
+    problems: list[str] = []
+    body: Json = {key: value for key, value in spec.values.items() if key not in ID_FIELDS}
+    files: dict[str, Path] = {}
+    if "gpu" in body:
+        try:
+            body["gpu"] = spec.hardware()
+        except CliError as error:
+            problems.append(error.message)
+    for key, field in ID_FIELDS.items():
+        try:
+            reference = spec.reference(key)
+        except CliError as error:
+            problems.append(error.message)
+            continue
+        if isinstance(reference, Path):
+            files[key] = reference
+        elif reference is not None:
+            body[field] = reference
+    return problems, body, files
+
+
+def _of_file(key: str, path: Path) -> list[str]:
+    # Loaded here only: it costs half a second, which no other command should pay.
+    from burnish.cli import checking
+
+    try:
+        checking.check_file(key, path)
+    except CliError as error:
+        return [error.message, *(f"{path}: {detail}" for detail in error.details)]
+    return []
+
+
+def _tell(cli: Cli, found: Mapping[str, Any]) -> None:
+    balance, free = (Decimal(str(found[name])) for name in ("balance_usd", "free_usd"))
+    credit = f"{free:.2f} USD are free" + (f" of a balance of {balance:.2f} USD" if balance != free else "")
+    if found["gpu"] is None:
+        cli.out.say(f"{credit}.")
+        return
+    hour, needed = (Decimal(str(found[name])) for name in ("cost_per_hour_usd", "needed_usd"))
+    covers = "which covers the start" if found["covered"] else "which does not cover the start"
+    cli.out.say(f"The job runs on {cell(found['gpu'])} at {hour:.2f} USD an hour; {needed:.2f} USD is set aside at the start.")
+    cli.out.say(f"{credit}, {covers}.")

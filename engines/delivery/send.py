@@ -1,0 +1,192 @@
+"""The host's part of a delivery: tried until it is done, with growing pauses, for as long as nobody ends it.
+
+A model that cannot be delivered is not lost: it is in the platform's own storage before this begins, so the job completes and
+says so in its log and its events.
+"""
+
+import asyncio
+import os
+import shutil
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import obstore
+import structlog
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+from sqlmodel import col, select
+
+from burnish.kit.settings import Settings
+from burnish.kit.storage import CHUNK, UPLOADS_AT_ONCE, Storage
+from engines.delivery import card
+from engines.spawn import Child
+from models import events, integration
+from models.dataset import Dataset
+from models.job import Checkpoint, Job
+
+if TYPE_CHECKING:
+    from engines.jobs import JobRun
+
+log = structlog.get_logger(__name__)
+VERI = "veri"
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+CHILD = "delivery.hub"
+# One request to the bucket; what takes longer is one of our own tries.
+STORE_RETRIES: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
+
+
+class Undelivered(Exception):
+    """Why it did not arrive, and whether another try may help."""
+
+    def __init__(self, message: str, *, again: bool) -> None:
+        super().__init__(message)
+        self.again = again
+
+
+async def trained(session: Any, job_id: str) -> Checkpoint | None:
+    """Return the trained model of a job, where it is stored."""
+    statement = select(Checkpoint).where(Checkpoint.job_id == job_id, col(Checkpoint.final).is_(True))
+    found: Checkpoint | None = (await session.exec(statement.order_by(col(Checkpoint.attempt).desc()))).first()
+    return found
+
+
+async def deliver(run: "JobRun") -> None:
+    """Take a job's trained model where it wants it, and record how that went. Returns early when the run is told to end."""
+    async with run.core.db.read() as session:
+        row = await session.get_one(Job, run.id)
+        final = await trained(session, run.id)
+    if final is None or row.checkpoint_destination["type"] == VERI or row.destination_url is not None:
+        return
+    await run.set_phase("uploading")
+    work = asyncio.create_task(_until_delivered(run, row, final))
+    stops = [asyncio.create_task(event.wait()) for event in (run.ended, run.credit_gone, run.halted)]
+    try:
+        await asyncio.wait([work, *stops], return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            await _record(run, row, work.result())
+        elif run.credit_gone.is_set() and not run.ended.is_set():
+            await _record(run, row, Undelivered("the account's credit is used up", again=False))
+    finally:
+        for task in (work, *stops):
+            task.cancel()
+        await asyncio.gather(work, *stops, return_exceptions=True)
+
+
+async def _until_delivered(run: "JobRun", row: Job, final: Checkpoint) -> "str | Undelivered":
+    """Return the URL of the delivered model, or why there is none."""
+    target, pause_s = row.checkpoint_destination, FIRST_PAUSE_S
+    await run.say(f"Sending the trained model to {target.get('uri') or target['repo']}")
+    for attempt in range(1, run.settings.delivery_attempts + 1):
+        try:
+            return await (_to_bucket(run, row, final) if target["type"] == "s3" else _to_hub(run, row, final))
+        except Undelivered as error:
+            if not error.again or attempt == run.settings.delivery_attempts:
+                return error
+            await run.say(f"Delivery attempt {attempt} failed: {error}; the next one in {pause_s:g} s", level="warning")
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+    raise AssertionError("unreachable")
+
+
+async def _record(run: "JobRun", row: Job, outcome: "str | Undelivered") -> None:
+    await run.flush()
+    async with run.writing() as session:
+        if isinstance(outcome, str):
+            fresh = await session.get_one(Job, row.id)
+            fresh.destination_url = outcome
+            session.add(fresh)
+            metadata: dict[str, Any] = {"url": outcome}
+            line, level = f"The trained model was delivered to {outcome}", "info"
+        else:
+            metadata = {"destination": row.checkpoint_destination, "message": str(outcome)}
+            line = f"The trained model could not be delivered: {outcome}. It is stored here: download it, or send it yourself."
+            level = "error"
+        name = "checkpoint_delivered" if isinstance(outcome, str) else "checkpoint_delivery_failed"
+        await events.record(session, run.account_id, run.id, name, metadata, attempt=run.attempt, line=line, level=level)
+
+
+async def _to_bucket(run: "JobRun", row: Job, final: Checkpoint) -> str:
+    uri: str = row.checkpoint_destination["uri"]
+    bucket, _, folder = uri.removeprefix("s3://").partition("/")
+    try:
+        await copy(run.core.storage, final.storage_prefix, _bucket(run.settings, bucket, folder))
+    except (BaseError, OSError) as error:
+        raise Undelivered(_short(error), again=True) from error
+    return uri
+
+
+async def copy(storage: Storage, prefix: str, target: S3Store) -> None:
+    """Copy every file under `prefix/` of our own storage."""
+    for key, _ in await storage.list(prefix):
+        path = PurePosixPath(key).relative_to(prefix).as_posix()
+        await obstore.put_async(target, path, storage.stream(key), chunk_size=CHUNK, max_concurrency=UPLOADS_AT_ONCE)
+
+
+def _bucket(settings: Settings, bucket: str, folder: str) -> S3Store:
+    """Open a folder of a bucket, with the credentials of this process's environment."""
+    options: dict[str, Any] = {"prefix": folder or None, "retry_config": STORE_RETRIES}
+    if settings.delivery_endpoint:
+        plain = settings.delivery_endpoint.startswith("http://")
+        options |= {"endpoint": settings.delivery_endpoint, "client_options": {"allow_http": plain}}
+    return S3Store(bucket, **options)
+
+
+async def _to_hub(run: "JobRun", row: Job, final: Checkpoint) -> str:
+    async with run.core.db.read() as session:
+        dataset = await session.get_one(Dataset, row.dataset_id)
+        token = await integration.secret(session, run.core.secrets, run.account_id, "huggingface")
+    if token is None:
+        raise Undelivered("the account's huggingface integration is gone", again=False)
+    work = run.settings.work / f"{run.id}-{run.attempt}-{run.token}"
+    try:
+        folder = work / "model"
+        await run.core.storage.fetch_folder(final.storage_prefix, folder)
+        (folder / "README.md").write_text(card.text(row, dataset, final))
+        target = row.checkpoint_destination
+        spec = {
+            "repo": target["repo"],
+            "private": target.get("private", True),
+            "token": token,
+            "folder": str(folder),
+            "output_name": row.output_name,
+            "job_id": row.id,
+        }
+        return await _child(spec, work)
+    except OSError as error:
+        raise Undelivered(_short(error), again=True) from error
+    finally:
+        await asyncio.to_thread(shutil.rmtree, work, True)
+
+
+async def _child(spec: dict[str, Any], work: Path) -> str:
+    env = {"HF_HOME": str(work / "home"), "HF_HUB_DISABLE_TELEMETRY": "1", "TMPDIR": str(work)}
+    if os.environ.get("HF_ENDPOINT"):
+        # Only huggingface.co itself is known to have this way of storing.
+        env["HF_HUB_DISABLE_XET"] = "1"
+    child = await Child.task(CHILD, spec, cwd=work, env=env)
+    last: list[str] = []
+
+    async def read_log() -> None:
+        async for line in child.log():
+            last[:] = [*last, line][-5:]
+
+    reading = asyncio.create_task(read_log())
+    try:
+        async for message in child.messages():
+            if message["type"] == "done":
+                return str(message["result"]["url"])
+            if message["type"] == "failed":
+                raise Undelivered(message["message"], again=message["code"] != "refused")
+        await reading
+        log.warning("delivery_died", lines=last)
+        raise Undelivered(f"the upload ended with exit code {await child.wait()}", again=True)
+    finally:
+        child.kill()
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:300]}"

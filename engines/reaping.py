@@ -1,0 +1,46 @@
+"""The end of jobs whose client has gone: those that asked for heartbeats and have had none for too long."""
+
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from burnish.kit import clock
+from burnish.kit.core import Core
+from engines import ending
+from models import job
+from models.job import Job
+
+log = structlog.get_logger(__name__)
+AT_ONCE = 200
+
+
+async def reap(core: Core) -> list[str]:
+    """Fail what is overdue, each in a transaction of its own; return the ids. Any host does this for all, queued jobs too."""
+    limit_s = core.settings.heartbeat_timeout_s
+    heard = func.coalesce(col(Job.heartbeat_at), col(Job.created_at))
+    overdue = (
+        col(Job.requires_heartbeat).is_(True),
+        col(Job.status).not_in(job.TERMINAL),
+        heard < clock.now() - timedelta(seconds=limit_s),
+    )
+    async with core.db.read() as session:
+        found = list((await session.exec(select(Job.id).where(*overdue).limit(AT_ONCE))).all())
+    return [job_id for job_id in found if await _reap(core, job_id, limit_s)]
+
+
+async def _reap(core: Core, job_id: str, limit_s: float) -> bool:
+    async with core.db.transaction() as session:
+        row = await session.get_one(Job, job_id, with_for_update=True)
+        heard = row.heartbeat_at or row.created_at
+        # Its client may have come back, or another host may have been here first.
+        if row.status in job.TERMINAL or clock.seconds_between(heard, clock.now()) <= limit_s:
+            return False
+        message = f"The job's client sent no heartbeat for {limit_s:g} seconds, and the job was to end without it."
+        error = {"code": "timeout", "message": message, "attribution": "user", "user_code_line": None}
+        line = f"Status: failed (timeout): {message}"
+        metadata = {"code": "timeout", "message": message}
+        await ending.end_job(session, row, job.FAILED, line=line, level="error", metadata=metadata, error=error)
+    log.info("job_reaped", job=job_id)
+    return True

@@ -1,0 +1,44 @@
+"""What fine-tuning of a video model is told to do: its hyperparameters and their limits."""
+
+from pydantic import Field, field_validator
+
+from engines.training.spec import INT_MAX, Count, Strict
+
+# How many frames, and how many pixels each way, become one of what the model sees.
+FRAMES_AT_ONCE = 4
+PIXELS_AT_ONCE = 16
+
+
+class VideoHyperparameters(Strict):
+    """The `hyperparameters` of a job with `method: sft_video_gen`."""
+
+    learning_rate: float = Field(1e-3, gt=0, lt=1, description="Learning rate of AdamW.")
+    num_epochs: Count = Field(30, description="Passes over the dataset. Ignored where `max_steps` is set.")
+    lora_rank: int = Field(64, ge=1, le=1024, description="Rank of the LoRA adapter that is trained.")
+    lora_alpha: int = Field(64, ge=1, le=INT_MAX, description="Scale of the adapter; it counts as `lora_alpha / lora_rank`.")
+    max_steps: Count | None = Field(None, description="Optimizer steps; wins over `num_epochs`.")
+    batch_size: int = Field(1, ge=1, le=1024, description="Clips in each optimizer step.")
+    num_frames: int = Field(
+        49, ge=1, le=1024, description=f"Frames of a clip: a multiple of {FRAMES_AT_ONCE}, and one; longer clips are cut."
+    )
+    height: int = Field(480, ge=PIXELS_AT_ONCE, le=4096, description=f"Height in pixels, a multiple of {PIXELS_AT_ONCE}.")
+    width: int = Field(720, ge=PIXELS_AT_ONCE, le=4096, description=f"Width in pixels, a multiple of {PIXELS_AT_ONCE}.")
+    fps: int = Field(8, ge=1, le=240, description="Frames a second.")
+    seed: int = Field(42, ge=0, le=INT_MAX, description="Seed of sampling, shuffling and adapter initialisation.")
+
+    @field_validator("num_frames")
+    @classmethod
+    def _whole_groups(cls, value: int) -> int:
+        if (value - 1) % FRAMES_AT_ONCE:
+            below = value - (value - 1) % FRAMES_AT_ONCE
+            raise ValueError(
+                f"num_frames - 1 must be a multiple of {FRAMES_AT_ONCE}; {below} and {below + FRAMES_AT_ONCE} are possible"
+            )
+        return value
+
+    @field_validator("height", "width")
+    @classmethod
+    def _whole_patches(cls, value: int) -> int:
+        if value % PIXELS_AT_ONCE:
+            raise ValueError(f"must be a multiple of {PIXELS_AT_ONCE}; {value} is not")
+        return value
