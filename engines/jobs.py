@@ -21,6 +21,7 @@ from burnish.kit import clock, ids, stream
 from burnish.kit.db import Session
 from engines import protocol
 from engines.compute import hardware
+from engines.data import reading
 from engines.delivery import send
 from engines.leased import LeasedRun
 from engines.rewards.jail import rules_of
@@ -94,6 +95,9 @@ class JobRun(LeasedRun):
             return await _Session(self, folder).run(spec)
         except protocol.ChildFailure as failure:
             return failure
+        except reading.Interrupted:
+            is_over = self.ended.is_set() or self.halted.is_set()
+            return None if is_over else protocol.ChildFailure("QUOTA_EXCEEDED", "The account's credit is used up.", "user")
         except (LeaseLost, DBAPIError):
             raise
         except Exception as error:
@@ -112,9 +116,8 @@ class JobRun(LeasedRun):
             checkpoint = await self._newest_checkpoint(session)
             if checkpoint is None and row.resume_checkpoint_id is not None:
                 checkpoint = await self._resumed(session, row.resume_checkpoint_id)
-        if dataset.storage_key is None:
-            raise protocol.ChildFailure("dataset_error", "The dataset has not been read.", "platform")
-        await self.core.storage.fetch(dataset.storage_key, folder / "data.jsonl")
+        rows = await reading.materialise(self.core, dataset, self.say, (self.ended, self.credit_gone, self.halted))
+        await self.core.storage.fetch(rows, folder / "data.jsonl")
         (folder / "reward.py").write_bytes(reward.source.encode())
         resume_path = None
         if checkpoint is not None:

@@ -1,8 +1,10 @@
 """Who calls, and what they call upon."""
 
+import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from burnish.kit.core import Core
 from burnish.kit.db import Database
@@ -21,6 +23,10 @@ class Platform:
 
     core: Core
     gateway: "Gateway"
+    # How many sources are being read for each account just now.
+    reading: Counter[str] = field(default_factory=Counter)
+    # The counting of tokens that is going on, by the file that it is for.
+    counting: "dict[str, asyncio.Task[dict[str, Any]]]" = field(default_factory=dict)
 
     @property
     def db(self) -> Database:

@@ -1,6 +1,7 @@
 """Reading requests: JSON bodies, uploads and query strings, each within its limit, with errors that name the field."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -37,8 +38,8 @@ class Upload:
 
     @property
     def path(self) -> Path:
-        """A path under which this process can open the file again while the upload lasts."""
-        return Path(f"/proc/self/fd/{self.file.fileno()}")
+        """A path under which this process and its children can open the file again while the upload lasts."""
+        return Path(f"/proc/{os.getpid()}/fd/{self.file.fileno()}")
 
 
 def query(request: Request, model: type[Q]) -> Q:

@@ -19,6 +19,7 @@ from schema.base_models import BaseModelQueries
 from schema.checkpoints import Checkpoint, CheckpointQueries
 from schema.comparison import ComparisonQueries
 from schema.context import Info
+from schema.dataset_sources import DatasetSourceMutations
 from schema.datasets import Dataset, DatasetMutations, DatasetQueries
 from schema.deployments import Deployment, DeploymentMutations, DeploymentQueries, InferenceRequest
 from schema.hardware import HardwareQueries
@@ -70,6 +71,7 @@ class Mutation(
     IntegrationMutations,
     UploadMutations,
     DatasetMutations,
+    DatasetSourceMutations,
     RewardFunctionMutations,
     JobMutations,
     DeploymentMutations,
