@@ -37,6 +37,7 @@ def create_app(settings: Settings) -> Starlette:
         try:
             yield
         finally:
+            tasks += app.state.platform.counting.values()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

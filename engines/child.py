@@ -15,6 +15,9 @@ from typing import Any
 from engines import protocol
 
 TASKS = {
+    "data.intake": "engines.data.intake",
+    "data.read": "engines.data.read",
+    "data.tokens": "engines.training.lengths",
     "delivery.hub": "engines.delivery.hub",
     "training.grpo": "engines.training.grpo",
     "serving.fetch": "engines.serving.fetch",

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from burnish.kit import clock, ids, stream
 from burnish.kit.db import Session
 from engines import protocol
 from engines.compute import hardware
+from engines.data import reading
 from engines.delivery import send
 from engines.leased import LeasedRun, first
+from engines.rewards.jail import rules_of
 from engines.sources import source_of
 from engines.spawn import Child
 from models import events, job, transitions
@@ -96,6 +99,9 @@ class JobRun(LeasedRun):
             return await _Session(self, folder).run(spec)
         except protocol.ChildFailure as failure:
             return failure
+        except reading.Interrupted:
+            is_over = self.ended.is_set() or self.halted.is_set()
+            return None if is_over else protocol.ChildFailure("QUOTA_EXCEEDED", "The account's credit is used up.", "user")
         except (LeaseLost, DBAPIError):
             raise
         except Exception as error:
@@ -114,10 +120,9 @@ class JobRun(LeasedRun):
             checkpoint = await self._newest_checkpoint(session)
             if checkpoint is None and row.resume_checkpoint_id is not None:
                 checkpoint = await self._resumed(session, row.resume_checkpoint_id)
-        if dataset.storage_key is None:
-            raise protocol.ChildFailure("dataset_error", "The dataset has not been read.", "platform")
-        await self.core.storage.fetch(dataset.storage_key, folder / "data.jsonl")
-        (folder / "reward.py").write_text(reward.source)
+        rows = await reading.materialise(self.core, dataset, self.say, (self.ended, self.limited, self.halted))
+        await self.core.storage.fetch(rows, folder / "data.jsonl")
+        (folder / "reward.py").write_bytes(reward.source.encode())
         resume_path = None
         if checkpoint is not None:
             resume_path = folder / f"resume-{checkpoint.step}"
@@ -131,8 +136,10 @@ class JobRun(LeasedRun):
             "dataset_path": str(folder / "data.jsonl"),
             "reward": {
                 "path": str(folder / "reward.py"),
+                "name": reward.file_name,
                 "format": reward.format,
-                "deadline_s": self.settings.reward_deadline_s,
+                "weights": reward.weights or {},
+                **asdict(rules_of(self.settings)),
             },
             "hyperparameters": row.hyperparameters,
             "work_dir": str(folder),

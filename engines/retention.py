@@ -18,6 +18,7 @@ from burnish.kit.core import Core
 from burnish.kit.settings import Settings
 from burnish.kit.tables import StreamHead
 from engines import erasing
+from engines.data import tidy
 from models import audit, sealed
 from models.account import Account
 from models.deployment import Deployment
@@ -50,6 +51,7 @@ async def sweep_forever(core: Core) -> None:
     while True:
         try:
             await sweep(core)
+            await tidy.tidy(core)
             await trim_audit_log(core)
             await sealed.sweep(core)
             await erasing.sweep(core)

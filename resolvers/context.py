@@ -1,13 +1,17 @@
 """Who calls, and what they call upon."""
 
+import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from burnish.kit.core import Core
 from burnish.kit.db import Database
 from burnish.kit.errors import Forbidden
 from models.account import Account
 from models.api_key import ApiKey
+from resolvers.reward_bench import Bench
 
 if TYPE_CHECKING:
     from resolvers.inference import Gateway
@@ -19,10 +23,19 @@ class Platform:
 
     core: Core
     gateway: "Gateway"
+    # How many sources are being read for each account just now.
+    reading: Counter[str] = field(default_factory=Counter)
+    # The counting of tokens that is going on, by the file that it is for.
+    counting: "dict[str, asyncio.Task[dict[str, Any]]]" = field(default_factory=dict)
 
     @property
     def db(self) -> Database:
         return self.core.db
+
+    @cached_property
+    def bench(self) -> Bench:
+        """Where this process tries reward functions."""
+        return Bench(self.core.settings)
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ async def of_others(session: Session, ctx: Context, spec: "JobInput", given: Set
     With `lock` nothing of it changes before the transaction ends.
     """
     if "dataset_id" in given:
-        await found.wait(datasets.find(session, ctx, spec.dataset_id))
+        await found.wait(datasets.find(session, ctx, spec.dataset_id, lock=lock))
     if "reward_function_id" in given and spec.reward_function_id is not None and found.method is GRPO:
         await found.wait(reward_functions.find(session, ctx, spec.reward_function_id))
     if spec.environments is not None and found.method is GRPO:

@@ -145,14 +145,11 @@ async def _receipt(core: Core, key: str) -> dict[str, Any] | None:
 
 
 async def _purge(ctx: Context) -> None:
-    """Delete what this account's uploads, and processes that died while they received one, have left for longer than a day."""
+    """Delete what this account has uploaded and not used for longer than a day."""
     before = clock.to_micros(clock.now() - KEPT) // 1000
     for key, _ in await ctx.core.storage.list(f"{ctx.account.id}/uploads"):
         if ids.made_ms(key.rpartition("/")[2].partition(".")[0]) < before:
             await ctx.core.storage.delete(key)
-    for draft in _drafts(ctx.core).iterdir():
-        if ids.made_ms(draft.name.lstrip(".").partition(".")[0]) < before:
-            draft.unlink(missing_ok=True)
 
 
 def _key(account_id: str, upload_id: str) -> str:
@@ -163,14 +160,8 @@ def _receipt_key(key: str) -> str:
     return f"{key}.used.json"
 
 
-def _drafts(core: Core) -> Path:
-    folder = core.settings.home / "uploads"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
-
-
 def _draft(core: Core) -> Path:
-    return _drafts(core) / ids.new("draft")
+    return core.settings.uploads / ids.new("draft")
 
 
 def _too_large(most: int) -> PayloadTooLarge:

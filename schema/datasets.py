@@ -1,13 +1,15 @@
-"""Datasets: made of an upload, listed and read."""
+"""Datasets: made of an upload, listed, read and counted."""
 
+from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import strawberry
 
 from burnish.kit.paging import Span
 from models import dataset
-from resolvers import cursors, datasets, uploads
+from resolvers import cursors, datasets, statistics, uploads
 from resolvers.context import Context
 from resolvers.datasets import DatasetInput
 from resolvers.inputs import parse
@@ -25,7 +27,7 @@ from schema.nodes import (
     connect_page,
     within,
 )
-from schema.scalars import BigInt
+from schema.scalars import JSON, BigInt
 
 if TYPE_CHECKING:
     from schema.jobs import JobConnection
@@ -33,15 +35,74 @@ if TYPE_CHECKING:
 NOUN = "datasets"
 
 
-@strawberry.type(description="A file of prompts as JSONL, checked line by line before it was stored.")
+@strawberry.type(description="A column of a dataset.")
+class DatasetColumn:
+    name: str = strawberry.field(description="Its name.")
+    types: JSON = strawberry.field(description="How many rows have which type of value there: an object of type to count.")
+    missing: BigInt = strawberry.field(description="How many rows do not have it.")
+
+
+@strawberry.type(description="How long prompts are in tokens, chat template included.")
+class TokenLengths:
+    base_model: str = strawberry.field(description="The model whose tokenizer and template counted.")
+    base_revision: str | None = strawberry.field(description="Its commit, where it is a model of the hub.")
+    min: int = strawberry.field(description="The shortest prompt.")
+    mean: float = strawberry.field(description="The mean.")
+    p50: int = strawberry.field(description="Half of the prompts are no longer than this.")
+    p90: int = strawberry.field(description="90 % are no longer than this.")
+    p95: int = strawberry.field(description="95 % are no longer than this.")
+    p99: int = strawberry.field(description="99 % are no longer than this.")
+    max: int = strawberry.field(description="The longest prompt.")
+    max_prompt_length: int | None = strawberry.field(description="The limit that was asked about.")
+    over_limit: BigInt | None = strawberry.field(description="How many prompts are longer than that: a job leaves them out.")
+
+
+@strawberry.type(description="What a dataset holds. All null until it has been read.")
+class DatasetStatistics:
+    row_count: BigInt | None = strawberry.field(description="How many rows it has.")
+    size_bytes: BigInt | None = strawberry.field(description="The size of its rows as JSONL.")
+    columns: list[DatasetColumn] | None = strawberry.field(description="Its columns, in order of appearance.")
+    duplicate_prompts: BigInt | None = strawberry.field(description="How many rows have a prompt that occurred before.")
+    video_rows: BigInt | None = strawberry.field(description="How many rows name a video.")
+    tokens: TokenLengths | None = strawberry.field(description="The lengths of its prompts; null without a `baseModel`.")
+
+    @classmethod
+    def of(cls, found: statistics.Statistics) -> Self:
+        columns = None if found.columns is None else [DatasetColumn(**_exact(column)) for column in found.columns]
+        return cls(
+            row_count=_big(found.num_rows),
+            size_bytes=_big(found.size_bytes),
+            columns=columns,
+            duplicate_prompts=_big(found.duplicate_prompts),
+            video_rows=_big(found.video_rows),
+            tokens=None if found.tokens is None else TokenLengths(**_exact(found.tokens)),
+        )
+
+
+def _exact(found: statistics.Column | statistics.TokenLengths) -> dict[str, Any]:
+    """Return the fields of a resolver's answer, with counts that may be large as what GraphQL has for them."""
+    scalars: dict[str, Callable[[Any], Any]] = {"missing": BigInt, "over_limit": _big, "types": JSON}
+    return {name: scalars[name](value) if name in scalars else value for name, value in asdict(found).items()}
+
+
+def _big(count: int | None) -> BigInt | None:
+    return None if count is None else BigInt(count)
+
+
+@strawberry.type(description="Rows of prompts: an uploaded file, or a source that its first job reads.")
 class Dataset(Node):
     name: str = strawberry.field(description="What its maker called it.")
-    source_type: str = strawberry.field(description="Where it came from: `upload`.")
-    row_count: BigInt | None = strawberry.field(description="How many rows it has.")
-    columns: list[str] = strawberry.field(description="The names in its rows, in order of appearance.")
-    size_bytes: BigInt = strawberry.field(description="The size of the file.")
-    sha256: str = strawberry.field(description="SHA-256 of the file, in hexadecimal.")
+    source_type: str = strawberry.field(
+        description="Where it came from: `upload`, `hf`, `s3`, `gs`, `az`, `url`, `postgres` or `mysql`."
+    )
+    source_uri: str | None = strawberry.field(description="Where the source is, without credentials.")
+    huggingface_dataset: str | None = strawberry.field(description="The dataset of the hub that it is read from.")
+    row_count: BigInt | None = strawberry.field(description="How many rows it has, once it has been read.")
+    columns: list[str] = strawberry.field(description="The names in its rows, in order of appearance; none before it was read.")
+    size_bytes: BigInt = strawberry.field(description="The size of its rows as JSONL; 0 before it was read.")
+    sha256: str = strawberry.field(description="SHA-256 of its rows as JSONL, in hexadecimal; empty before it was read.")
     created_at: datetime = strawberry.field(description="When it was made.")
+    read_at: datetime | None = strawberry.field(description="When its rows were read.")
 
     @classmethod
     def of(cls, row: dataset.Dataset) -> Self:
@@ -49,11 +110,29 @@ class Dataset(Node):
             id=strawberry.ID(row.id),
             name=row.name,
             source_type=row.source_type,
-            row_count=None if row.num_rows is None else BigInt(row.num_rows),
+            source_uri=row.source_uri,
+            huggingface_dataset=row.huggingface_dataset,
+            row_count=_big(row.num_rows),
             columns=row.columns,
             size_bytes=BigInt(row.size_bytes or 0),
             sha256=row.sha256 or "",
             created_at=row.created_at,
+            read_at=row.read_at,
+        )
+
+    @strawberry.field(
+        description="What it holds. With `baseModel`, the lengths of its prompts as that model reads them: counted once, in the "
+        "background; until then the answer is an error with the code `UNAVAILABLE`."
+    )
+    async def statistics(
+        self,
+        info: Info,
+        base_model: Annotated[str | None, strawberry.argument(description="Count tokens for this model.")] = None,
+        max_prompt_length: Annotated[int | None, strawberry.argument(description="Count the prompts that are longer.")] = None,
+    ) -> DatasetStatistics:
+        ctx = info.context.known
+        return DatasetStatistics.of(
+            await statistics.read(ctx, self.id, base_model=base_model, max_prompt_length=max_prompt_length)
         )
 
     @strawberry.field(description="The jobs that learned on it, newest first.")

@@ -21,6 +21,7 @@ from schema.checkpoints import Checkpoint, CheckpointQueries
 from schema.comparison import ComparisonQueries
 from schema.context import Info
 from schema.costs import CostQueries
+from schema.dataset_sources import DatasetSourceMutations
 from schema.datasets import Dataset, DatasetMutations, DatasetQueries
 from schema.deployments import Deployment, DeploymentMutations, DeploymentQueries, InferenceRequest
 from schema.hardware import HardwareQueries
@@ -74,6 +75,7 @@ class Mutation(
     IntegrationMutations,
     UploadMutations,
     DatasetMutations,
+    DatasetSourceMutations,
     RewardFunctionMutations,
     JobMutations,
     DeploymentMutations,

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
+from burnish.cli import dataset_files
 from burnish.cli.exits import USAGE, CliError
-from burnish.kit.settings import Settings
-from engines.data import jsonl
 from engines.rewards import shapes
 
 
@@ -16,8 +15,7 @@ def check_file(key: str, path: Path) -> None:
 
 
 def _dataset_problems(path: Path) -> list[str]:
-    report = jsonl.inspect(path, max_line_bytes=Settings.model_fields["max_line_bytes"].default)
-    return [f"line {problem['line']}: {problem['message']}" for problem in report.problems]
+    return [f"line {problem['line']}: {problem['message']}" for problem in dataset_files.check(path).problems]
 
 
 def _reward_problems(path: Path) -> list[str]:

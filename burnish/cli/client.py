@@ -61,8 +61,10 @@ class Api:
         given = {key: value for key, value in query.items() if value is not None}
         return self._json("GET", path, params=given)
 
-    def post(self, path: str, body: Any = None) -> Json:
-        return self._json("POST", path, json=body, headers=_once())
+    def post(self, path: str, body: Any = None, *, patient: bool = False) -> Json:
+        """Post JSON; `patient` where the platform may work on the answer for as long as on an upload."""
+        timeout = {"timeout": httpx2.Timeout(TIMEOUT_S, read=UPLOAD_S)} if patient else {}
+        return self._json("POST", path, json=body, headers=_once(), **timeout)
 
     def put(self, path: str, body: Any) -> Json:
         return self._json("PUT", path, json=body, headers=_once())

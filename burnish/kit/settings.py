@@ -9,10 +9,16 @@ from pathlib import Path
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from burnish.kit import network
 from burnish.kit.money import parse_usd
 
 BROKER_SOCKET = "run/broker.sock"
 MAX_SOCKET_PATH = 100
+# Libraries that compute, and neither run what they are given nor need threads.
+REWARD_LIBRARIES = (
+    "dateutil,jsonschema,latex2sympy2_extended,Levenshtein,math_verify,mpmath,nltk,numpy,pandas,pydantic,pylatexenc,rapidfuzz,"
+    "regex,scipy,sympy,yaml"
+)
 
 
 class Settings(BaseSettings):
@@ -54,6 +60,21 @@ class Settings(BaseSettings):
     )
     drain_s: float = Field(30.0, ge=0, description="How long the late output of a cancelled job is accepted.")
     reward_deadline_s: float = Field(60.0, gt=0, description="How long a reward function may take for one batch.")
+    reward_libraries: str = Field(
+        REWARD_LIBRARIES,
+        description="Installed libraries that reward functions may import beside Python's own, with commas; `*` for all.",
+    )
+    reward_memory_bytes: int = Field(4 * 2**30, ge=2**28, description="Address space of a reward function's process.")
+    reward_require_landlock: bool = Field(
+        False, description="Refuse to run reward functions on a kernel without Landlock, where seccomp alone would shut files."
+    )
+    reward_unprotected: bool = Field(
+        False, description="Run reward functions even where this host cannot jail them. Anyone who may upload one owns the host."
+    )
+    reward_tests: int = Field(2, ge=1, description="How many reward functions an API process tests at once.")
+    reward_test_deadline_s: float = Field(
+        10.0, gt=0, description="How long a reward function may take when it is tested: to load, and for each batch."
+    )
     heartbeat_timeout_s: float = Field(
         300.0,
         ge=0,
@@ -75,6 +96,11 @@ class Settings(BaseSettings):
     max_line_bytes: int = Field(16 * 2**20, ge=1, description="Longest line of a dataset.")
     max_reward_bytes: int = Field(2**20, ge=1, description="Largest reward function file.")
     max_body_bytes: int = Field(10 * 2**20, ge=1, description="Largest JSON body of an ordinary request.")
+    open_networks: str = Field(
+        "",
+        description="Networks such as 10.0.0.0/8, with commas between, in which connected sources may lie beside the internet.",
+    )
+    source_timeout_s: float = Field(3600.0, gt=0, description="How long the reading of a connected source may take.")
     introspection: bool = Field(True, description="Whether GraphQL answers questions about its schema.")
     query_timeout_s: float = Field(10.0, gt=0, description="How long a GraphQL query may take; mutations are never cut.")
     requests_per_minute: int = Field(
@@ -107,6 +133,17 @@ class Settings(BaseSettings):
         if parse_usd(value) < 0:
             raise ValueError("a rate is not negative")
         return value
+
+    @field_validator("open_networks")
+    @classmethod
+    def _some_networks(cls, value: str) -> str:
+        network.networks(value)
+        return value
+
+    @property
+    def guard(self) -> network.Guard:
+        """What connections to addresses of a tenant's choice may reach."""
+        return network.Guard(network.networks(self.open_networks))
 
     @cached_property
     def base_url(self) -> str:
@@ -150,8 +187,13 @@ class Settings(BaseSettings):
         """Scratch folders of running children; whatever a dead child left here may be deleted."""
         return self.home / "work"
 
+    @property
+    def uploads(self) -> Path:
+        """Files on their way into the storage, each gone with the request that it is of."""
+        return self.home / "uploads"
+
     def prepare_home(self) -> None:
         """Create the folders, closed to other users of the machine."""
-        for folder in (self.home, self.broker_socket.parent, self.cache, self.work):
+        for folder in (self.home, self.broker_socket.parent, self.cache, self.work, self.uploads):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.chmod(self.home, 0o700)

@@ -16,7 +16,7 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 from burnish.kit.settings import Settings
 
 CHUNK = 8 * 2**20
-UPLOADS_AT_ONCE = 4
+UPLOADS_AT_ONCE = 2
 
 
 class Storage:
@@ -75,7 +75,13 @@ class Storage:
 
     async def delete(self, prefix: str) -> None:
         """Delete the file `prefix`, or every file under `prefix/`; nothing to delete is no error."""
-        keys = [key for key, _ in await self.list(prefix)] or [prefix]
+        keys = [key for key, _ in await self.list(prefix)]
+        try:
+            # A folder that has been emptied is still there in a local one.
+            await obstore.head_async(self._store, prefix)
+            keys.append(prefix)
+        except (NotFoundError, FileNotFoundError):
+            pass
         for key in keys:
             try:
                 await obstore.delete_async(self._store, key)

@@ -36,7 +36,8 @@ REQUEST_TIMEOUT_S = 5.0
 LOOKUP_TIMEOUT_S = 8.0
 PROGRESS_INTERVAL_S = 5.0
 
-WANTED = ("*.safetensors", "*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja")
+WEIGHTS = "*.safetensors"
+WANTED = (WEIGHTS, "*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja")
 # Sub-folders hold other formats of the same weights, and consolidated files the same weights once more.
 UNWANTED = ("*/*", "consolidated*")
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -49,8 +50,13 @@ class HubUnreachable(Exception):
     """No answer came from the hub in time."""
 
 
-def fetch(repo: str, revision: str | None, token: str | None, cache_dir: Path | str, on_log: OnLog) -> tuple[str, str]:
+def fetch(
+    repo: str, revision: str | None, token: str | None, cache_dir: Path | str, on_log: OnLog, *, weights: bool = True
+) -> tuple[str, str]:
     """Return the folder of the repository's files and the commit they are from; `revision` null is the main branch.
+
+    Without `weights` only the rest is fetched, which is what a tokenizer needs: into a `cache_dir` of its own, or a model there
+    would look whole.
 
     A hub that cannot be reached is answered from the cache where it has the revision whole. Everything else that goes wrong is
     `ChildFailure("model_unavailable")`, within ten seconds where nothing has been downloaded yet.
@@ -59,13 +65,13 @@ def fetch(repo: str, revision: str | None, token: str | None, cache_dir: Path | 
     try:
         info = _look_up(repo, revision, token)
     except HubUnreachable as error:
-        return _from_cache(repo, revision, cache, error, on_log)
-    files = _wanted_files(repo, info)
+        return _from_cache(repo, revision, cache, error, on_log, weights)
+    files = _wanted_files(repo, info, weights)
     sha = str(info.sha)
     size = sum(files.values())
     on_log(f"fetching {repo} at commit {sha}: {len(files)} files, {size / 1e6:.1f} MB")
     with _progress(cache, size, on_log):
-        path = _download(repo, sha, token, cache)
+        path = _download(repo, sha, token, cache, weights)
     if COMMIT.fullmatch(revision or "") is None:
         _remember(cache, repo, revision, sha)
     return path, sha
@@ -118,11 +124,13 @@ def _unavailable(repo: str, why: str, attribution: str = "user") -> ChildFailure
     return ChildFailure("model_unavailable", f"The model {repo} {why}.", attribution)
 
 
-def _wanted_files(repo: str, info: ModelInfo) -> dict[str, int]:
+def _wanted_files(repo: str, info: ModelInfo, weights: bool) -> dict[str, int]:
     """Return name and size of each file to fetch; refuse a repository that holds no model in safetensors."""
     names = [file.rfilename for file in info.siblings or []]
     files = {file.rfilename: file.size or 0 for file in info.siblings or [] if _wanted(file.rfilename)}
-    if not any(fnmatch(name, "*.safetensors") for name in files):
+    if not weights:
+        return {name: size for name, size in files.items() if not fnmatch(name, WEIGHTS)}
+    if not any(fnmatch(name, WEIGHTS) for name in files):
         pickled = [name for name in names if any(fnmatch(name, pattern) for pattern in PICKLED)]
         other = f"only {pickled[0]}, and pickled weights can run code" if pickled else "no weights at all"
         raise _unavailable(repo, f"has no safetensors weights ({other})")
@@ -135,7 +143,7 @@ def _wanted(name: str) -> bool:
     return any(fnmatch(name, pattern) for pattern in WANTED) and not any(fnmatch(name, pattern) for pattern in UNWANTED)
 
 
-def _download(repo: str, sha: str, token: str | None, cache: Path, *, local: bool = False) -> str:
+def _download(repo: str, sha: str, token: str | None, cache: Path, weights: bool, *, local: bool = False) -> str:
     disable_progress_bars()  # They would be lines of the user's log; `_progress` writes fewer.
     try:
         return snapshot_download(
@@ -146,20 +154,22 @@ def _download(repo: str, sha: str, token: str | None, cache: Path, *, local: boo
             endpoint=_endpoint(),
             etag_timeout=REQUEST_TIMEOUT_S,
             allow_patterns=list(WANTED),
-            ignore_patterns=list(UNWANTED),
+            ignore_patterns=[*UNWANTED, *([] if weights else [WEIGHTS])],
             local_files_only=local,
         )
     except (httpx2.HTTPError, EntryNotFoundError, OSError) as error:
         raise _unavailable(repo, f"could not be downloaded: {error}", "platform") from error
 
 
-def _from_cache(repo: str, revision: str | None, cache: Path, why: HubUnreachable, on_log: OnLog) -> tuple[str, str]:
+def _from_cache(
+    repo: str, revision: str | None, cache: Path, why: HubUnreachable, on_log: OnLog, weights: bool
+) -> tuple[str, str]:
     sha = revision if COMMIT.fullmatch(revision or "") else _recalled(cache, repo, revision)
     failure = _unavailable(repo, f"cannot be fetched: the hub is not reachable ({why})", "platform")
     if sha is None:
         raise failure
     try:
-        path = _download(repo, sha, None, cache, local=True)
+        path = _download(repo, sha, None, cache, weights, local=True)
     except ChildFailure:
         raise failure from why
     on_log(f"the hub is not reachable ({why}); going on with {repo} at commit {sha} from the cache")

@@ -2,136 +2,171 @@
 
 import hashlib
 import json
-import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from engines.data import rules
+from engines.data.rules import Problem
+from engines.data.seen import Seen
 
 MAX_PROBLEMS = 20
-MAX_DEPTH = 64
-ROLES = ("system", "user", "assistant", "tool", "developer")
+MAX_COLUMNS = 1000
+# Of so many ids a problem can say the id itself, and not only where it stood before.
+NAMED_IDS = 100_000
+NAMED_ID_CHARS = 200
+PIECE = 2**20
+TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object", type(None): "null"}
+
+Check = Callable[[dict[str, Any]], None]
 
 
 @dataclass
 class Report:
-    """What a file holds. `problems` are the first 20, each `{"line", "message"}`; a file with any is not a dataset."""
+    """What a file holds. `problems` are the first 20, each `{"line", "message"}`; a file with any is not a dataset.
+
+    `columns` holds how often each type occurs in a column, in order of appearance. `duplicate_prompts` counts the rows whose
+    prompt stood on an earlier line.
+    """
 
     num_rows: int = 0
     size_bytes: int = 0
     sha256: str = ""
-    columns: dict[str, None] = field(default_factory=dict)
+    columns: dict[str, dict[str, int]] = field(default_factory=dict)
+    duplicate_prompts: int = 0
+    video_rows: int = 0
     problems: list[dict[str, Any]] = field(default_factory=list)
 
-
-class _Problem(Exception):
-    pass
-
-
-def inspect(path: Path, *, max_line_bytes: int) -> Report:
-    """Read a whole file. It never raises for what is in it."""
-    report, digest, ids = Report(), hashlib.sha256(), dict[Any, int]()
-    with path.open("rb") as file:
-        number = 0
-        while len(report.problems) < MAX_PROBLEMS and (line := file.readline(max_line_bytes + 2)):
-            number += 1
-            digest.update(line)
-            report.size_bytes += len(line)
-            if len(line.rstrip(b"\r\n")) > max_line_bytes:
-                report.problems.append({"line": number, "message": f"longer than {max_line_bytes} bytes"})
-                return report
-            try:
-                _take(line, number, report, ids)
-            except _Problem as problem:
-                report.problems.append({"line": number, "message": str(problem)})
-    if not report.num_rows and not report.problems:
-        report.problems.append({"line": 1, "message": "the file holds no rows"})
-    report.sha256 = digest.hexdigest()
-    return report
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """Return what was counted, as JSON."""
+        columns = [
+            {"name": name, "types": dict(sorted(types.items())), "missing": self.num_rows - sum(types.values())}
+            for name, types in self.columns.items()
+        ]
+        return {"duplicate_prompts": self.duplicate_prompts, "video_rows": self.video_rows, "columns": columns}
 
 
-def _take(line: bytes, number: int, report: Report, ids: dict[Any, int]) -> None:
-    if not line.strip():
-        return
-    row = _parse(line, first=number == 1)
-    _check_prompt(row)
-    key = row.get("id")
-    if isinstance(key, (str, int)):
-        if key in ids:
-            raise _Problem(f"id {json.dumps(key)} was used on line {ids[key]} already")
-        ids[key] = number
-    report.num_rows += 1
-    report.columns.update(dict.fromkeys(row))
+class Checker:
+    """Takes a file's lines one by one. `also` looks at each row that is one, and raises Problem for what it finds.
 
+    What does not fit into memory goes to a folder in `scratch`; `finish` or `close` removes it.
+    """
 
-def _parse(line: bytes, *, first: bool) -> dict[str, Any]:
-    try:
-        text = line.rstrip(b"\r\n").decode("utf-8-sig" if first else "utf-8")
-    except UnicodeDecodeError as error:
-        raise _Problem(f"not UTF-8 at byte {error.start}") from None
-    try:
-        row = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
-    except json.JSONDecodeError as error:
-        raise _Problem(f"not JSON: {error.msg.removesuffix(' at')} at column {error.colno}") from None
-    except RecursionError:
-        raise _Problem(f"nested deeper than {MAX_DEPTH} levels") from None
-    except ValueError as error:
-        raise _Problem(f"not JSON: {error}") from None
-    if not isinstance(row, dict):
-        raise _Problem("a row is a JSON object")
-    _check_value(row, 0)
-    return row
+    def __init__(self, *, max_line_bytes: int, scratch: Path | None = None, also: Check | None = None) -> None:
+        self.report = Report()
+        self.max_line_bytes = max_line_bytes
+        self._also = also
+        self._digest = hashlib.sha256()
+        self._number = 0
+        self._named: dict[str | int, int] = {}
+        self._ids = Seen(scratch)
+        self._prompts = Seen(scratch)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many problems as are told."""
+        return len(self.report.problems) >= MAX_PROBLEMS
 
-def _check_prompt(row: dict[str, Any]) -> None:
-    if "prompt" not in row:
-        raise _Problem("no 'prompt'")
-    prompt = row["prompt"]
-    if isinstance(prompt, str):
-        if not prompt.strip():
-            raise _Problem("'prompt' is empty")
-        return
-    if not isinstance(prompt, list) or not prompt:
-        raise _Problem("'prompt' is a text or a list of messages")
-    for index, message in enumerate(prompt):
-        if (
-            not isinstance(message, dict)
-            or message.get("role") not in ROLES
-            or not isinstance(message.get("content"), (str, list))
-        ):
-            raise _Problem(f"'prompt[{index}]' is not a message {{role, content}} with a role of {', '.join(ROLES)}")
+    def count(self, data: bytes) -> None:
+        """Count bytes of the file towards its size and hash."""
+        self._digest.update(data)
+        self.report.size_bytes += len(data)
 
-
-def _check_value(value: Any, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise _Problem(f"nested deeper than {MAX_DEPTH} levels")
-    if isinstance(value, str):
-        if "\x00" in value:
-            raise _Problem("holds a NUL character")
+    def take(self, line: bytes | None) -> None:
+        """Check the next line; None for one that is too long to be held."""
+        self._number += 1
         try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise _Problem("holds half of a surrogate pair") from None
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise _Problem("holds a number too large for JSON")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check_value(key, depth + 1)
-            _check_value(item, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check_value(item, depth + 1)
+            if line is None or len(line.rstrip(b"\r\n")) > self.max_line_bytes:
+                raise Problem(f"longer than {self.max_line_bytes} bytes")
+            if line.strip():
+                self._take(rules.parse(line, first=self._number == 1))
+        except Problem as problem:
+            self.report.problems.append({"line": self._number, "message": str(problem)})
+
+    def refuse(self, message: str) -> None:
+        """Count a row that could not even be made a line."""
+        self._number += 1
+        self.report.problems.append({"line": self._number, "message": message})
+
+    def finish(self) -> Report:
+        """Return the report once all lines have been taken."""
+        report = self.report
+        if not report.num_rows and not report.problems:
+            report.problems.append({"line": 1, "message": "the file holds no rows"})
+        told = {problem["line"] for problem in report.problems}
+        _, repeated = self._ids.repeated(MAX_PROBLEMS + len(told))
+        report.problems += [
+            {"line": line, "message": f"its id was used on line {before} already"}
+            for line, before in repeated
+            if line not in told
+        ]
+        report.problems = sorted(report.problems, key=lambda problem: int(problem["line"]))[:MAX_PROBLEMS]
+        report.duplicate_prompts, _ = self._prompts.repeated(0)
+        report.sha256 = self._digest.hexdigest()
+        self.close()
+        return report
+
+    def close(self) -> None:
+        self._ids.close()
+        self._prompts.close()
+
+    def _take(self, row: dict[str, Any]) -> None:
+        prompt = rules.prompt_of(row)
+        if self._also is not None:
+            self._also(row)
+        self._check_id(row.get("id"))
+        self._count_columns(row)
+        text = prompt if isinstance(prompt, str) else json.dumps(prompt)
+        self._prompts.add(text.encode(errors="surrogatepass"), self._number)
+        self.report.num_rows += 1
+        self.report.video_rows += rules.video_of(row) is not None
+
+    def _check_id(self, key: Any) -> None:
+        if not isinstance(key, (str, int)):
+            return
+        self._ids.add(json.dumps(key).encode(), self._number)
+        if key in self._named:
+            raise Problem(f"id {json.dumps(key)} was used on line {self._named[key]} already")
+        if len(self._named) < NAMED_IDS and len(str(key)) <= NAMED_ID_CHARS:
+            self._named[key] = self._number
+
+    def _count_columns(self, row: dict[str, Any]) -> None:
+        columns = self.report.columns
+        for name, value in row.items():
+            types = columns.get(name)
+            if types is None:
+                if len(columns) >= MAX_COLUMNS:
+                    raise Problem(f"with it the rows have more than {MAX_COLUMNS} different keys")
+                types = columns[name] = {}
+            kind = TYPES[type(value)]
+            types[kind] = types.get(kind, 0) + 1
 
 
-def _refuse_constant(name: str) -> float:
-    raise _Problem(f"{name} is not JSON")
+def inspect(path: Path, *, max_line_bytes: int, scratch: Path | None = None, also: Check | None = None) -> Report:
+    """Read a whole file. It never raises for what is in it."""
+    checker = Checker(max_line_bytes=max_line_bytes, scratch=scratch, also=also)
+    try:
+        with path.open("rb") as file:
+            for line in lines(file, checker):
+                checker.take(line)
+                if checker.is_full:
+                    break
+        return checker.finish()
+    finally:
+        checker.close()
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise _Problem(f"the key {json.dumps(key)} stands twice")
-            seen.add(key)
-    return made
+def lines(file: BinaryIO, checker: Checker) -> Iterator[bytes | None]:
+    """Yield a file's lines, counted; None for each that is longer than the limit, which is read past."""
+    most = checker.max_line_bytes + 2
+    while line := file.readline(most):
+        checker.count(line)
+        if len(line) == most and not line.endswith(b"\n"):
+            while (rest := file.readline(PIECE)) and not rest.endswith(b"\n"):
+                checker.count(rest)
+            checker.count(rest)
+            yield None
+        else:
+            yield line

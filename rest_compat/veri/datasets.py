@@ -1,23 +1,26 @@
-"""Datasets: uploaded as JSONL, listed and shown."""
+"""Datasets: uploaded as JSONL or connected to a source, listed, shown, counted and deleted."""
 
+from dataclasses import asdict
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
+from pydantic import Field
 from starlette.requests import Request
 
 from models.dataset import Dataset
-from resolvers import datasets
+from resolvers import datasets, source_rules, sources, statistics
 from resolvers.context import Context
-from resolvers.inputs import parse
+from resolvers.inputs import Input, parse
+from resolvers.sources import ConnectInput, SourceInput
 from rest_compat import http
 from rest_compat.operation import Operation
-from rest_compat.wire import Listing, PageQuery, Wire, listing
+from rest_compat.wire import Deleted, Listing, PageQuery, Wire, listing
 
 TAG = "Datasets"
 
 
 class DatasetObject(Wire):
-    """A checked and stored file of prompts."""
+    """Rows of prompts: a checked and stored file, or a source that the first job reads. Null is what is not known before that."""
 
     id: str
     object: Literal["dataset"] = "dataset"
@@ -26,8 +29,72 @@ class DatasetObject(Wire):
     source_uri: str | None
     huggingface_dataset: str | None
     num_rows: int | None
-    sha256: str
+    sha256: str | None
     created_at: datetime
+
+
+class SourceErrorObject(Wire):
+    """What is wrong with a source. `line` is the row it is about, counted from 1."""
+
+    code: str
+    message: str
+    line: int | None
+
+
+class DatasetValidation(Wire):
+    """The first rows of a source under their mapped names; `num_rows` where the source says it."""
+
+    object: Literal["dataset_validation"] = "dataset_validation"
+    valid: bool
+    num_rows: int | None
+    columns: list[str]
+    mapped_columns: list[str]
+    sample: list[dict[str, Any]]
+    errors: list[SourceErrorObject]
+
+
+class ColumnObject(Wire):
+    """A column: in how many rows it has which type of value, and how many rows have none."""
+
+    name: str
+    types: dict[str, int]
+    missing: int
+
+
+class TokenLengthsObject(Wire):
+    """How long the prompts are in tokens, chat template included. `over_limit` have more than `max_prompt_length`."""
+
+    base_model: str
+    base_revision: str | None
+    min: int
+    mean: float
+    p50: int
+    p90: int
+    p95: int
+    p99: int
+    max: int
+    max_prompt_length: int | None
+    over_limit: int | None
+
+
+class DatasetStatistics(Wire):
+    """What a dataset holds. `duplicate_prompts` are rows whose prompt occurred before; `tokens` needs a `base_model`."""
+
+    object: Literal["dataset_statistics"] = "dataset_statistics"
+    dataset_id: str
+    num_rows: int | None
+    size_bytes: int | None
+    columns: list[ColumnObject] | None
+    duplicate_prompts: int | None
+    video_rows: int | None
+    tokens: TokenLengthsObject | None
+
+
+class StatisticsQuery(Input):
+    """For which model the lengths of the prompts are counted, if for any."""
+
+    base_model: str | None = Field(None, max_length=200, description="Count tokens with its tokenizer and chat template.")
+    max_prompt_length: int | None = Field(None, ge=1, le=2**31 - 1, description="Count the prompts that are longer.")
 
 
 def shape(row: Dataset) -> DatasetObject:
@@ -39,11 +106,54 @@ async def create(ctx: Context, request: Request) -> DatasetObject:
 
     Each line is an object with a `prompt`: a text, or a list of messages `{role, content}`. Every other column reaches the
     reward function. A file with a problem is refused as a whole with 400 `invalid_dataset`, and `details` holds the first 20
-    problems with their lines.
+    problems with their lines. The file may be packed with gzip or zstd; rows of videos come as a `.zip` or `.tar.gz` archive
+    with `metadata.jsonl` in its root.
     """
     settings = ctx.core.settings
     async with http.upload(request, settings, settings.max_dataset_bytes) as sent:
         return shape(await datasets.create(ctx, parse(datasets.DatasetInput, sent.fields), sent.path))
+
+
+async def connect(ctx: Context, request: Request) -> DatasetObject:
+    """Connect a source.
+
+    Its rows are read when a job needs them; until then `num_rows` and `sha256` are null. Where credentials are given, as such
+    or within a URL, everything is read before the answer, because credentials are never stored.
+    """
+    body = await http.json_object(request, ctx.core.settings)
+    source_rules.check_type(body.get("source_type"))
+    return shape(await sources.connect(ctx, parse(ConnectInput, body)))
+
+
+async def validate(ctx: Context, request: Request) -> DatasetValidation:
+    """Look into a source.
+
+    Nothing is made. A source that cannot be reached, or whose first rows are no dataset, answers `valid: false` with `errors`.
+    """
+    body = await http.json_object(request, ctx.core.settings)
+    source_rules.check_type(body.get("source_type"))
+    return DatasetValidation.model_validate(asdict(await sources.validate(ctx, parse(SourceInput, body))))
+
+
+async def read_statistics(ctx: Context, request: Request) -> DatasetStatistics:
+    """Count what a dataset holds.
+
+    Columns, types and repetitions were counted when it was read. With `base_model`, the lengths of its prompts are counted as
+    that model reads them; while that takes, the answer is 503 with `Retry-After`.
+    """
+    query = http.query(request, StatisticsQuery)
+    dataset_id = request.path_params["dataset_id"]
+    found = await statistics.read(ctx, dataset_id, base_model=query.base_model, max_prompt_length=query.max_prompt_length)
+    return DatasetStatistics.model_validate(asdict(found))
+
+
+async def delete(ctx: Context, request: Request) -> Deleted:
+    """Delete a dataset.
+
+    Its files are gone. 409 while a job that has not ended needs it.
+    """
+    row = await datasets.delete(ctx, request.path_params["dataset_id"])
+    return Deleted(id=row.id, object="dataset")
 
 
 async def page(ctx: Context, request: Request) -> Listing[DatasetObject]:
@@ -79,5 +189,35 @@ OPERATIONS = [
         query=PageQuery,
         errors=(400,),
     ),
+    Operation(
+        method="POST",
+        path="/v1/datasets/connect",
+        handler=connect,
+        tag=TAG,
+        answers=DatasetObject,
+        status=201,
+        body=ConnectInput,
+        idempotent=True,
+        errors=(400, 409, 413, 429),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/datasets/connect/validate",
+        handler=validate,
+        tag=TAG,
+        answers=DatasetValidation,
+        body=SourceInput,
+        errors=(400, 413, 429),
+    ),
     Operation(method="GET", path="/v1/datasets/{dataset_id}", handler=get, tag=TAG, answers=DatasetObject, errors=(404,)),
+    Operation(
+        method="GET",
+        path="/v1/datasets/{dataset_id}/statistics",
+        handler=read_statistics,
+        tag=TAG,
+        answers=DatasetStatistics,
+        query=StatisticsQuery,
+        errors=(400, 404),
+    ),
+    Operation(method="DELETE", path="/v1/datasets/{dataset_id}", handler=delete, tag=TAG, answers=Deleted, errors=(404, 409)),
 ]

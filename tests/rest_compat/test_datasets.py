@@ -82,6 +82,7 @@ async def test_an_upload_leaves_no_temporary_file(client: httpx2.AsyncClient, se
     before = sorted(path.name for path in home.iterdir())
     await things.dataset(client)
     assert sorted(path.name for path in home.iterdir() if path.name != "storage") == [n for n in before if n != "storage"]
+    assert list((home / "uploads").iterdir()) == []
 
 
 async def test_a_large_file_goes_through_whole(client: httpx2.AsyncClient) -> None:

@@ -138,6 +138,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("deleted_at", sa.BigInteger(), nullable=True))
 
     with op.batch_alter_table("reward_function", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("file_name", sa.String(), nullable=False, server_default="reward.py"))
         batch_op.add_column(sa.Column("weights", sa.JSON(), nullable=True))
         batch_op.add_column(sa.Column("trial", sa.JSON(), nullable=True))
         batch_op.add_column(sa.Column("deleted_at", sa.BigInteger(), nullable=True))
@@ -148,6 +149,7 @@ def downgrade() -> None:
         batch_op.drop_column("deleted_at")
         batch_op.drop_column("trial")
         batch_op.drop_column("weights")
+        batch_op.drop_column("file_name")
 
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.drop_column("deleted_at")

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import yaml
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -58,18 +60,33 @@ class Handler(BaseHTTPRequestHandler):
                 return json.dumps({"id": repo, "sha": COMMIT, "siblings": siblings}).encode()
             if path == f"/api/models/{repo}/tree/{COMMIT}":
                 return json.dumps([self._entry(name, content) for name, content in files.items()]).encode()
-            prefix = f"/{repo}/resolve/{COMMIT}/"
-            if path.startswith(prefix):
-                return files.get(path.removeprefix(prefix))
+            if path in (f"/api/datasets/{repo}", f"/api/datasets/{repo}/revision/{COMMIT}"):
+                return self._dataset(repo, files)
+            for prefix in (f"/{repo}/resolve/{COMMIT}/", f"/datasets/{repo}/resolve/{COMMIT}/"):
+                if path.startswith(prefix):
+                    return files.get(path.removeprefix(prefix))
         return None
+
+    def _dataset(self, repo: str, files: dict[str, bytes]) -> bytes:
+        """Return what a hub knows of a dataset: its files, and what its card declares."""
+        siblings = [{"rfilename": name, "size": len(content)} for name, content in files.items()]
+        card = files.get("README.md", b"").decode().split("---\n")
+        declared = yaml.safe_load(card[1]) if len(card) > 2 else None
+        return json.dumps({"id": repo, "sha": COMMIT, "siblings": siblings, "cardData": declared}).encode()
 
     def _entry(self, name: str, content: bytes) -> dict[str, Any]:
         return {"type": "file", "path": name, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
 
     def _missing(self, path: str) -> str:
-        return "RevisionNotFound" if any(path.startswith(f"/api/models/{repo}/") for repo in self.hub.repos) else "RepoNotFound"
+        known = [f"/api/{kind}/{repo}/" for kind in ("models", "datasets") for repo in self.hub.repos]
+        return "RevisionNotFound" if path.startswith(tuple(known)) else "RepoNotFound"
 
     def _send(self, status: int, content: bytes, *, body: bool, headers: dict[str, str] | None = None) -> None:
+        wanted = self.headers.get("Range")
+        if wanted and body and status == 200:
+            first, last = (int(number) for number in wanted.removeprefix("bytes=").split("-"))
+            span = {"Content-Range": f"bytes {first}-{min(last, len(content) - 1)}/{len(content)}"}
+            status, content, headers = 206, content[first : last + 1], {**(headers or {}), **span}
         self.send_response(status)
         for name, value in {"Content-Length": str(len(content)), **(headers or {})}.items():
             self.send_header(name, value)
