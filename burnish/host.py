@@ -4,12 +4,17 @@ import asyncio
 import signal
 import sys
 
+import structlog
+
 from burnish.kit import logging
 from burnish.kit.core import Core
 from burnish.kit.settings import Settings
 from engines import actors
+from engines.rewards import selftest
+from engines.rewards.jail import rules_of
 from engines.supervise import Supervisor
 
+log = structlog.get_logger(__name__)
 LISTENER_STOP_MS = 2000
 
 
@@ -33,12 +38,24 @@ async def _main(settings: Settings) -> None:
     listener = broker.worker()
     listener.start()
     work = asyncio.create_task(supervisor.run())
+    testing = asyncio.create_task(_test_jail(settings))
     print("burnish worker: ready", file=sys.stderr, flush=True)
     await stopping.wait()
     await supervisor.stop()
-    await work
+    await asyncio.gather(work, testing)
     await asyncio.to_thread(listener.stop, LISTENER_STOP_MS)
     await core.close()
+
+
+async def _test_jail(settings: Settings) -> None:
+    """Log what holds reward code on this host: jobs that need it fail where nothing does."""
+    report = await asyncio.to_thread(selftest.run, rules_of(settings))
+    if report.protected:
+        log.info("reward_jail", walls=report.detail)
+    elif report.unusable is None:
+        log.warning("reward_jail_unprotected", walls=report.detail)
+    else:
+        log.error("reward_jail_unusable", reason=report.detail)
 
 
 if __name__ == "__main__":

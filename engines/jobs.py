@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from engines.compute import hardware
 from engines.data import reading
 from engines.delivery import send
 from engines.leased import LeasedRun
+from engines.rewards.jail import rules_of
 from engines.sources import source_of
 from engines.spawn import Child
 from models import events, job, transitions
@@ -116,7 +118,7 @@ class JobRun(LeasedRun):
                 checkpoint = await self._resumed(session, row.resume_checkpoint_id)
         rows = await reading.materialise(self.core, dataset, self.say, (self.ended, self.credit_gone, self.halted))
         await self.core.storage.fetch(rows, folder / "data.jsonl")
-        (folder / "reward.py").write_text(reward.source)
+        (folder / "reward.py").write_bytes(reward.source.encode())
         resume_path = None
         if checkpoint is not None:
             resume_path = folder / f"resume-{checkpoint.step}"
@@ -130,8 +132,10 @@ class JobRun(LeasedRun):
             "dataset_path": str(folder / "data.jsonl"),
             "reward": {
                 "path": str(folder / "reward.py"),
+                "name": reward.file_name,
                 "format": reward.format,
-                "deadline_s": self.settings.reward_deadline_s,
+                "weights": reward.weights or {},
+                **asdict(rules_of(self.settings)),
             },
             "hyperparameters": row.hyperparameters,
             "work_dir": str(folder),

@@ -49,11 +49,14 @@ class Completion(TypedDict):
 
 
 class Group(TypedDict):
-    """All completions of one prompt at one step. `prompt` is the text or the message list that the dataset row held."""
+    """All completions of one prompt at one step. `prompt` is the text or the message list that the dataset row held; `weights`
+    are the factors of the reward's components.
+    """
 
     dataset_row: int | None
     prompt: Any
     completions: list[Completion]
+    weights: dict[str, float]
 
 
 class ChildFailure(Exception):

@@ -19,10 +19,12 @@ AT_ONCE = 200
 async def reap(core: Core) -> list[str]:
     """Fail what is overdue, each in a transaction of its own; return the ids. Any host does this for all, queued jobs too."""
     limit_s = core.settings.heartbeat_timeout_s
+    if not limit_s:
+        return []
     heard = func.coalesce(col(Job.heartbeat_at), col(Job.created_at))
     overdue = (
         col(Job.requires_heartbeat).is_(True),
-        col(Job.status).not_in(job.TERMINAL),
+        col(Job.status).in_(job.LIVE),
         heard < clock.now() - timedelta(seconds=limit_s),
     )
     async with core.db.read() as session:
@@ -37,7 +39,10 @@ async def _reap(core: Core, job_id: str, limit_s: float) -> bool:
         # Its client may have come back, or another host may have been here first.
         if row.status in job.TERMINAL or clock.seconds_between(heard, clock.now()) <= limit_s:
             return False
-        message = f"The job's client sent no heartbeat for {limit_s:g} seconds, and the job was to end without it."
+        message = (
+            f"The job's client sent no heartbeat for {limit_s:g} seconds, and the job was to end without it. "
+            "A job that is to run alone is created with requires_heartbeat false."
+        )
         error = {"code": "timeout", "message": message, "attribution": "user", "user_code_line": None}
         line = f"Status: failed (timeout): {message}"
         metadata = {"code": "timeout", "message": message}

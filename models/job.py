@@ -18,6 +18,7 @@ COMPLETED = "completed"
 FAILED = "failed"
 CANCELLED = "cancelled"
 STATUSES = (QUEUED, PROVISIONING, RUNNING, COMPLETED, FAILED, CANCELLED)
+LIVE = (QUEUED, PROVISIONING, RUNNING)
 TERMINAL = (COMPLETED, FAILED, CANCELLED)
 PHASES = ("validating", "pulling_model", "starting", "generating", "scoring", "updating", "saving", "uploading")
 STREAMS = ("events", "logs", "metrics", "rollouts")
@@ -31,7 +32,8 @@ class Job(Leased, table=True):
     key that was reported and its last value. `error` is `{code, message, attribution, user_code_line}`.
 
     `destination_url` is where the trained model was sent besides our own storage. `resume_checkpoint_id` is another job's
-    checkpoint that this one starts from; it may be gone by now. A job that `requires_heartbeat` is ended when its client has been
+    checkpoint that this one starts from; it may be gone by now; `first_step` is its step. A job
+    that `requires_heartbeat` is ended when its client has been
     silent for too long since `heartbeat_at`. `dropped_prompts` counts those longer than `max_prompt_length`, once known.
     `deleted_at` hides a row that the ledger still refers to.
     """
@@ -72,6 +74,7 @@ class Job(Leased, table=True):
     heartbeat_at: datetime | None = Field(default=None, sa_type=Timestamp)
     dropped_prompts: int | None = None
     attempt: int = 0
+    first_step: int = 0
     current_step: int = 0
     total_steps: int | None = None
     metric_keys: list[str] = Field(default_factory=list, sa_type=JSON)

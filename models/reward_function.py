@@ -10,7 +10,7 @@ from burnish.kit.db import Timestamp
 
 
 class RewardFunction(SQLModel, table=True):
-    """`source` is the file as it was uploaded; it has been run in a jail and nowhere else.
+    """`source` is the file as it was uploaded, `file_name` what it was called then; it is run in a jail and nowhere else.
 
     `weights` are the factors of its named components, 1 where one is not named. `trial` is what the contract test at the upload
     found. `deleted_at` hides a row that jobs still refer to.
@@ -22,6 +22,7 @@ class RewardFunction(SQLModel, table=True):
     id: str = Field(primary_key=True)
     account_id: str = Field(foreign_key="account.id")
     name: str
+    file_name: str = "reward.py"
     format: str = "trl"
     source: str
     sha256: str

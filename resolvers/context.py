@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from burnish.kit.core import Core
@@ -10,6 +11,7 @@ from burnish.kit.db import Database
 from burnish.kit.errors import Forbidden
 from models.account import Account
 from models.api_key import ApiKey
+from resolvers.reward_bench import Bench
 
 if TYPE_CHECKING:
     from resolvers.inference import Gateway
@@ -29,6 +31,11 @@ class Platform:
     @property
     def db(self) -> Database:
         return self.core.db
+
+    @cached_property
+    def bench(self) -> Bench:
+        """Where this process tries reward functions."""
+        return Bench(self.core.settings)
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,7 @@ async def _check_limit(session: Session, ctx: Context, lock: bool) -> None:
         return
     # The account's row is the queue in which parallel starts stand.
     await session.get_one(Account, ctx.account.id, with_for_update=lock or None)
-    mine = (Job.account_id == ctx.account.id, col(Job.status).not_in(job.TERMINAL))
+    mine = (Job.account_id == ctx.account.id, col(Job.status).in_(job.LIVE))
     count = (await session.exec(select(func.count(col(Job.id))).where(*mine))).one()
     if count >= most:
         message = f"This account has {count} jobs that have not ended, and {most} are allowed at once."

@@ -97,7 +97,7 @@ async def create(ctx: Context, spec: JobInput) -> Job:
         if found.resumed is not None:
             before = await session.get_one(Job, found.resumed.job_id)
             row.resume_checkpoint_id, row.base_revision = found.resumed.id, before.base_revision
-            row.current_step = found.resumed.step
+            row.first_step = row.current_step = found.resumed.step
         session.add(row)
         await session.flush()
         await ledger.hold(session, ctx.account.id, row.id, _needed_micros(ctx, found))
@@ -173,9 +173,8 @@ def _read(body: Mapping[str, Any]) -> tuple[JobInput, Set[str], list[BurnishErro
     try:
         spec = _Draft.model_validate(body)
     except ValidationError as error:
-        for item in problems_of(error):
-            problems.append(SchemaInvalid(f"{item['param']}: {item['message']}", param=item["param"]))
-            wrong.add(item["param"].partition(".")[0])
+        problems += [SchemaInvalid(f"{item['param']}: {item['message']}", param=item["param"]) for item in problems_of(error)]
+        wrong = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
         spec = _Draft.model_validate({name: value for name, value in body.items() if name not in wrong})
     return spec, EVERY - wrong - {name for name in REQUIRED if getattr(spec, name) is None}, problems
 
@@ -241,7 +240,7 @@ async def _cancel(session: Session, ctx: Context, job_id: str) -> Job:
 async def heartbeat(ctx: Context, job_id: str) -> Job:
     """Note that a job's client is there; InvalidState where the job has ended, so that the client can stop."""
     ctx.require("write")
-    alive = (col(Job.id) == job_id, col(Job.status).not_in(job.TERMINAL))
+    alive = (col(Job.id) == job_id, col(Job.status).in_(job.LIVE))
     async with ctx.db.transaction() as session:
         row = await _find(session, ctx, job_id)
         # Under no idempotency key: a heartbeat changes nothing that it would matter to do twice.
@@ -280,7 +279,7 @@ async def _delete(session: Session, ctx: Context, job_id: str) -> Job:
     deployment_id = (await session.exec(serving)).first()
     if deployment_id is not None:
         raise Conflict(f"The deployment {deployment_id} serves this job's model.", hint="Stop it first.")
-    going_on = select(Job.id).where(col(Job.resume_checkpoint_id).in_(mine), col(Job.status).not_in(job.TERMINAL))
+    going_on = select(Job.id).where(col(Job.resume_checkpoint_id).in_(mine), col(Job.status).in_(job.LIVE))
     other_id = (await session.exec(going_on)).first()
     if other_id is not None:
         raise Conflict(f"The job {other_id} goes on from a checkpoint of this one.", hint="Wait for its end, or cancel it.")

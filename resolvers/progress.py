@@ -33,7 +33,8 @@ def of(row: Job) -> Progress:
 
 
 def _seconds_per_step(row: Job) -> float | None:
-    if row.started_at is None or row.current_step < 1:
+    done = row.current_step - row.first_step
+    if row.started_at is None or done < 1:
         return None
     until = row.completed_at or clock.now()
-    return round(clock.seconds_between(row.started_at, until) / row.current_step, 3)
+    return round(clock.seconds_between(row.started_at, until) / done, 3)

@@ -1,51 +1,84 @@
-"""Reward functions: parsed at the upload, run only in a jail."""
+"""Reward functions: tried in a jail at the upload, run in one and nowhere else."""
 
 import hashlib
+import re
+from typing import Any
 
-from pydantic import Field
-from sqlmodel import col, or_
+from pydantic import Field, field_validator
+from sqlalchemy import ColumnElement
+from sqlmodel import col, or_, select
 
-from burnish.kit import clock, ids, paging
+from burnish.kit import clock, idempotency, ids, paging
 from burnish.kit.db import Session
-from burnish.kit.errors import Invalid, NotFound, PayloadTooLarge
+from burnish.kit.errors import Conflict, Invalid, NotFound, PayloadTooLarge
 from burnish.kit.paging import ALWAYS, Span
+from engines.rewards.answers import check_weights
 from engines.rewards.shapes import RewardProblem, check
-from models import events
+from engines.rewards.trial import Refused
+from models import events, job
+from models.job import Job
 from models.reward_function import RewardFunction
+from resolvers import reward_bench
 from resolvers.context import Context
 from resolvers.creating import once
 from resolvers.inputs import MAX_NAME, Input
+from resolvers.reward_bench import Samples
+
+CREATE = "reward_functions.create"
+FILE_NAME = "reward.py"
 
 
 class RewardFunctionInput(Input):
-    """`source` is the text of the Python file."""
+    """`source` is the text of the Python file. It is tried on `samples`, or on made-up ones where there are none."""
 
     name: str = Field(min_length=1, max_length=MAX_NAME)
     source: bytes
+    file_name: str = Field(FILE_NAME, max_length=1024, description="What tracebacks call the file.")
     format: str = "trl"
+    weights: dict[str, float] | None = Field(None, description="The factor of each named component in the reward; else 1.")
+    samples: Samples | None = Field(None, description="Completions to try it on.")
+    allow_nondeterministic: bool = Field(False, description="Take a function that gives different answers for the same batch.")
+
+    @field_validator("file_name")
+    @classmethod
+    def _just_a_name(cls, value: str) -> str:
+        name = re.split(r"[/\\]", value)[-1][-MAX_NAME:]
+        return name if name.isprintable() and name.strip(". ") else FILE_NAME
 
 
 async def create(ctx: Context, spec: RewardFunctionInput) -> RewardFunction:
-    """Store a reward file; Invalid (`invalid_reward_function`) with the line where it cannot be used."""
+    """Store a reward file that passes the contract test.
+
+    Invalid (`invalid_reward_function`) with the line where it cannot be used, Unavailable where it cannot be tried here now.
+    """
     ctx.require("write")
     if len(spec.source) > ctx.core.settings.max_reward_bytes:
         raise PayloadTooLarge(f"A reward function has at most {ctx.core.settings.max_reward_bytes} bytes.", param="file")
+    weights = spec.weights or {}
     try:
         check(spec.source, spec.format)
     except RewardProblem as problem:
-        details = [{"line": problem.line, "message": problem.message}]
-        where = f"line {problem.line}: " if problem.line else ""
-        raise Invalid(f"{where}{problem.message}", code="invalid_reward_function", param="file", details=details) from None
+        raise _refused("file", (problem.message, problem.line)) from None
+    try:
+        check_weights(weights)
+    except RewardProblem as problem:
+        raise _refused("weights", (problem.message, None)) from None
     sha256 = hashlib.sha256(spec.source).hexdigest()
+    request: dict[str, Any] = {"name": spec.name, "format": spec.format, "sha256": sha256}
+    request |= {"weights": weights} if weights else {}
+    trial = None if await _is_replay(ctx, request) else await _tried(ctx, spec)
 
     async def make(session: Session) -> RewardFunction:
         row = RewardFunction(
             id=ids.new("rf"),
             account_id=ctx.account.id,
             name=spec.name,
+            file_name=spec.file_name,
             format=spec.format,
             source=spec.source.decode(),
             sha256=sha256,
+            weights=spec.weights,
+            trial=trial,
             created_at=clock.now(),
         )
         session.add(row)
@@ -53,8 +86,38 @@ async def create(ctx: Context, spec: RewardFunctionInput) -> RewardFunction:
         await events.note(session, ctx.account.id, row.id, "created", {"name": row.name})
         return row
 
-    request = {"name": spec.name, "format": spec.format, "sha256": sha256}
-    return await once(ctx, "reward_functions.create", request, RewardFunction, make)
+    return await once(ctx, CREATE, request, RewardFunction, make)
+
+
+async def _is_replay(ctx: Context, request: dict[str, Any]) -> bool:
+    """Tell whether this was made before under the same idempotency key: then it is not tried again."""
+    async with ctx.db.read() as session:
+        print_ = idempotency.fingerprint(request)
+        return await idempotency.find(session, ctx.account.id, ctx.idempotency_key, CREATE, print_) is not None
+
+
+async def _tried(ctx: Context, spec: RewardFunctionInput) -> dict[str, Any]:
+    try:
+        trial = await reward_bench.upload(
+            ctx,
+            spec.source,
+            spec.format,
+            name=spec.file_name,
+            weights=spec.weights,
+            samples=spec.samples,
+            allow_nondeterministic=spec.allow_nondeterministic,
+        )
+    except Refused as refused:
+        problems = [(problem.message, problem.line) for problem in refused.problems]
+        raise _refused("file", *problems) from None
+    return trial.record()
+
+
+def _refused(param: str, *problems: tuple[str, int | None]) -> Invalid:
+    details = [{"line": line, "message": message} for message, line in problems]
+    message, line = problems[0]
+    where = f"line {line}: " if line else ""
+    return Invalid(f"{where}{message}", code="invalid_reward_function", param=param, details=details)
 
 
 async def get(ctx: Context, reward_function_id: str) -> RewardFunction:
@@ -63,9 +126,9 @@ async def get(ctx: Context, reward_function_id: str) -> RewardFunction:
         return await find(session, ctx, reward_function_id)
 
 
-async def find(session: Session, ctx: Context, reward_function_id: str) -> RewardFunction:
-    row = await session.get(RewardFunction, reward_function_id)
-    if row is None or row.account_id != ctx.account.id:
+async def find(session: Session, ctx: Context, reward_function_id: str, *, lock: bool = False) -> RewardFunction:
+    row = await session.get(RewardFunction, reward_function_id, with_for_update=lock or None)
+    if row is None or row.account_id != ctx.account.id or row.deleted_at is not None:
         raise NotFound(f"No such reward function: {reward_function_id}", param="reward_function_id")
     return row
 
@@ -76,7 +139,27 @@ async def page(
     """Return the account's reward functions; `search` keeps those whose name contains it, and the one with this id."""
     ctx.require("read")
     table = RewardFunction
-    where = [or_(paging.contains(table.name, search), col(table.id) == search)] if search else []
+    where: list[ColumnElement[bool]] = [col(table.deleted_at).is_(None)]
+    where += [or_(paging.contains(table.name, search), col(table.id) == search)] if search else []
     where += paging.within(table.created_at, created)
     async with ctx.db.read() as session:
         return await paging.page(session, table, table.account_id == ctx.account.id, where=where, limit=limit, after=after)
+
+
+async def delete(ctx: Context, reward_function_id: str) -> RewardFunction:
+    """Hide a reward function for good; Conflict while a job that has not ended uses it. Its past jobs keep what they ran."""
+    ctx.require("write")
+    request = {"reward_function_id": reward_function_id}
+
+    async def act(session: Session) -> RewardFunction:
+        row = await find(session, ctx, reward_function_id, lock=True)
+        using = select(Job.id).where(Job.reward_function_id == row.id, col(Job.status).not_in(job.TERMINAL))
+        live = (await session.exec(using.limit(1))).first()
+        if live is not None:
+            raise Conflict(f"The reward function is in use by {live}, which has not ended.", param="reward_function_id")
+        row.deleted_at = clock.now()
+        session.add(row)
+        await events.note(session, ctx.account.id, row.id, "deleted", {"name": row.name})
+        return row
+
+    return await once(ctx, "reward_functions.delete", request, RewardFunction, act)

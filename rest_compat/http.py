@@ -29,11 +29,12 @@ MAX_FIELD_BYTES = 64 * 1024
 @dataclass(frozen=True)
 class Upload:
     """The text fields of a form, and its file on this machine's disk. The file has no name there: it is gone with the request,
-    however that ends.
+    however that ends. `name` is what the caller calls it.
     """
 
     fields: dict[str, str]
     file: BinaryIO
+    name: str | None = None
 
     @property
     def path(self) -> Path:
@@ -78,9 +79,11 @@ async def upload(request: Request, settings: Settings, most: int) -> AsyncIterat
             raise SchemaInvalid(f"The form cannot be read: {error.message}", param="file") from None
         target.flush()
         target.seek(0)
-        if not isinstance(form.get("file"), UploadFile):
-            raise SchemaInvalid(_no_file(form.get("file")), param="file")
-        yield Upload({name: value for name, value in form.items() if name != "file" and isinstance(value, str)}, target)
+        sent = form.get("file")
+        if not isinstance(sent, UploadFile):
+            raise SchemaInvalid(_no_file(sent), param="file")
+        fields = {name: value for name, value in form.items() if name != "file" and isinstance(value, str)}
+        yield Upload(fields, target, sent.filename)
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

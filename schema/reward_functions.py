@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import strawberry
 
@@ -26,6 +26,7 @@ from schema.nodes import (
     connect_page,
     within,
 )
+from schema.reward_tests import RewardSampleInput, RewardTestMutations, RewardTrial, given_samples
 
 if TYPE_CHECKING:
     from schema.jobs import JobConnection
@@ -38,12 +39,32 @@ class RewardFormat(Enum):
     TRL = strawberry.enum_value(
         "trl", description="`def reward(prompts, completions, **columns) -> list[float]`, as TRL calls it."
     )
+    MILES = strawberry.enum_value("miles", description="`async def reward(args, sample) -> float`, as miles calls it.")
+    VERL = strawberry.enum_value(
+        "verl",
+        description="`def compute_score(data_source, solution_str, ground_truth, extra_info) -> float`, as verl calls it.",
+    )
+
+
+@strawberry.type(description="What a named component counts in the reward.")
+class RewardWeight:
+    name: str = strawberry.field(description="The component.")
+    weight: float = strawberry.field(description="Its factor.")
+
+
+@strawberry.input(description="What a named component is to count in the reward.")
+class RewardWeightInput:
+    name: str = strawberry.field(description="The component.")
+    weight: float = strawberry.field(description="Its factor.")
 
 
 @strawberry.type(description="A Python file that scores completions. It runs only in a jail.")
 class RewardFunction(Node):
     name: str = strawberry.field(description="What its maker called it.")
+    file_name: str = strawberry.field(description="What the file is called in tracebacks.")
     format: RewardFormat = strawberry.field(description="How it is called.")
+    weights: list[RewardWeight] = strawberry.field(description="What components count; those not named here count once.")
+    trial: RewardTrial | None = strawberry.field(description="What the test at its upload found; null for older ones.")
     source: str = strawberry.field(description="The file as it was uploaded.")
     sha256: str = strawberry.field(description="SHA-256 of the file, in hexadecimal.")
     created_at: datetime = strawberry.field(description="When it was made.")
@@ -53,7 +74,10 @@ class RewardFunction(Node):
         return cls(
             id=strawberry.ID(row.id),
             name=row.name,
+            file_name=row.file_name,
             format=RewardFormat(row.format),
+            weights=[RewardWeight(name=name, weight=weight) for name, weight in (row.weights or {}).items()],
+            trial=None if row.trial is None else RewardTrial.of(row.trial, row.weights or {}),
             source=row.source,
             sha256=row.sha256,
             created_at=row.created_at,
@@ -77,7 +101,28 @@ class CreateRewardFunctionInput:
     name: str = strawberry.field(description="What to call it.")
     source: str = strawberry.field(description="The text of the Python file.")
     format: RewardFormat = strawberry.field(default=RewardFormat.TRL, description="How it is called.")
+    file_name: str | None = strawberry.field(default=None, description="What to call the file in tracebacks; else `reward.py`.")
+    weights: list[RewardWeightInput] | None = strawberry.field(
+        default=None, description="What components are to count; those not named here count once."
+    )
+    samples: list[RewardSampleInput] | None = strawberry.field(
+        default=None, description="Completions to try it on, at most 256; made-up ones where there are none."
+    )
+    allow_nondeterministic: bool = strawberry.field(
+        default=False, description="Take a function that gives different answers for the same batch."
+    )
     idempotency_key: str | None = strawberry.field(default=None, description="A retry with the same key makes nothing twice.")
+
+
+@strawberry.input(description="A reward function to delete.")
+class DeleteRewardFunctionInput:
+    id: strawberry.ID = strawberry.field(description="The id of the reward function.")
+    idempotency_key: str | None = strawberry.field(default=None, description="A retry with the same key gives the same answer.")
+
+
+@strawberry.type(description="The reward function that is gone.")
+class DeleteRewardFunctionPayload(Payload):
+    deleted_id: strawberry.ID | None = strawberry.field(default=None, description="Its id.")
 
 
 @strawberry.type(description="The reward function that was made.")
@@ -112,14 +157,40 @@ class RewardFunctionQueries:
 
 
 @strawberry.type
-class RewardFunctionMutations:
-    @strawberry.mutation(description="Store a reward function. It is parsed and checked, not run.")
+class RewardFunctionMutations(RewardTestMutations):
+    @strawberry.mutation(
+        description="Store a reward function. It is loaded and run on samples in a jail first, and refused where that fails."
+    )
     async def create_reward_function(
         self, info: Info, input: Annotated[CreateRewardFunctionInput, Input]
     ) -> RewardFunctionPayload:
         async def act(ctx: Context) -> RewardFunctionPayload:
-            given = {"name": input.name, "source": input.source.encode(), "format": input.format.value}
-            row = await reward_functions.create(ctx, parse(RewardFunctionInput, given))
+            row = await reward_functions.create(ctx, parse(RewardFunctionInput, _given(input)))
             return RewardFunctionPayload(reward_function=RewardFunction.of(row))
 
         return await settle(info, input, RewardFunctionPayload, act, {"file": "source"})
+
+    @strawberry.mutation(
+        description="Delete a reward function that no job in progress uses. Jobs that have ended keep what they ran."
+    )
+    async def delete_reward_function(
+        self, info: Info, input: Annotated[DeleteRewardFunctionInput, Input]
+    ) -> DeleteRewardFunctionPayload:
+        async def act(ctx: Context) -> DeleteRewardFunctionPayload:
+            row = await reward_functions.delete(ctx, input.id)
+            return DeleteRewardFunctionPayload(deleted_id=strawberry.ID(row.id))
+
+        return await settle(info, input, DeleteRewardFunctionPayload, act, {"reward_function_id": "id"})
+
+
+def _given(input: CreateRewardFunctionInput) -> dict[str, Any]:
+    """Return the input as `resolvers.reward_functions.RewardFunctionInput` reads it."""
+    given: dict[str, Any] = {
+        "name": input.name,
+        "source": input.source.encode(),
+        "format": input.format.value,
+        "weights": None if input.weights is None else {item.name: item.weight for item in input.weights},
+        "samples": given_samples(input.samples),
+        "allow_nondeterministic": input.allow_nondeterministic,
+    }
+    return given | ({} if input.file_name is None else {"file_name": input.file_name})

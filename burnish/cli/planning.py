@@ -12,6 +12,8 @@ from burnish.cli.jobfile import ID_FIELDS, JobFile, located
 from burnish.cli.output import cell
 
 PLAN = "/v1/training_jobs/plan"
+# Stands for the id of a file that is not uploaded yet.
+UPLOAD = "upload"
 BY_CODE = {"insufficient_credit": CREDIT, "resource_not_found": NOT_FOUND}
 
 
@@ -19,9 +21,12 @@ def try_out(cli: Cli, spec: JobFile) -> None:
     """Print the request that would be sent. CliError with every problem, each with its flag or the line of its file."""
     problems, body, files = _read(spec)
     found = cli.api.post(PLAN, body)
-    # A file that is uploaded has no id yet, and is checked here.
-    waiting = {ID_FIELDS[key] for key in files}
-    wrong = [error for error in found["errors"] if error["param"] not in waiting]
+    # What is uploaded at the start is not there yet, and is checked here.
+    waiting = {field for field, value in body.items() if value == UPLOAD}
+    unknown = [error for error in found["errors"] if error["param"] in waiting and error["code"] == "resource_not_found"]
+    told = [error for error in found["errors"] if error["param"] == "gpu"] if "gpu" in spec.values and "gpu" not in body else []
+    wrong = [error for error in found["errors"] if error not in [*unknown, *told]]
+    found |= {"errors": wrong, "valid": not wrong}
     problems += [located(spec, error["param"], error["message"]) for error in wrong if error["code"] != "insufficient_credit"]
     for key, path in files.items():
         problems += _of_file(key, path)
@@ -49,14 +54,16 @@ def _read(spec: JobFile) -> tuple[list[str], Json, dict[str, Path]]:
             body["gpu"] = spec.hardware()
         except CliError as error:
             problems.append(error.message)
+            del body["gpu"]
     for key, field in ID_FIELDS.items():
         try:
             reference = spec.reference(key)
         except CliError as error:
             problems.append(error.message)
+            body[field] = UPLOAD
             continue
         if isinstance(reference, Path):
-            files[key] = reference
+            files[key], body[field] = reference, UPLOAD
         elif reference is not None:
             body[field] = reference
     return problems, body, files

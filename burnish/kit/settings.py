@@ -14,6 +14,11 @@ from burnish.kit.money import parse_usd
 
 BROKER_SOCKET = "run/broker.sock"
 MAX_SOCKET_PATH = 100
+# Libraries that compute, and neither run what they are given nor need threads.
+REWARD_LIBRARIES = (
+    "dateutil,jsonschema,latex2sympy2_extended,Levenshtein,math_verify,mpmath,nltk,numpy,pandas,pydantic,pylatexenc,rapidfuzz,"
+    "regex,scipy,sympy,yaml"
+)
 
 
 class Settings(BaseSettings):
@@ -46,8 +51,25 @@ class Settings(BaseSettings):
     billing_period_s: int = Field(60, ge=1, description="How often running work is posted to the ledger.")
     drain_s: float = Field(30.0, ge=0, description="How long the late output of a cancelled job is accepted.")
     reward_deadline_s: float = Field(60.0, gt=0, description="How long a reward function may take for one batch.")
+    reward_libraries: str = Field(
+        REWARD_LIBRARIES,
+        description="Installed libraries that reward functions may import beside Python's own, with commas; `*` for all.",
+    )
+    reward_memory_bytes: int = Field(4 * 2**30, ge=2**28, description="Address space of a reward function's process.")
+    reward_require_landlock: bool = Field(
+        False, description="Refuse to run reward functions on a kernel without Landlock, where seccomp alone would shut files."
+    )
+    reward_unprotected: bool = Field(
+        False, description="Run reward functions even where this host cannot jail them. Anyone who may upload one owns the host."
+    )
+    reward_tests: int = Field(2, ge=1, description="How many reward functions an API process tests at once.")
+    reward_test_deadline_s: float = Field(
+        10.0, gt=0, description="How long a reward function may take when it is tested: to load, and for each batch."
+    )
     heartbeat_timeout_s: float = Field(
-        300.0, gt=0, description="How long the client of a job with `requires_heartbeat` may be silent before the job is ended."
+        300.0,
+        ge=0,
+        description="How long the client of a job with `requires_heartbeat` may be silent before the job is ended; 0 for ever.",
     )
     concurrent_jobs: int = Field(0, ge=0, description="Jobs of an account that have not ended at once; 0 for no limit.")
     active_deployments: int = Field(0, ge=0, description="Active deployments of an account at once; 0 for no limit.")

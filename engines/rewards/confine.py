@@ -2,7 +2,7 @@
 
 Order matters and is part of the design: limits and privileges first (they need calls that the filter refuses), then files, then
 system calls, so that every step is covered by the ones before it. Whatever fails, fails loudly: a jail is whole or it does not
-open.
+open, unless the operator has said that it may (`unprotected`). The namespaces alone are a wall that may be missing.
 """
 
 import ctypes
@@ -11,9 +11,10 @@ import resource
 import signal
 import sys
 import sysconfig
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from engines.rewards import landlock, seccomp
+from engines.rewards import landlock, libraries, namespaces, proof, seccomp
 
 MAX_OPEN_FILES = 64
 
@@ -27,12 +28,26 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True)
 class Policy:
-    """What the parent decided. `libraries` are folders of installed packages; without `landlock`, seccomp shuts files."""
+    """What the parent decided.
+
+    `folders` are those of installed packages and `libraries` the names that may be imported from them, None for all. Without
+    `landlock`, seccomp shuts files. With `unprotected` a wall that cannot be put up is left out.
+    """
 
     parent: int
     memory_bytes: int
     landlock: bool
-    libraries: list[str]
+    folders: list[str]
+    libraries: list[str] | None = None
+    unprotected: bool = False
+
+
+@dataclass
+class Walls:
+    """What holds the jail, and what of it could not be put up and why."""
+
+    standing: list[str] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
 
 
 class _CapabilityHeader(ctypes.Structure):
@@ -46,19 +61,54 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
-def confine(policy: Policy) -> None:
-    """Apply everything; without Landlock, `shut_files` must follow before any code of a user runs."""
+def confine(policy: Policy) -> Walls:
+    """Apply everything and try it; without Landlock, `shut_files` must follow before any code of a user runs."""
+    walls = Walls()
+    _put_up(walls, "one thread", _be_alone, optional=policy.unprotected)
     _offer_to_oom_killer()
-    _limit(policy.memory_bytes)
-    _drop_privileges()
+    _put_up(walls, "namespaces", namespaces.enter, optional=True)
+    # Entering a user namespace may have undone this.
+    die_with(policy.parent)
+    _put_up(walls, "limits", lambda: _limit(policy.memory_bytes), optional=policy.unprotected)
+    _put_up(walls, "no privileges", _drop_privileges, optional=policy.unprotected)
     if policy.landlock:
-        landlock.restrict(_readable(policy.libraries))
+        _put_up(walls, "Landlock", lambda: landlock.restrict(_readable(policy), policy.folders), optional=policy.unprotected)
+    _put_up(walls, "seccomp", lambda: _filter(policy), optional=policy.unprotected)
+    if policy.landlock:
+        _put_up(walls, "no files", lambda: proof.prove_files(policy.parent), optional=policy.unprotected)
+    return walls
+
+
+def _filter(policy: Policy) -> None:
     seccomp.install(open_files=True, stackable=not policy.landlock)
+    proof.prove_calls(policy.parent)
 
 
-def shut_files() -> None:
+def shut_files(policy: Policy) -> None:
     """Refuse to open any file from here on."""
-    seccomp.install(open_files=False)
+    try:
+        seccomp.install(open_files=False)
+        proof.prove_files(policy.parent)
+    except (OSError, proof.Unproven):
+        if not policy.unprotected:
+            raise
+
+
+def _put_up(walls: Walls, name: str, build: Callable[[], object], *, optional: bool) -> None:
+    try:
+        build()
+    except (OSError, ValueError, proof.Unproven) as error:
+        if not optional:
+            raise
+        walls.missing[name] = str(error)
+    else:
+        walls.standing.append(name)
+
+
+def _be_alone() -> None:
+    """Landlock would not cover a thread that a library started when it was loaded."""
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise OSError("an allowed library starts threads when it is loaded")
 
 
 def _offer_to_oom_killer() -> None:
@@ -95,14 +145,14 @@ def _drop_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
-def _readable(libraries: list[str]) -> list[str]:
-    """Python's own library, installed packages, the system's shared libraries (no others live in these folders), time zones."""
+def _readable(policy: Policy) -> list[str]:
+    """Python's own library, allowed packages, the system's shared libraries (no others live in these folders), time zones."""
     own = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), os.path.join(sys.base_prefix, "lib")]
     triplet = sysconfig.get_config_var("MULTIARCH")
     shared = ["/lib64", "/usr/lib64", *([f"/lib/{triplet}", f"/usr/lib/{triplet}"] if triplet else [])]
     # A system interpreter's prefix holds much else: only its own folder in there is needed.
     own = [folder for folder in own if os.path.realpath(folder) not in ("/usr/lib", "/usr/local/lib", "/lib")]
-    return [*own, *libraries, *shared, _LINKER_CACHE, _TIME_ZONES]
+    return [*own, *libraries.readable(policy.folders, policy.libraries), *shared, _LINKER_CACHE, _TIME_ZONES]
 
 
 def _prctl(option: int, value: int) -> None:

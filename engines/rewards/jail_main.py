@@ -7,9 +7,9 @@ deceive only itself: the boundary is the kernel's.
 """
 
 import contextlib
+import errno
 import faulthandler
 import importlib
-import inspect
 import io
 import json
 import linecache
@@ -22,8 +22,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, BinaryIO, TypeVar
 
-from engines.rewards import shapes
+from engines.rewards import calls, libraries, shapes
+from engines.rewards.answers import Weights
+from engines.rewards.calls import Batch
 from engines.rewards.confine import Policy, confine, die_with, shut_files
+from engines.rewards.proof import Unproven
 
 MODULE = "reward_function"
 
@@ -37,6 +40,8 @@ PRELOADED = [
 
 # Address space kept back for telling that there is none left.
 RESERVE_BYTES = 16 * 2**20
+REFUSED = (errno.EPERM, errno.EACCES)
+WHAT_THERE_IS_NOT = "Reward functions run without network, files, other processes and threads."
 
 Message = dict[str, Any]
 T = TypeVar("T")
@@ -56,32 +61,34 @@ class Failure(Exception):
 
 
 class Reward:
-    """The user's file, loaded."""
+    """The user's file, loaded. `order` is the parent's: the file's name and text, its format, weights and arguments."""
 
-    def __init__(self, name: str, source: bytes, format: str) -> None:
-        text = shapes.decoded(source)
+    def __init__(self, order: Message, shape: shapes.Shape, allowed: list[str] | None) -> None:
+        name, text = order["name"], order["source"]
         # Without a time of change, tracebacks take the lines from here and look for no file.
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
         self._name = name
-        self._line = shapes.entry_line(source, format)
+        self._format = order["format"]
+        self._weights = Weights(order["weights"], self._format)
+        self._args = order["args"]
+        self._line = shape.line
         self._reserve = bytearray(RESERVE_BYTES)
         self._module = types.ModuleType(MODULE)
-        self._module.__file__ = name
+        self._module.__dict__.update(__file__=name, __builtins__=libraries.guarded_builtins(allowed))
         sys.modules[MODULE] = self._module
         self._run(lambda: exec(compile(text, name, "exec", dont_inherit=True), self._module.__dict__))
 
     def score(self, batch: Message) -> Message:
         """Call the function with one batch and convert its answer; Failure where either goes wrong."""
-        answer = self._run(lambda: self._answer(batch))
+        answer = self._run(lambda: self._answer(Batch(**batch)))
         return {"type": "scored", **asdict(answer)}
 
-    def _answer(self, batch: Message) -> shapes.Answer:
-        offered = {**batch["columns"], "prompts": batch["prompts"], "completions": batch["completions"]}
-        function = self._module.__dict__["reward"]
-        result = function(**shapes.accepted(function, offered))
-        if inspect.isawaitable(result):
-            result = importlib.import_module("asyncio").run(_awaited(result))
-        return shapes.normalise(result, len(batch["completions"]), strict=batch["strict"])
+    def _answer(self, batch: Batch) -> Any:
+        function = self._module.__dict__[shapes.ENTRY_POINTS[self._format]]
+        return calls.score(self._format, function, batch, self._weights, self._args, self._tell)
+
+    def _tell(self, error: BaseException) -> tuple[str, int | None]:
+        return "".join(traceback.format_exception_only(error)).rstrip(), _last_line(error, self._name)
 
     def _run(self, work: Callable[[], T]) -> T:
         """Do `work`; whatever the user's code raises, SystemExit included, becomes a Failure."""
@@ -103,10 +110,6 @@ class Reward:
         return _told(error, self._name), line
 
 
-async def _awaited(result: Any) -> Any:
-    return await result
-
-
 def _let_loops_run() -> None:
     """Have asyncio's loops do without the socket pair by which other threads wake them: here are neither sockets nor threads."""
     if "asyncio" in sys.modules:
@@ -119,7 +122,15 @@ def _told(error: BaseException, name: str) -> str:
     """Format the traceback with the frames of the file `name` only."""
     told = traceback.TracebackException.from_exception(error)
     _trim(told, name)
-    return "".join(told.format()).rstrip()
+    text = "".join(told.format()).rstrip()
+    return f"{text}\n{WHAT_THERE_IS_NOT}" if _was_refused(error) else text
+
+
+def _was_refused(error: BaseException) -> bool:
+    """Tell whether the jail is why: name resolution and threads hide the refusal behind errors of their own."""
+    if isinstance(error, OSError):
+        return error.errno in REFUSED or type(error).__name__ == "gaierror"
+    return isinstance(error, RuntimeError) and "can't start new thread" in str(error)
 
 
 def _trim(told: traceback.TracebackException, name: str) -> None:
@@ -153,9 +164,9 @@ def _preload(modules: list[tuple[str, list[str]]]) -> None:
             __import__(module, fromlist=names)
 
 
-def _hide_ourselves(libraries: list[str]) -> None:
+def _hide_ourselves(folders: list[str]) -> None:
     """Leave only installed packages to import, and nothing of ours among what is imported."""
-    sys.path[:] = [*sys.path[1:], *libraries]
+    sys.path[:] = [*sys.path[1:], *folders]
     for name in [name for name in sys.modules if name.partition(".")[0] == "engines"]:
         del sys.modules[name]
 
@@ -166,16 +177,17 @@ def _report_crashes(fd: int) -> None:
     faulthandler.register(signal.SIGUSR1, fd, all_threads=False, chain=False)
 
 
-def _load(message: Message, policy: Policy) -> Reward:
-    source = message["source"].encode()
-    modules = shapes.imported_modules(source)
+def _load(order: Message, policy: Policy) -> Reward:
+    shape = shapes.check(order["source"].encode(), order["format"])
+    allowed = policy.libraries
     if policy.landlock:
         # The rest loads when it is asked for; asyncio has to be here before `_let_loops_run` looks.
-        _preload([(module, names) for module, names in modules if module.partition(".")[0] == "asyncio"])
+        _preload([(module, names) for module, names in shape.modules if libraries.top(module) == "asyncio"])
     else:
-        _preload(modules)
-        shut_files()
-    return Reward(message["name"], source, message["format"])
+        known = sys.stdlib_module_names
+        _preload([m for m in shape.modules if allowed is None or (top := libraries.top(m[0])) in allowed or top in known])
+        shut_files(policy)
+    return Reward(order, shape, allowed)
 
 
 def _serve(requests: BinaryIO, answers: int, policy: Policy) -> None:
@@ -196,16 +208,23 @@ def _serve(requests: BinaryIO, answers: int, policy: Policy) -> None:
 
 
 def main(arguments: str) -> None:
-    """Shut the doors, say hello, serve. `arguments` is JSON: the pipes' descriptors and the policy."""
+    """Shut the doors, say hello and what holds them, serve. `arguments` is JSON: the pipes' descriptors and the policy.
+
+    The first request names libraries to load before the doors are shut: the operator vouches for them.
+    """
     given = json.loads(arguments)
     policy = Policy(**given["policy"])
     die_with(policy.parent)
-    _hide_ourselves(policy.libraries)
-    _preload([(module, []) for module in PRELOADED])
+    _hide_ourselves(policy.folders)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     _report_crashes(given["dumps"])
-    confine(policy)
-    _send(given["answers"], {"type": "hello"})
     with os.fdopen(given["requests"], "rb") as requests:
+        vouched = json.loads(requests.readline())["libraries"]
+        _preload([(module, []) for module in (*PRELOADED, *vouched)])
+        try:
+            walls = confine(policy)
+        except (OSError, ValueError, Unproven) as error:
+            sys.exit(str(error))
+        _send(given["answers"], {"type": "hello", **asdict(walls)})
         _serve(requests, given["answers"], policy)

@@ -38,15 +38,18 @@ def version() -> int:
     return max(int(found), 0)
 
 
-def restrict(readable: Iterable[str]) -> None:
-    """Leave this process only reading beneath `readable` (files or folders; missing ones are passed over).
+def restrict(readable: Iterable[str], listable: Iterable[str] = ()) -> None:
+    """Leave this process only reading beneath `readable` (files or folders; missing ones are passed over), and the names, not
+    the contents, beneath `listable`.
 
     Needs `no_new_privs`. OSError where the kernel refuses.
     """
     ruleset = _create(version())
     try:
         for path in readable:
-            _allow_reading(ruleset, path)
+            _allow(ruleset, path, _READ_FILE | _READ_DIR)
+        for path in listable:
+            _allow(ruleset, path, _READ_DIR)
         _call(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
     finally:
         os.close(ruleset)
@@ -59,13 +62,13 @@ def _create(known: int) -> int:
     return _call(_CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(size), ctypes.c_uint32(0))
 
 
-def _allow_reading(ruleset: int, path: str) -> None:
+def _allow(ruleset: int, path: str, rights: int) -> None:
     try:
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:
         return
     try:
-        rule = _PathBeneath(_READ_FILE | (_READ_DIR if os.path.isdir(path) else 0), fd)
+        rule = _PathBeneath(rights if os.path.isdir(path) else rights & ~_READ_DIR, fd)
         _call(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_PATH_BENEATH), ctypes.byref(rule), ctypes.c_uint32(0))
     finally:
         os.close(fd)

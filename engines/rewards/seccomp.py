@@ -36,6 +36,8 @@ _ALWAYS = {
     "getgid": (104, 176), "getegid": (108, 177), "uname": (63, 160), "sysinfo": (99, 179), "getrlimit": (97, 163),
     "getrusage": (98, 165), "times": (100, 153), "exit": (60, 93), "exit_group": (231, 94),
 }  # fmt: skip
+# Refused together with opening: links in /proc tell what other processes have open.
+_WITH_FILES = ("readlink", "readlinkat")
 _CHECKED = {
     "open": (2, _NO_NUMBER), "openat": (257, 56), "ioctl": (16, 29), "fcntl": (72, 25), "prlimit64": (302, 261),
     "tgkill": (234, 131), "seccomp": (317, 277),
@@ -97,8 +99,8 @@ def _rules(pid: int, open_files: bool, stackable: bool) -> list[_Rule]:
 def program(machine: str, pid: int, *, open_files: bool, stackable: bool = False) -> bytes:
     """Assemble the filter for `machine` (as `os.uname` says it) and the process `pid`.
 
-    `open_files` allows opening for reading; `stackable` allows one more filter to be installed on top. KeyError for another
-    machine.
+    `open_files` allows opening for reading and reading links; `stackable` allows one more filter to be installed on top.
+    KeyError for another machine.
     """
     column = _MACHINES[machine]
     lines = [
@@ -110,7 +112,7 @@ def program(machine: str, pid: int, *, open_files: bool, stackable: bool = False
         _line(_RETURN, KILL_PROCESS),
     ]
     for numbers, verdict in ((_ALWAYS, ALLOW), (_UNKNOWN_TO_US, _ERRNO | errno.ENOSYS)):
-        for number in (pair[column] for pair in numbers.values()):
+        for number in (pair[column] for name, pair in numbers.items() if open_files or name not in _WITH_FILES):
             lines += [_line(_EQUAL, number, 0, 1), _line(_RETURN, verdict)] if number != _NO_NUMBER else []
     for rule in _rules(pid, open_files, stackable):
         lines += _assemble(rule, _CHECKED[rule.name][column])

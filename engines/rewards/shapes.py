@@ -1,35 +1,33 @@
-"""What a reward function must look like, how it is called and what its answers mean.
+"""What a reward file must look like: it is read and parsed here, never run.
 
-Nothing here runs users' code except `normalise`, which converts the objects that it returned and so belongs inside the jail.
 Standard library only: the API imports this module to check uploads.
-
-An answer is a list with one item per completion: a finite number, None (skip this sample), or a dict of named components whose
-values are finite numbers or None. A dict's reward is the sum of its numbers; a component of None was not measured for that
-sample, and a dict of nothing but None skips the sample. Everything else is an error that names the item; nothing is ever turned
-into a silent zero.
 """
 
 import ast
-import inspect
-import math
 import re
 import threading
 import warnings
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 MAX_SOURCE_BYTES = 256 * 1024
-MAX_COMPONENTS = 64
-COMPONENT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
-ENTRY_POINTS = {"trl": "reward"}
-FORMATS = ("trl", "miles", "verl")
+# What each format defines, and what its function is given beside the columns of the dataset.
+ENTRY_POINTS = {"trl": "reward", "miles": "reward", "verl": "compute_score"}
+FORMATS = tuple(ENTRY_POINTS)
+GIVEN = {
+    "trl": ("prompts", "completions", "completion_ids"),
+    "miles": (),
+    "verl": ("data_source", "solution_str", "ground_truth", "extra_info"),
+}
+# These never are columns, whatever a dataset calls its own.
+RESERVED = frozenset({"prompt", "prompts", "completion", "completions", "completion_ids"})
+GROUND_TRUTH = ("ground_truth", "answer", "label", "solution")
 
 _FIRST_ERRORS = 3
+_TOKENS = re.compile(r"\b(completion_ids|tokens|response_length)\b")
 # `warnings.catch_warnings` swaps a list of the whole process: two checks at once would restore each other's.
 _quiet = threading.Lock()
 
-Number = float | None
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class RewardProblem(Exception):
@@ -42,47 +40,30 @@ class RewardProblem(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One batch of answers in plain floats; all lists are as long as the batch. `errors` names what was wrong with an item."""
+class Shape:
+    """What a file tells of itself without being run.
 
-    rewards: list[Number]
-    components: dict[str, list[Number]]
-    errors: list[str | None]
+    `line` is that of the function that is called. `columns` are those of the dataset that it cannot do without: parameters
+    without a default, and what it takes from its `**` parameter by name. `modules` are its absolute imports as (module, names
+    taken from it). `tokens` says whether it may look at token ids.
+    """
+
+    line: int
+    columns: tuple[str, ...]
+    modules: list[tuple[str, list[str]]]
+    tokens: bool
 
 
-def check(source: bytes, format: str) -> None:
+def check(source: bytes, format: str) -> Shape:
     """Refuse a reward file that can never work, without running any of it; RewardProblem names the line.
 
     A file that passes may still fail when it is loaded: imports and everything else at its top level run in the jail only.
     """
-    entry_line(source, format)
-
-
-def entry_line(source: bytes, format: str) -> int:
-    """Check the file as `check` does and return the line of the function that is called."""
-    name = _entry_point(format)
-    return _callable_by_keyword(_find(_parse(decoded(source)), name)).lineno
-
-
-def imported_modules(source: bytes) -> list[tuple[str, list[str]]]:
-    """Return each absolute import anywhere in the file as (module, names taken from it)."""
-    found: list[tuple[str, list[str]]] = []
-    for node in ast.walk(_parse(decoded(source))):
-        if isinstance(node, ast.Import):
-            found += [(alias.name, []) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            found.append((node.module, [alias.name for alias in node.names]))
-        elif isinstance(node, ast.AsyncFunctionDef):
-            found.append(("asyncio", []))
-    return found
-
-
-def _entry_point(format: str) -> str:
-    if format in ENTRY_POINTS:
-        return ENTRY_POINTS[format]
-    if format in FORMATS:
-        raise RewardProblem(f"Reward functions of format {format!r} cannot be run by this release; use 'trl'.")
-    raise RewardProblem(f"Unknown reward function format {format!r}; the formats are {', '.join(FORMATS)}.")
+    text = decoded(source)
+    tree = _parse(text)
+    function = _callable(_find(tree, _entry_point(format)), format)
+    columns = _columns(function) if format == "trl" else ()
+    return Shape(function.lineno, columns, _imports(tree), bool(_TOKENS.search(text)))
 
 
 def decoded(source: bytes) -> str:
@@ -95,6 +76,24 @@ def decoded(source: bytes) -> str:
         return source.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RewardProblem("The file is not UTF-8.", source.count(b"\n", 0, error.start) + 1) from None
+
+
+def _entry_point(format: str) -> str:
+    if format not in ENTRY_POINTS:
+        raise RewardProblem(f"Unknown reward function format {format!r}; the formats are {', '.join(FORMATS)}.")
+    return ENTRY_POINTS[format]
+
+
+def _imports(tree: ast.Module) -> list[tuple[str, list[str]]]:
+    found: list[tuple[str, list[str]]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, []) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found.append((node.module, [alias.name for alias in node.names]))
+        elif isinstance(node, ast.AsyncFunctionDef):
+            found.append(("asyncio", []))
+    return found
 
 
 def _parse(text: str) -> ast.Module:
@@ -113,7 +112,7 @@ def _parse(text: str) -> ast.Module:
     return tree
 
 
-def _find(tree: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
+def _find(tree: ast.Module, name: str) -> _Function:
     functions = [node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     for function in reversed(functions):
         if function.name == name:
@@ -124,141 +123,35 @@ def _find(tree: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef
     raise RewardProblem(f"The file defines {names} at its top level, but no `def {name}(`.", functions[0].lineno)
 
 
-def _callable_by_keyword(function: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.FunctionDef | ast.AsyncFunctionDef:
-    if function.args.posonlyargs:
+def _callable(function: _Function, format: str) -> _Function:
+    """Refuse parameters that the format's call can never fill."""
+    given = function.args
+    if format == "miles":
+        positional = [*given.posonlyargs, *given.args]
+        needed = len(positional) - len(given.defaults)
+        keyword = any(default is None for default in given.kw_defaults)
+        if keyword or needed > 2 or (len(positional) < 2 and given.vararg is None):
+            raise RewardProblem(f"`{function.name}` is called as `reward(args, sample)`.", function.lineno)
+    elif given.posonlyargs:
         raise RewardProblem(
             f"`{function.name}` is called by keyword and cannot take positional-only parameters.", function.lineno
         )
     return function
 
 
-def accepted(function: Callable[..., Any], offered: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keyword arguments that `function` takes: all of them with a `**` parameter, else those that it names.
-
-    TRL passes everything and so breaks on a function without `**kwargs`; here such a function works and sees only what it asks
-    for. RewardProblem names a parameter without a default that no column fills.
-    """
-    parameters = inspect.signature(function).parameters.values()
-    missing = [p.name for p in parameters if _named(p) and p.default is p.empty and p.name not in offered]
-    if missing:
-        raise RewardProblem(
-            f"reward() requires {', '.join(map(repr, missing))}, but the batch has only {', '.join(map(repr, offered))}."
-        )
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return dict(offered)
-    return {p.name: offered[p.name] for p in parameters if _named(p) and p.name in offered}
-
-
-def _named(parameter: inspect.Parameter) -> bool:
-    return parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-
-
-def normalise(answer: object, count: int, *, strict: bool = True) -> Answer:
-    """Convert what a reward function returned for `count` completions into plain floats.
-
-    RewardProblem where the whole has the wrong type or length. A bad item raises too, naming its index, unless `strict` is off:
-    then its reward is None and `errors` says why. Numbers are anything with `__float__` or `__index__`; arrays with `tolist()`
-    count as lists.
-    """
-    items = _items(answer, count)
-    rewards: list[Number] = []
-    components: dict[str, list[Number]] = {}
-    errors: list[str | None] = [None] * count
-    for index, item in enumerate(items):
-        try:
-            parts = _components(item)
-            _spread(parts, components, index, count)
-            rewards.append(_total(parts) if isinstance(item, dict) else _number(item))
-        except RewardProblem as problem:
-            if strict:
-                raise RewardProblem(f"reward() gave item {index} (counted from 0) a wrong value: {problem.message}") from None
-            errors[index] = problem.message
-            rewards.append(None)
-    return Answer(rewards, components, errors)
-
-
-def verify(message: Mapping[str, Any], count: int) -> Answer:
-    """Read the answer that a jail sent, trusting nothing; RewardProblem where it is not one for `count` completions."""
-    rewards, components, errors = (message.get(key) for key in ("rewards", "components", "errors"))
-    if not isinstance(components, dict) or len(components) > MAX_COMPONENTS:
-        raise RewardProblem("the jail sent no components")
-    if not all(COMPONENT_NAME.fullmatch(name) for name in components):
-        raise RewardProblem("the jail sent a wrong component name")
-    if not isinstance(errors, list) or len(errors) != count or not all(e is None or isinstance(e, str) for e in errors):
-        raise RewardProblem("the jail sent no list of errors")
-    columns = {name: _verified(values, count) for name, values in components.items()}
-    return Answer(_verified(rewards, count), columns, errors)
-
-
-def _verified(values: object, count: int) -> list[Number]:
-    if not isinstance(values, list) or len(values) != count:
-        raise RewardProblem("the jail sent a list of the wrong length")
-    if not all(value is None or (type(value) is float and math.isfinite(value)) for value in values):
-        raise RewardProblem("the jail sent something that is no number")
-    return values
-
-
-def _items(answer: object, count: int) -> list[object] | tuple[object, ...]:
-    if answer is None:
-        raise RewardProblem(f"reward() returned None instead of a list of {count} rewards; is a `return` missing?")
-    if not isinstance(answer, (list, tuple)) and callable(getattr(answer, "tolist", None)):
-        answer = answer.tolist()  # type: ignore[attr-defined]
-    if not isinstance(answer, (list, tuple)):
-        raise RewardProblem(f"reward() returned {_kind(answer)} instead of a list of {count} rewards.")
-    if len(answer) != count:
-        raise RewardProblem(f"reward() returned {len(answer)} rewards for {count} completions.")
-    return answer
-
-
-def _components(item: object) -> dict[str, Number]:
-    if not isinstance(item, dict):
-        return {}
-    if not item:
-        raise RewardProblem("an empty dict names no component; return None to skip a sample.")
-    parts: dict[str, Number] = {}
-    for name, value in item.items():
-        if not isinstance(name, str) or not COMPONENT_NAME.fullmatch(name):
-            raise RewardProblem(f"{_shown(name)} is no component name (letters, digits, `_`, `.`, `-`; at most 64).")
-        try:
-            parts[str(name)] = _number(value)
-        except RewardProblem as problem:
-            raise RewardProblem(f"component {name!r}: {problem.message}") from None
-    return parts
-
-
-def _spread(parts: dict[str, Number], components: dict[str, list[Number]], index: int, count: int) -> None:
-    for name, value in parts.items():
-        if name not in components and len(components) == MAX_COMPONENTS:
-            raise RewardProblem(f"component {name!r} is one more than the {MAX_COMPONENTS} that a batch can have.")
-        components.setdefault(name, [None] * count)[index] = value
-
-
-def _total(parts: dict[str, Number]) -> Number:
-    numbers = [value for value in parts.values() if value is not None]
-    return _finite(sum(numbers)) if numbers else None
-
-
-def _number(value: object) -> Number:
-    if value is None:
-        return None
-    if isinstance(value, (str, bytes)) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
-        raise RewardProblem(f"{_kind(value)} is not a number; it must be a finite number or None.")
-    try:
-        return _finite(float(value))  # type: ignore[arg-type]
-    except OverflowError:
-        raise RewardProblem("the number is too large for a float.") from None
-
-
-def _finite(number: float) -> float:
-    if not math.isfinite(number):
-        raise RewardProblem(f"{number} is not a finite number; return None to skip a sample.")
-    return number
-
-
-def _kind(value: object) -> str:
-    name = type(value).__name__
-    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
-
-
-def _shown(value: object) -> str:
-    return repr(value[:64]) if isinstance(value, str) else _kind(value)
+def _columns(function: _Function) -> tuple[str, ...]:
+    given = function.args
+    without_default = given.args[: len(given.args) - len(given.defaults)]
+    names = [parameter.arg for parameter in without_default]
+    names += [parameter.arg for parameter, default in zip(given.kwonlyargs, given.kw_defaults, strict=True) if default is None]
+    if given.kwarg is not None:
+        names += [
+            node.slice.value
+            for node in ast.walk(function)
+            if isinstance(node, ast.Subscript)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == given.kwarg.arg
+            and isinstance(node.slice, ast.Constant)
+            and isinstance(node.slice.value, str)
+        ]
+    return tuple(dict.fromkeys(name for name in names if name not in RESERVED))

@@ -7,7 +7,7 @@ process that used little memory was killed from outside, or where the jail could
 import re
 import signal
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from engines.protocol import ChildFailure
 from engines.rewards.jail_process import Lost
@@ -17,23 +17,50 @@ MAX_MESSAGE_CHARS = 16_384
 # A jailed interpreter with NumPy stays far below: a process killed above this was killed for what the user's code had stored.
 OWN_MEMORY_BYTES = 512 * 2**20
 
+# How the user's code failed: what it raised, what it answered, what it used up, how it ended, and what can never be run.
+Kind = Literal["exception", "answer", "memory", "lost", "refused"]
+
 _FRAME = re.compile(r'^  File "(.*)", line (\d{1,7}) in (\S+)$', re.MULTILINE)
 
 
-def failed(message: Mapping[str, Any], memory_bytes: int) -> ChildFailure:
-    """Read the jail's own account of an exception, a wrong answer or the end of its memory; it is not to be trusted."""
+class RewardFailure(ChildFailure):
+    """The user's reward function is to blame; `kind` says how."""
+
+    def __init__(self, message: str, line: int | None, kind: Kind) -> None:
+        super().__init__("reward_function_error", message, "user", line)
+        self.kind = kind
+
+    @property
+    def headline(self) -> str:
+        """What went wrong without where: of a traceback what follows its last frame."""
+        lines = self.message.rstrip().splitlines()
+        frames = [number for number, line in enumerate(lines) if line.startswith("  ")]
+        return " ".join(lines[frames[-1] + 1 :] if frames and frames[-1] + 1 < len(lines) else lines[-1:])
+
+
+def failed(message: Mapping[str, Any], name: str, source: str, called: str, memory_bytes: int) -> ChildFailure:
+    """Read the jail's own account of an exception, a wrong answer or the end of its memory; it is not to be trusted.
+
+    A wrong answer has no traceback: the line of the function `called` stands for it.
+    """
     text, line = clean(str(message.get("message"))), message.get("line")
+    line = line if isinstance(line, int) and 0 < line <= MAX_SOURCE_BYTES else None
+    kind: Kind = "exception"
     if message.get("kind") == "memory":
+        kind = "memory"
         text += f"\nThe reward function ran out of its {memory_bytes / 2**30:.1f} GiB of memory."
-    return _blame(text, line if isinstance(line, int) and 0 < line <= MAX_SOURCE_BYTES else None)
+    elif message.get("kind") == "answer":
+        kind = "answer"
+        text = _frame(name, source, line, called) + text if line else text
+    return RewardFailure(text, line, kind)
 
 
 def refused(problem: RewardProblem) -> ChildFailure:
-    return _blame(problem.message, problem.line)
+    return RewardFailure(problem.message, problem.line, "refused")
 
 
 def nonsense() -> ChildFailure:
-    return _blame("The reward function wrote to the jail's own channel, and its answer could not be read.", None)
+    return RewardFailure("The reward function wrote to the jail's own channel, and its answer could not be read.", None, "lost")
 
 
 def lost(end: Lost, name: str, source: str, deadline_s: float) -> ChildFailure:
@@ -44,7 +71,7 @@ def lost(end: Lost, name: str, source: str, deadline_s: float) -> ChildFailure:
     line = frames[0][0] if frames else None
     if end.reason == "exited" and end.code == -signal.SIGKILL and end.peak_bytes < OWN_MEMORY_BYTES:
         return ChildFailure("worker_lost", "The jail of the reward function was killed from outside (SIGKILL).", "platform")
-    return _blame(clean(text) + _why(end, deadline_s), line)
+    return RewardFailure(clean(text) + _why(end, deadline_s), line, "lost")
 
 
 def unusable(reason: str) -> ChildFailure:
@@ -86,7 +113,3 @@ def _frame(name: str, source: str, line: int, function: str) -> str:
     lines = source.splitlines()
     text = f"    {lines[line - 1].strip()}\n" if 0 < line <= len(lines) else ""
     return f'  File "{name}", line {line}, in {function}\n{text}'
-
-
-def _blame(message: str, line: int | None) -> ChildFailure:
-    return ChildFailure("reward_function_error", message, "user", line)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from engines.bases import hub
 from engines.protocol import ChildFailure, Reporter
-from engines.rewards.jail import Jail
+from engines.rewards.jail import Jail, Rules
 from engines.training import environment, interrupt, prompts
 from engines.training.spec import GrpoSpec, ModelSource
 
@@ -22,7 +22,7 @@ def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     Path(job.work_dir).mkdir(parents=True, exist_ok=True)
     rows = prompts.read_rows(Path(job.dataset_path))
     try:
-        with Jail(Path(job.reward.path), job.reward.format, deadline_s=job.reward.deadline_s) as jail:
+        with jailed(job) as jail:
             reporter.phase("pulling_model")
             base = interrupt.call(lambda: locate(job.model, reporter), reporter.stop_requested)
             threads = environment.thread_count(base, job.threads)
@@ -34,6 +34,21 @@ def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     except interrupt.Stopped:
         reporter.log("stopped within a step; the step is dropped")
         return {}
+
+
+def jailed(job: GrpoSpec) -> Jail:
+    """Return the jail of the job's reward, not started."""
+    reward = job.reward
+    rules = Rules(
+        deadline_s=reward.deadline_s,
+        memory_bytes=reward.memory_bytes,
+        libraries=None if reward.libraries is None else tuple(reward.libraries),
+        require_landlock=reward.require_landlock,
+        unprotected=reward.unprotected,
+    )
+    source = Path(reward.path).read_bytes()
+    args = job.hyperparameters.model_dump()
+    return Jail(source, reward.format, name=reward.name, weights=reward.weights, args=args, rules=rules)
 
 
 def _parse(spec: dict[str, Any]) -> GrpoSpec:

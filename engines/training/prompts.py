@@ -97,13 +97,18 @@ def columns_of(rows: list[Row]) -> dict[str, list[Any]]:
 
 def count_tokens(row: Row, tokenizer: Tokenizer) -> int:
     """Return the length of the prompt as the model reads it, chat template included."""
+    return len(token_ids(row, tokenizer))
+
+
+def token_ids(row: Row, tokenizer: Tokenizer) -> list[int]:
+    """Return the prompt as the model reads it, chat template included."""
     if isinstance(row.prompt, str):
-        return len(tokenizer(row.prompt)["input_ids"])
+        return list(tokenizer(row.prompt)["input_ids"])
     try:
         encoded = tokenizer.apply_chat_template(row.prompt, add_generation_prompt=True, tokenize=True, return_dict=True)
     except Exception as error:  # The template is the model's own code and raises what it likes.
         raise _problem(row.index, f"the model's chat template refuses the prompt: {error}") from error
-    return len(encoded["input_ids"])
+    return list(encoded["input_ids"])
 
 
 @dataclass(frozen=True, slots=True)

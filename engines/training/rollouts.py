@@ -32,6 +32,7 @@ def build_groups(sampled: Sampled, scores: Scores, group_size: int) -> list[Grou
             dataset_row=sampled.rows[start].index,
             prompt=sampled.rows[start].prompt,
             completions=completions[start : start + group_size],
+            weights=scores.weights,
         )
         for start in range(0, len(completions), group_size)
     ]

@@ -16,7 +16,7 @@ from engines.training import weights
 from engines.training.checkpoints import Checkpoints
 from engines.training.interrupt import Stopped
 from engines.training.progress import Progress
-from engines.training.prompts import Row, fit
+from engines.training.prompts import Row, fit, token_ids
 from engines.training.rollouts import Sampled, build_groups
 from engines.training.scoring import Judge, Scorer
 from engines.training.spec import GrpoSpec
@@ -92,7 +92,7 @@ def prepare(job: GrpoSpec, base: Path, rows: list[Row], judge: Judge, reporter: 
     reporter.prompts(len(rows), len(fitted.too_long), hyper.max_prompt_length)
     check_resume(job)
     model, dtype = weights.load_policy(base, hyper, job.device)
-    scorer = Scorer(judge, fitted.rows, hyper.rollouts_per_prompt, reporter)
+    scorer = Scorer(judge, fitted.rows, hyper.rollouts_per_prompt, reporter, lambda row: token_ids(row, tokenizer))
 
     def report_rollouts(step: int, sampled: Sampled) -> None:
         reporter.rollouts(step, build_groups(sampled, scorer.last, hyper.rollouts_per_prompt))

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from engines.protocol import Reporter
 from engines.rewards.jail import Scores
+from engines.rewards.shapes import Shape
 from engines.training import interrupt
 from engines.training.prompts import Row, columns_of
 from engines.training.rollouts import score_metrics
@@ -15,7 +16,18 @@ from engines.training.rollouts import score_metrics
 class Judge(Protocol):
     """What scores completions: `engines.rewards.jail.Jail`."""
 
-    def score(self, prompts: list[Any], completions: list[Any], columns: dict[str, list[Any]]) -> Scores: ...
+    @property
+    def shape(self) -> Shape: ...
+
+    def score(
+        self,
+        prompts: list[Any],
+        completions: list[Any],
+        columns: dict[str, list[Any]],
+        *,
+        completion_ids: list[list[int]] | None = None,
+        prompt_ids: list[list[int]] | None = None,
+    ) -> Scores: ...
 
 
 class Scorer:
@@ -25,8 +37,16 @@ class Scorer:
     take as long as the reward's deadline, and a cancelled job must not wait for it.
     """
 
-    def __init__(self, judge: Judge, rows: Sequence[Row], group_size: int, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        rows: Sequence[Row],
+        group_size: int,
+        reporter: Reporter,
+        prompt_ids: Callable[[Row], list[int]] | None = None,
+    ) -> None:
         self._judge = judge
+        self._prompt_ids = prompt_ids
         self._rows = {row.index: row for row in rows}
         self._group_size = group_size
         self._reporter = reporter
@@ -34,12 +54,19 @@ class Scorer:
 
     # TRL names its own metrics after the function: `rewards/reward/mean`.
     def reward(
-        self, prompts: list[Any], completions: list[Any], row: Sequence[int], log_metric: Callable[[str, float], None], **_: Any
+        self,
+        prompts: list[Any],
+        completions: list[Any],
+        completion_ids: list[list[int]],
+        row: Sequence[int],
+        log_metric: Callable[[str, float], None],
+        **_: Any,
     ) -> list[float | None]:
         """Return a reward per completion; None leaves the sample out."""
-        columns = columns_of([self._rows[index] for index in row])
+        rows = [self._rows[index] for index in row]
+        columns, ids = columns_of(rows), self._token_ids(rows, completion_ids)
         started = time.perf_counter()
-        scores = interrupt.call(lambda: self._judge.score(prompts, completions, columns), self._stop)
+        scores = interrupt.call(lambda: self._judge.score(prompts, completions, columns, **ids), self._stop)
         log_metric("score_time", time.perf_counter() - started)
         for name, value in score_metrics(scores, self._group_size).items():
             log_metric(name, value)
@@ -47,6 +74,14 @@ class Scorer:
             self._reporter.log(line, source="reward")
         self._last = scores
         return scores.rewards
+
+    def _token_ids(self, rows: Sequence[Row], completion_ids: list[list[int]]) -> dict[str, list[list[int]]]:
+        """Return the token ids where the reward may look at them: they would be most of what it is sent."""
+        if not self._judge.shape.tokens:
+            return {}
+        encode = self._prompt_ids or (lambda row: [])
+        prompts = {index: encode(row) for index, row in {row.index: row for row in rows}.items()}
+        return {"completion_ids": completion_ids, "prompt_ids": [prompts[row.index] for row in rows]}
 
     @property
     def last(self) -> Scores:

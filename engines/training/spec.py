@@ -77,11 +77,17 @@ class ModelSource(Strict):
 
 
 class RewardSource(Strict):
-    """The user's reward file and how it is called."""
+    """The user's reward file, how it is called, and what the operator allows it (`engines.rewards.jail.Rules`)."""
 
     path: str
-    format: Literal["trl"] = "trl"
+    name: str = "reward.py"
+    format: Literal["trl", "miles", "verl"] = "trl"
+    weights: dict[str, float] = Field(default_factory=dict)
     deadline_s: float = Field(60.0, gt=0)
+    memory_bytes: int = Field(4 * 2**30, gt=0)
+    libraries: list[str] | None = None
+    require_landlock: bool = False
+    unprotected: bool = False
 
 
 class GrpoSpec(Strict):

@@ -134,7 +134,7 @@ OPERATIONS = [
         tag=TAG,
         answers=PlanObject,
         body=JobInput,
-        errors=(413,),
         scope="read",
+        errors=(413,),
     ),
 ]

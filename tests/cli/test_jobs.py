@@ -78,6 +78,110 @@ async def test_wrong_hyperparameter_names_the_line(burnish: Commands, job_file: 
     assert await count(server, "/v1/training_jobs") == 0
 
 
+async def test_dry_run_tells_the_price_and_the_credit(burnish: Commands, job_file: Path) -> None:
+    result = await burnish("jobs", "create", "-f", str(job_file), "--dry-run")
+    assert result.stderr.splitlines() == [
+        "The job runs on CPU at 0.10 USD an hour; 0.10 USD is set aside at the start.",
+        "100.00 USD are free, which covers the start.",
+        "Nothing was uploaded or created.",
+    ]
+    plan = (await burnish.json("jobs", "create", "-f", str(job_file), "--dry-run"))["plan"]
+    assert (plan["valid"], plan["errors"], plan["covered"], plan["hyperparameters"]["max_steps"]) == (True, [], True, 4)
+
+
+async def test_dry_run_tells_everything_that_is_wrong_with_its_line_or_flag(
+    burnish: Commands, job_file: Path, server: Server
+) -> None:
+    job_file.write_text(
+        JOB.replace("max_steps", "max_step").replace("1e-3", "2").replace("adder", "no spaces")
+        + '\n[checkpoint_destination]\ntype = "s3"\nuri = "ftp://x"\n'
+    )
+    (job_file.parent / "prompts.jsonl").write_text('{"prompt": "1+1"}\n{"prompt": \n{"prompt": ""}\n')
+    (job_file.parent / "reward.py").write_text("x = 1\ndef reward(:\n")
+    result = await burnish(
+        *("jobs", "create", "-f", str(job_file), "--dry-run", "-g", "H1000", "--resume-from", "ckpt_none", "--provider", "aws"),
+        code=2,
+    )
+    assert result.stdout == ""
+    told = result.stderr.replace("Error: ", "  ").splitlines()
+    assert told[0] == "100.00 USD are free."
+    starts = [
+        f"  {job_file}:4: output_name: ",
+        f"  {job_file}:13: checkpoint_destination.uri: must be s3://bucket/folder",
+        "  --gpu: gpu.type: Unknown GPU type 'H1000'.",
+        "  --provider: Unknown provider 'aws'.",
+        f"  {job_file}:8: hyperparameters.learning_rate: ",
+        f"  {job_file}:9: hyperparameters.max_step: unknown field",
+        "  --resume-from: resume_from: No such checkpoint: ckpt_none",
+        f"  {job_file.parent / 'prompts.jsonl'}: line 2: ",
+        f"  {job_file.parent / 'prompts.jsonl'}: line 3: ",
+        f"  {job_file.parent / 'reward.py'}: line 2: ",
+    ]
+    assert [line[: len(start)] for line, start in zip(told[1:], starts, strict=True)] == starts
+    assert await count(server, "/v1/training_jobs") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("-d", "missing.jsonl"), 2, "missing.jsonl is neither an id nor a file."),
+        (("-d", "ds_unknown"), 4, "--dataset: dataset_id: No such dataset: ds_unknown"),
+        (("-g", "H100:"), 2, "--gpu: hardware is TYPE or TYPE:COUNT, such as CPU or H100:2, not 'H100:'."),
+    ],
+)
+async def test_dry_run_of_one_mistake(
+    burnish: Commands, job_file: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    result = await burnish("jobs", "create", "-f", str(job_file), "--dry-run", *arguments, code=code)
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    assert said in line and result.stderr.splitlines()[-1] == line
+
+
+async def test_dry_run_of_a_video_job_says_what_is_wrong_and_that_none_can_run(burnish: Commands, job_file: Path) -> None:
+    result = await burnish("jobs", "create", "-f", str(job_file), "--dry-run", "--method", "sft_video_gen", code=2)
+    assert result.stderr.splitlines()[2:] == [
+        f"Error: {job_file}:3: reward_function_id: A sft_video_gen job learns from its clips: leave the reward out.",
+        "  --method: method: This installation has no trainer of video models yet.",
+    ]
+
+
+async def test_dry_run_without_anything_names_all_that_is_needed(burnish: Commands) -> None:
+    result = await burnish("jobs", "create", "--dry-run", code=2)
+    told = result.stderr.replace("Error: ", "  ").splitlines()[1:]
+    flags = [
+        "--base-model: base_model: ",
+        "--dataset: dataset_id: ",
+        "--name: output_name: ",
+        "--gpu: gpu: ",
+        "--reward: reward_f",
+    ]
+    assert [line[2 : 2 + len(flag)] for line, flag in zip(told, flags, strict=True)] == flags
+
+
+async def test_dry_run_that_the_credit_does_not_cover(as_tenant: Callable[..., Awaitable[Commands]], job_file: Path) -> None:
+    poor = await as_tenant("poor", "0.01")
+    result = await poor("jobs", "create", "-f", str(job_file), "--dry-run", code=6)
+    assert "Error: This needs 0.100000 USD set aside, and 0.010000 USD are free." in result.stderr
+
+
+async def test_methods_with_their_ranges(burnish: Commands) -> None:
+    lines = (await burnish("jobs", "methods")).stdout.splitlines()
+    assert lines[0].split() == ["METHOD", "NAME", "TYPE", "DEFAULT", "RANGE", "DESCRIPTION"]
+    assert "0 < x < 1" in next(line for line in lines if " learning_rate " in line)
+    assert "2 ≤ x ≤ 64" in next(line for line in lines if " rollouts_per_prompt " in line)
+    assert [method["name"] for method in await burnish.json("jobs", "methods")] == ["grpo", "sft_video_gen"]
+
+
+async def test_heartbeat_and_delete(burnish: Commands, job_file: Path) -> None:
+    made = await burnish.json("jobs", "create", "-f", str(job_file), "--set", "requires_heartbeat=true")
+    assert made["requires_heartbeat"] is True
+    assert (await burnish.json("jobs", "heartbeat", made["id"]))["heartbeat_at"] is not None
+    assert "Cancel it first." in (await burnish("jobs", "delete", made["id"], code=1)).stderr
+    await burnish("jobs", "cancel", made["id"])
+    assert await burnish.json("jobs", "delete", made["id"]) == {"id": made["id"], "object": "training_job", "deleted": True}
+    await burnish("jobs", "show", made["id"], code=4)
+
+
 async def test_wrong_value_of_set_names_the_flag(burnish: Commands, job_file: Path) -> None:
     result = await burnish("jobs", "create", "-f", str(job_file), "--set", "hp.learning_rate=fast", code=2)
     assert "Error: --set hp.learning_rate: " in result.stderr

@@ -67,6 +67,8 @@ async def test_deployment_is_made_found_by_name_and_stopped(burnish: Commands) -
     await burnish("deploy", "create", "org/Some-Model", "-g", "H100", "-n", "other", "-w", "--timeout", "0.1", code=7)
     assert (await burnish.json("deploy", "stop", "Some-Model"))["status"] == "stopped"
     assert (await burnish.json("deploy", "stop", made["id"]))["status"] == "stopped"
+    assert await burnish.json("deploy", "delete", made["id"]) == {"id": made["id"], "object": "deployment", "deleted": True}
+    await burnish("deploy", "show", made["id"], code=4)
 
 
 async def test_deployment_without_hardware_is_a_usage_error(burnish: Commands) -> None:

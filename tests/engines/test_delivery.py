@@ -189,7 +189,7 @@ async def test_a_job_that_was_trained_before_its_host_died_is_only_delivered(
     prefix = f"{job.account_id}/{job.id}/1/final"
     await ctx.core.storage.put(f"{prefix}/model.safetensors", b"weights")
     async with ctx.db.transaction() as session:
-        final = {"step": 3, "final": True, "storage_prefix": prefix, "file_count": 1, "size_bytes": 7}
+        final: dict[str, Any] = {"step": 3, "final": True, "storage_prefix": prefix, "file_count": 1, "size_bytes": 7}
         session.add(
             Checkpoint(id="ckpt_final", job_id=job.id, account_id=job.account_id, attempt=1, created_at=job.created_at, **final)
         )

@@ -78,6 +78,7 @@ async def test_a_checkpoint_that_has_nothing_left_to_train_fails_the_job(
     first = await run(server, ctx, tmp_path, hyperparameters=HYPER)
     epochs = {key: value for key, value in HYPER.items() if key != "max_steps"}
     row = await run(server, ctx, tmp_path, hyperparameters=epochs, resume_from=f"{first.id}@8")
+    assert row.error is not None
     assert (row.status, row.error["code"], row.error["attribution"]) == ("failed", "config_error", "user")
     assert "8 steps behind it" in row.error["message"]
 

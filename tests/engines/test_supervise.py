@@ -27,7 +27,11 @@ from tests.conftest import Server, free_port
 
 pytestmark = pytest.mark.anyio
 GOOD = b"def reward(completions, **columns):\n    return [1.0] * len(completions)\n"
-BROKEN = b"def reward(completions, **columns):\n    wrong = {}\n    return wrong['missing']\n"
+# Its test at the upload asks other questions.
+BROKEN = b"""def reward(prompts, completions, **columns):
+    known = {"What is 2 + 2?": 1.0}
+    return [1.0] * len(prompts) if "What is" in str(prompts) else [known[str(prompt)] for prompt in prompts]
+"""
 
 
 @asynccontextmanager
@@ -52,7 +56,9 @@ async def new_job(server: Server, ctx: Context, folder: Path, source: bytes = GO
     rows = folder / "rows.jsonl"
     rows.write_text("".join(json.dumps({"prompt": [{"role": "user", "content": f"{a}+1"}]}) + "\n" for a in range(4)))
     dataset = await datasets.create(ctx, datasets.DatasetInput(name="rows"), rows)
-    reward = await reward_functions.create(ctx, reward_functions.RewardFunctionInput(name="reward", source=source))
+    reward = await reward_functions.create(
+        ctx, reward_functions.RewardFunctionInput(name="reward", source=source, file_name="sums.py")
+    )
     body = {
         "base_model": "tiny",
         "dataset_id": dataset.id,
@@ -116,7 +122,8 @@ async def test_a_reward_that_raises_fails_the_job_with_the_users_line(server: Se
         row = await until(ended(ctx, job.id))
     assert row.status == "failed"
     assert (row.error["code"], row.error["attribution"], row.error["user_code_line"]) == ("reward_function_error", "user", 3)
-    assert "KeyError: 'missing'" in row.error["message"]
+    assert 'File "sums.py", line 3, in reward' in row.error["message"]
+    assert row.error["message"].splitlines()[-1].startswith("KeyError: ")
     lines = [line.data["message"] for line in await jobs.rows(ctx, job.id, "logs")]
     assert lines[0] == "Status: queued"
     assert lines[-1].startswith("Status: failed (reward_function_error)")

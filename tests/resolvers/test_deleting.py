@@ -112,7 +112,8 @@ async def test_anothers_job_and_deployment_are_not_deleted(ctx: Context, tenants
     assert len(await stored(other, theirs)) == 2
 
 
-async def test_a_job_that_is_served_is_deleted_after_its_deployment_has_stopped(ctx: Context, jsonl: Path) -> None:
+async def test_a_job_that_is_served_is_deleted_after_its_deployment_has_stopped(on_both: Tenants, jsonl: Path) -> None:
+    ctx = await on_both()
     row = await completed(ctx, jsonl)
     serving = await deployment_of(ctx, row)
     with pytest.raises(Conflict) as caught:
@@ -126,7 +127,8 @@ async def test_a_job_that_is_served_is_deleted_after_its_deployment_has_stopped(
     assert (await deployments.get(ctx, serving.id)).checkpoint_id is not None
 
 
-async def test_a_job_that_another_goes_on_from_is_kept_until_that_has_ended(ctx: Context, jsonl: Path) -> None:
+async def test_a_job_that_another_goes_on_from_is_kept_until_that_has_ended(on_both: Tenants, jsonl: Path) -> None:
+    ctx = await on_both()
     row = await completed(ctx, jsonl)
     body = await request(ctx, jsonl, resume_from=f"{row.id}@5", hyperparameters={"max_steps": 9})
     following = await make(ctx, body)
@@ -138,7 +140,8 @@ async def test_a_job_that_another_goes_on_from_is_kept_until_that_has_ended(ctx:
     assert (await jobs.get(ctx, following.id)).resume_checkpoint_id is not None
 
 
-async def test_what_a_host_still_adds_to_a_deleted_job_is_swept(ctx: Context, jsonl: Path) -> None:
+async def test_what_a_host_still_adds_to_a_deleted_job_is_swept(on_both: Tenants, jsonl: Path) -> None:
+    ctx = await on_both()
     row = await running(ctx, jsonl)
     await jobs.cancel(ctx, row.id)
     await jobs.delete(ctx, row.id)

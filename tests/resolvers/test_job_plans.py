@@ -1,6 +1,7 @@
 """Plans of jobs: everything that is wrong at once, the price and the credit, and nothing made."""
 
 import asyncio
+import random
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +209,30 @@ async def test_jobs_at_once_are_limited_where_the_operator_says_so(on_both: Tena
     assert shown((await jobs.plan(ctx, body)).problems) == [(429, "CONCURRENT_JOB_LIMIT", None)]
     await jobs.cancel(ctx, (await all_of(ctx, Job))[0].id)
     assert (await made(ctx, jsonl)).status == "queued"
+
+
+ODD: list[Any] = [
+    None, True, 0, -1, 2.5, 10**30, "", "x", "a/b", "\x00", "\ud800", [], [1], {}, {"type": "s3"}, {"type": None}, {"": 1},
+    {"a.b": 1}, {"type": "hf", "repo": "a/b"}, {"type": "s3", "uri": "s3://aaa/b", "repo": "x"}, {"count": 1, "type": "H100"},
+    {"gpu_type": 1}, "job_x@1", "job_x@9999999999", "job_x@99999999999", "ckpt_" + "x" * 200, {"max_steps": "1"},
+    {"rollouts_per_prompt": 10**20},
+]  # fmt: skip
+
+
+async def test_whatever_is_sent_a_plan_answers_and_agrees_with_the_start(ctx: Context, jsonl: Path) -> None:
+    base, dice = await request(ctx, jsonl), random.Random(7)
+    keys = [*jobs.JobInput.model_fields, "surprise", "", "a.b"]
+    made_some = 0
+    for _ in range(400):
+        body = base | {dice.choice(keys): dice.choice(ODD) for _ in range(dice.randint(0, 2))}
+        if dice.random() < 0.2:
+            body.pop(dice.choice(list(base)), None)
+        plan = await jobs.plan(ctx, body)
+        try:
+            await make(ctx, body)
+        except BurnishError:
+            assert plan.problems, body
+        else:
+            made_some += 1
+            assert plan.problems == [], body
+    assert made_some > 5

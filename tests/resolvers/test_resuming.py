@@ -8,7 +8,7 @@ import pytest
 from burnish.kit import clock, ids
 from burnish.kit.errors import BurnishError, Invalid, NotFound
 from models.job import Checkpoint, Job
-from resolvers import jobs
+from resolvers import jobs, progress
 from resolvers.context import Context
 from tests.resolvers.conftest import Tenants
 from tests.resolvers.test_jobs import all_of, make, request
@@ -52,7 +52,21 @@ async def test_a_checkpoint_is_named_by_its_id_or_by_job_and_step(ctx: Context, 
     for name in (again, f"{row.id}@20"):
         made = await make(ctx, {**body, "resume_from": name})
         assert (made.resume_checkpoint_id, made.base_revision, made.current_step) == (again, "c0ffee", 20)
+        assert made.first_step == 20
         assert (made.id != row.id, made.status, made.attempt) == (True, "queued", 0)
+
+
+async def test_the_pace_counts_the_steps_of_the_job_itself(ctx: Context, jsonl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row, body = await first_job(ctx, jsonl)
+    await saved(ctx, row, 20)
+    made = await make(ctx, {**body, "resume_from": f"{row.id}@20"})
+    made.status, made.started_at, made.total_steps = "running", clock.now(), 40
+    assert progress.of(made).seconds_per_step is None
+    later = clock.now_micros() + 50_000_000
+    monkeypatch.setattr(clock, "now_micros", lambda: later)
+    made.current_step = 25
+    found = progress.of(made)
+    assert (found.fraction, found.seconds_per_step, found.eta_seconds) == (0.625, 10.0, 150)
 
 
 @pytest.mark.parametrize(

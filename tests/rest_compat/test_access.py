@@ -56,12 +56,14 @@ async def scoped(server: Server, client: httpx2.AsyncClient, *scopes: str) -> ht
 
 async def test_a_key_without_the_scope_changes_nothing(client: httpx2.AsyncClient, server: Server) -> None:
     job, row = await things.job_body(client), await things.queued_deployment(server)
-    queued = await things.queued_job(client)
+    queued, spare = await things.queued_job(client), await things.reward_function(client)
     key = (await client.get("/v1/api_keys")).json()["data"][0]
     chat = {"model": row.id, "messages": [{"role": "user", "content": "hi"}]}
     wanted: list[tuple[str, str, dict[str, Any]]] = [
         ("POST", "/v1/datasets", {"data": {"name": "a"}, "files": {"file": ("a", things.ROWS)}}),
         ("POST", "/v1/reward_functions", {"data": {"name": "a"}, "files": {"file": ("a", things.REWARD)}}),
+        ("DELETE", f"/v1/reward_functions/{spare['id']}", {}),
+        ("POST", f"/v1/reward_functions/{spare['id']}/test", {"json": {}}),
         ("POST", "/v1/training_jobs", {"json": job}),
         ("POST", f"/v1/training_jobs/{queued['id']}/cancel", {}),
         ("POST", "/v1/deployments", {"json": {"model": "a", "source": "huggingface", "name": "b", "gpu": job["gpu"]}}),
@@ -91,6 +93,7 @@ async def test_another_accounts_things_are_404(client: httpx2.AsyncClient, stran
     for method, path in [
         ("GET", f"/v1/datasets/{job['dataset_id']}"),
         ("GET", f"/v1/reward_functions/{job['reward_function_id']}"),
+        ("DELETE", f"/v1/reward_functions/{job['reward_function_id']}"),
         ("GET", f"/v1/training_jobs/{job['id']}"),
         ("POST", f"/v1/training_jobs/{queued['id']}/cancel"),
         ("GET", f"/v1/training_jobs/{job['id']}/events"),
@@ -129,6 +132,7 @@ async def test_another_accounts_things_cannot_be_used(
     wanted: list[tuple[str, dict[str, Any]]] = [
         ("/v1/training_jobs", {**theirs, "dataset_id": job["dataset_id"]}),
         ("/v1/training_jobs", {**theirs, "reward_function_id": job["reward_function_id"]}),
+        (f"/v1/reward_functions/{job['reward_function_id']}/test", {}),
         ("/v1/deployments", {"model": job["id"], "name": "mine", "gpu": gpu}),
         ("/v1/chat/completions", {**chat, "model": row.id}),
         ("/v1/chat/completions", {**chat, "model": row.name}),

@@ -232,6 +232,7 @@ async def test_lists_filter_by_status_and_method(client: httpx2.AsyncClient) -> 
     await client.post(f"/v1/training_jobs/{first['id']}/cancel")
     queued = (await client.get("/v1/training_jobs?status=queued&method=grpo")).json()
     assert [item["id"] for item in queued["data"]] == [second["id"]]
+    assert (await client.get("/v1/training_jobs?method=sft_video_gen")).json()["data"] == []
     for wrong in ("status=done", "method=ppo"):
         answer = await client.get(f"/v1/training_jobs?{wrong}")
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, wrong.partition("=")[0])

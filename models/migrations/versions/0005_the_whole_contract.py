@@ -121,9 +121,11 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("requires_heartbeat", sa.Boolean(), nullable=False, server_default=sa.false()))
         batch_op.add_column(sa.Column("heartbeat_at", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("dropped_prompts", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("first_step", sa.Integer(), nullable=False, server_default="0"))
         batch_op.add_column(sa.Column("deleted_at", sa.BigInteger(), nullable=True))
 
     with op.batch_alter_table("reward_function", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("file_name", sa.String(), nullable=False, server_default="reward.py"))
         batch_op.add_column(sa.Column("weights", sa.JSON(), nullable=True))
         batch_op.add_column(sa.Column("trial", sa.JSON(), nullable=True))
         batch_op.add_column(sa.Column("deleted_at", sa.BigInteger(), nullable=True))
@@ -134,9 +136,11 @@ def downgrade() -> None:
         batch_op.drop_column("deleted_at")
         batch_op.drop_column("trial")
         batch_op.drop_column("weights")
+        batch_op.drop_column("file_name")
 
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.drop_column("deleted_at")
+        batch_op.drop_column("first_step")
         batch_op.drop_column("dropped_prompts")
         batch_op.drop_column("heartbeat_at")
         batch_op.drop_column("requires_heartbeat")

@@ -53,8 +53,8 @@ class WritableHandler(Handler):
             asked = json.loads(content)
             repo = "/".join(filter(None, (asked.get("organization"), asked["name"])))
             if repo in self.hub.repos:
-                return 409, {"error": "You already created this model repo"}
-            self.hub.repos[repo], self.hub.private[repo] = {}, asked.get("private", False)
+                return 409, {"error": "You already created this model repo", "url": f"{self.hub.url}/{repo}"}
+            self.hub.repos[repo], self.hub.private[repo] = {}, asked.get("visibility") == "private"
             return 200, {"url": f"{self.hub.url}/{repo}"}
         if path == "/api/validate-yaml":
             return 200, {"errors": [], "warnings": []}

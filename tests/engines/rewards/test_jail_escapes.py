@@ -41,11 +41,18 @@ def reward(completions, **columns):
 """
 
 PARENT = os.getpid()
+USERFAULTFD, EXECVEAT, QUEUE_SIGNAL = (323, 322, 129) if platform.machine() == "x86_64" else (282, 281, 138)
 ATTEMPTS = [
     "open('/etc/passwd').read()",
     f"open('/proc/{PARENT}/environ', 'rb').read()",
     f"open('/proc/{PARENT}/mem', 'rb')",
+    f"os.readlink('/proc/{PARENT}/cwd')",
+    f"os.listdir('/proc/{PARENT}/fd')",
     "open('/proc/self/environ', 'rb').read()",
+    "open('/proc/self/mem', 'rb')",
+    "open('/proc/self/mem', 'r+b')",
+    "open('/proc/self/maps')",
+    "open('/dev/shm/made', 'w')",
     "os.listdir('/')",
     f"open({__file__!r}).read()",
     "open('/dev/tty')",
@@ -80,6 +87,14 @@ ATTEMPTS = [
     "fcntl.fcntl(0, fcntl.F_SETOWN, os.getppid())",
     "os.memfd_create('x')",
     "call('ptrace', 0, 0, 0, 0)",
+    "call('ptrace', 16, os.getppid(), 0, 0)",
+    "call('process_vm_writev', os.getppid(), 0, 0, 0, 0, 0)",
+    f"call('syscall', ctypes.c_long({USERFAULTFD}), 0)",
+    f"call('syscall', ctypes.c_long({EXECVEAT}), 0, b'', 0, 0, 0x1000)",
+    f"call('syscall', ctypes.c_long({QUEUE_SIGNAL}), os.getppid(), 0, 0)",
+    "call('shmget', 0, 4096, 0o1777)",
+    "call('vmsplice', 1, 0, 0, 0)",
+    "call('unshare', 0x40000000)",
     "call('process_vm_readv', os.getppid(), 0, 0, 0, 0, 0)",
     "call('mount', b'none', b'/tmp', b'tmpfs', 0, 0)",
     "call('unshare', 0x10000000)",
@@ -187,3 +202,30 @@ def test_installed_libraries_can_be_used(jail: Jail, tmp_path: Path) -> None:
     (tmp_path / "reward.py").write_text(source)
     with Jail(tmp_path / "reward.py") as other:
         assert other.score(["", ""], ["a", "bb"], {}).rewards == [0.5, 1.0]
+
+
+def test_nothing_is_loaded_from_elsewhere(jail: Jail) -> None:
+    """A file of the host is no module, however it is asked for."""
+    load = f"import importlib.util as u; s = u.spec_from_file_location('x', {__file__!r})"
+    for code in (
+        f"{load}; s.loader.exec_module(u.module_from_spec(s))",
+        f"ctypes.CDLL({str(Path(__file__).with_name('conftest.py'))!r})",
+    ):
+        components, _ = outcome(jail, code)
+        assert "allowed" not in components
+
+
+def test_what_is_pickled_is_never_unpickled_by_the_parent(jail: Jail, tmp_path: Path) -> None:
+    """The protocol is JSON: an object with a hostile `__reduce__` is a wrong value and no more."""
+    source = """
+import os
+class Hostile:
+    def __reduce__(self):
+        return os.system, ("touch made",)
+def reward(completions, **columns):
+    return [Hostile() for _ in completions]
+"""
+    (tmp_path / "reward.py").write_text(source)
+    with Jail(tmp_path / "reward.py") as other:
+        found = other.score([""], [""], {}, strict=False)
+    assert found.errors == ["a Hostile is not a number; it must be a finite number or None."]

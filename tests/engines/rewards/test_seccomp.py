@@ -1,6 +1,8 @@
 import errno
+import json
 import os
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,11 @@ from engines.rewards import seccomp
 PID = 4242
 ALLOWED, EPERM, ENOSYS, KILLED = seccomp.ALLOW, 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS, seccomp.KILL_PROCESS
 X86, ARM = 0xC000003E, 0xC00000B7
+# Name: [number on x86-64, number on arm64], null where there is none; taken from the user headers of Linux 6.1
+# (asm/unistd_64.h, and asm-generic/unistd.h as arm64 includes it).
+KERNEL: dict[str, list[int | None]] = json.loads(Path(__file__).with_name("syscalls.json").read_text())
+BEYOND = 1024
+JUDGED = {"open", "openat", "ioctl", "fcntl", "prlimit64", "tgkill"}
 MACHINES = [("x86_64", X86, 0), ("aarch64", ARM, 1)]
 
 
@@ -132,3 +139,45 @@ def test_a_stackable_filter_allows_one_more_filter(machine: str, arch: int, colu
 def test_a_machine_without_a_table_has_no_filter() -> None:
     with pytest.raises(KeyError):
         program("riscv64")
+
+
+@pytest.mark.parametrize(("machine", "arch", "column"), MACHINES)
+def test_every_number_is_the_one_that_the_kernel_has_for_the_name(machine: str, arch: int, column: int) -> None:
+    """A wrong number would allow another call than the one that was meant."""
+    listed = {**seccomp._ALWAYS, **seccomp._CHECKED, **seccomp._UNKNOWN_TO_US}
+    numbers = {name: pair[column] if pair[column] != seccomp._NO_NUMBER else None for name, pair in listed.items()}
+    assert numbers == {name: KERNEL[name][column] for name in listed}
+
+
+@pytest.mark.parametrize(("machine", "arch", "column"), MACHINES)
+def test_no_call_of_the_kernel_beyond_the_list_is_allowed(machine: str, arch: int, column: int) -> None:
+    names = {pair[column]: name for name, pair in KERNEL.items() if pair[column] is not None}
+    filters = [program(machine), program(machine, open_files=False)]
+    for number in range(BEYOND):
+        verdicts = {judge(code, arch, number, *[2**64 - 1] * 6) for code in filters}
+        name = names.get(number, "unknown")
+        if name in seccomp._UNKNOWN_TO_US:
+            assert verdicts == {ENOSYS}, name
+        elif name in ("readlink", "readlinkat"):
+            assert verdicts == {ALLOWED, EPERM}, name
+        else:
+            assert verdicts == {ALLOWED if name in seccomp._ALWAYS else EPERM}, name
+    assert JUDGED | {"seccomp"} == set(seccomp._CHECKED)
+
+
+@pytest.mark.parametrize(("machine", "arch", "column"), MACHINES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bpf", "clone", "connect", "execve", "execveat", "fork", "init_module", "io_uring_enter", "io_uring_register",
+        "io_uring_setup", "kcmp", "kexec_load", "keyctl", "kill", "memfd_create", "memfd_secret", "mount", "move_pages",
+        "name_to_handle_at", "open_by_handle_at", "perf_event_open", "pidfd_getfd", "pidfd_open", "pidfd_send_signal", "prctl",
+        "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "seccomp",
+        "sendmsg", "setns", "setrlimit", "shmget", "socket", "socketpair", "splice", "syslog", "tkill", "unshare", "userfaultfd",
+        "vfork", "vmsplice",
+    ],
+)  # fmt: skip
+def test_a_call_that_escapes_are_made_of_is_refused(machine: str, arch: int, column: int, name: str) -> None:
+    number = KERNEL[name][column]
+    if number is not None:
+        assert judge(program(machine), arch, number) == EPERM

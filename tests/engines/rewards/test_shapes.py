@@ -1,5 +1,6 @@
 import json
 import textwrap
+from dataclasses import asdict
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -8,7 +9,9 @@ import numpy
 import pytest
 
 from engines.rewards import shapes
-from engines.rewards.shapes import Answer, RewardProblem, check, normalise, verify
+from engines.rewards.answers import Answer, normalise, verify
+from engines.rewards.calls import accepted
+from engines.rewards.shapes import RewardProblem, check
 
 GOOD = b"def reward(prompts, completions, **kwargs):\n    return [1.0] * len(completions)\n"
 
@@ -77,19 +80,17 @@ def test_a_file_nested_beyond_the_parser_is_refused(source: str) -> None:
     assert problem_of(source) == ("The file is nested too deeply to be parsed.", 1)
 
 
-def test_other_formats_are_refused_by_name() -> None:
-    for format in ("miles", "verl"):
-        assert problem_of(GOOD, format)[0] == f"Reward functions of format '{format}' cannot be run by this release; use 'trl'."
+def test_an_unknown_format_is_refused_by_name() -> None:
     assert problem_of(GOOD, "lua") == ("Unknown reward function format 'lua'; the formats are trl, miles, verl.", None)
 
 
 def test_the_entry_line_is_that_of_the_definition_that_counts() -> None:
-    assert shapes.entry_line(b"def reward(): ...\n\n" + GOOD, "trl") == 3
+    assert check(b"def reward(): ...\n\n" + GOOD, "trl").line == 3
 
 
 def test_imports_are_found_wherever_they_are() -> None:
     source = b"import os.path, re as r\nasync def reward():\n    from scipy import stats\n    from . import own\n"
-    assert sorted(shapes.imported_modules(source)) == [("asyncio", []), ("os.path", []), ("re", []), ("scipy", ["stats"])]
+    assert sorted(check(source, "trl").modules) == [("asyncio", []), ("os.path", []), ("re", []), ("scipy", ["stats"])]
 
 
 def test_a_function_gets_what_it_names_or_everything() -> None:
@@ -99,15 +100,15 @@ def test_a_function_gets_what_it_names_or_everything() -> None:
 
     def greedy(completions: Any, **columns: Any) -> None: ...
 
-    assert shapes.accepted(named, offered) == {"completions": 2, "answer": 3}
-    assert shapes.accepted(greedy, offered) == offered
+    assert accepted(named, offered) == {"completions": 2, "answer": 3}
+    assert accepted(greedy, offered) == offered
 
 
 def test_a_parameter_that_no_column_fills_is_named() -> None:
     def reward(completions: Any, solution: Any) -> None: ...
 
     with pytest.raises(RewardProblem) as caught:
-        shapes.accepted(reward, {"completions": 1, "label": 2})
+        accepted(reward, {"completions": 1, "label": 2})
     assert caught.value.message == "reward() requires 'solution', but the batch has only 'completions', 'label'."
 
 
@@ -125,6 +126,7 @@ def test_a_dict_names_components_and_its_reward_is_their_sum() -> None:
         rewards=[1.5, 0.0, None, None, 2.0],
         components={"right": [1.0, 0.0, None, None, None], "short": [0.5, None, None, None, None]},
         errors=[None] * 5,
+        lines=[None] * 5,
     )
 
 
@@ -169,8 +171,8 @@ def test_a_wrong_item_is_refused_with_its_index_or_reported(item: object, messag
 
 
 def test_what_a_jail_sends_is_read_back_exactly() -> None:
-    answer = Answer([1.5, None], {"right": [1.0, None]}, [None, "a str is not a number"])
-    sent = {"rewards": answer.rewards, "components": answer.components, "errors": answer.errors}
+    answer = Answer([1.5, None], {"right": [1.0, None]}, [None, "a str is not a number"], [None, 3])
+    sent = asdict(answer)
     assert verify(json.loads(json.dumps(sent)), 2) == answer
 
 
@@ -189,8 +191,12 @@ def test_what_a_jail_sends_is_read_back_exactly() -> None:
         {"errors": [None]},
         {"errors": [None, 3]},
         {"errors": "ab"},
+        {"lines": None},
+        {"lines": [1]},
+        {"lines": [None, "3"]},
+        {"lines": [None, True]},
     ],
 )
 def test_what_a_jail_forges_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(RewardProblem):
-        verify({"rewards": [1.0, 2.0], "components": {}, "errors": [None, None], **change}, 2)
+        verify({"rewards": [1.0, 2.0], "components": {}, "errors": [None, None], "lines": [None, None], **change}, 2)
