@@ -141,5 +141,7 @@ def test_a_damaged_rsa_key_is_refused(wrong: str, form: PrivateFormat) -> None:
     numbers = sound.private_numbers()
     parts = {name: getattr(numbers, name) for name in ("p", "q", "d", "dmp1", "dmq1", "iqmp")}
     parts[wrong] -= 2
-    damaged = rsa.RSAPrivateNumbers(**parts, public_numbers=numbers.public_numbers).private_key(unsafe_skip_rsa_key_validation=True)
+    damaged = rsa.RSAPrivateNumbers(**parts, public_numbers=numbers.public_numbers).private_key(
+        unsafe_skip_rsa_key_validation=True
+    )
     refused(pair(sound)[0], pair(damaged, form)[1], "private_key")
