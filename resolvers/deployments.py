@@ -68,8 +68,9 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
     hour = hardware.hour_micros(ctx.core, shape)
 
     async def make(session: Session) -> Deployment:
-        await _check_limit(session, ctx)
+        # The job before the account, as whoever ends a job does.
         checkpoint_id = await _checkpoint(session, ctx, spec.model) if spec.source == "training_job" else None
+        await _check_limit(session, ctx)
         await _check_name(session, ctx, spec.name)
         now = clock.now()
         row = Deployment(
@@ -291,8 +292,8 @@ async def _check_limit(session: Session, ctx: Context) -> None:
     most = ctx.core.settings.active_deployments
     if not most:
         return
-    # The account's row is the queue in which parallel starts stand.
-    await session.get_one(Account, ctx.account.id, with_for_update=True)
+    # The account's row is the queue in which parallel starts stand. Postgres's weaker lock, as the ledger's.
+    await session.get_one(Account, ctx.account.id, with_for_update={"key_share": True})
     mine = (Deployment.account_id == ctx.account.id, col(Deployment.status).in_(dep.ACTIVE))
     count = (await session.exec(select(func.count(col(Deployment.id))).where(*mine))).one()
     if count >= most:

@@ -91,7 +91,7 @@ async def of_others(session: Session, ctx: Context, spec: "JobInput", given: Set
     if "dataset_id" in given:
         await found.wait(datasets.find(session, ctx, spec.dataset_id, lock=lock))
     if "reward_function_id" in given and spec.reward_function_id is not None and found.method is GRPO:
-        await found.wait(reward_functions.find(session, ctx, spec.reward_function_id))
+        await found.wait(reward_functions.find(session, ctx, spec.reward_function_id, lock=lock))
     if spec.environments is not None and found.method is GRPO:
         found.problems.append(await _environments(session, ctx))
     if "checkpoint_destination" in given:
@@ -174,8 +174,8 @@ async def _check_limit(session: Session, ctx: Context, lock: bool) -> None:
     most = ctx.core.settings.concurrent_jobs
     if not most:
         return
-    # The account's row is the queue in which parallel starts stand.
-    await session.get_one(Account, ctx.account.id, with_for_update=lock or None)
+    # The account's row is the queue in which parallel starts stand. Postgres's weaker lock, as the ledger's.
+    await session.get_one(Account, ctx.account.id, with_for_update={"key_share": True} if lock else None)
     mine = (Job.account_id == ctx.account.id, col(Job.status).in_(job.LIVE))
     count = (await session.exec(select(func.count(col(Job.id))).where(*mine))).one()
     if count >= most:
