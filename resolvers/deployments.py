@@ -164,7 +164,7 @@ async def delete(ctx: Context, deployment_id: str) -> Deployment:
     request = {"deployment_id": deployment_id}
     row = await once(ctx, "deployments.delete", request, Deployment, lambda session: _delete(session, ctx, deployment_id))
     if not row.is_leased:
-        await erasing.erase_streams(ctx.core, deployment_id)
+        await erasing.attempt(ctx.core, erasing.erase_streams, deployment_id)
     return row
 
 
