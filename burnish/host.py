@@ -10,18 +10,25 @@ from burnish.kit import logging
 from burnish.kit.core import Core
 from burnish.kit.settings import Settings
 from engines import actors
+from engines.compute import rates
 from engines.rewards import selftest
 from engines.rewards.jail import rules_of
 from engines.supervise import Supervisor
 
 log = structlog.get_logger(__name__)
 LISTENER_STOP_MS = 2000
+EXIT_SETTINGS = 2
 
 
 def run(settings: Settings) -> int:
     """Work until SIGTERM or SIGINT; must be called on the main thread. Returns the exit code."""
     logging.configure(settings.log_level)
     settings.prepare_home()
+    try:
+        rates.check(settings)
+    except rates.Unreadable as error:
+        print(f"burnish worker: {error}", file=sys.stderr)
+        return EXIT_SETTINGS
     asyncio.run(_main(settings))
     return 0
 

@@ -23,10 +23,12 @@ from burnish.kit import logging
 from burnish.kit.core import opened
 from burnish.kit.settings import Settings
 from engines import orphans
+from engines.compute import rates
 from models import migrations
 from resolvers import accounts
 
 EXIT_TAKEN = 1
+EXIT_SETTINGS = 2
 RESTART_S = 0.5
 QUICK_DEATH_S = 2.0
 STOP_S = {"worker": 60.0, "api": 10.0, "broker": 10.0}
@@ -80,7 +82,11 @@ def run(settings: Settings) -> int:
     """Start the platform and keep it running until SIGINT or SIGTERM, on the main thread; return the exit code."""
     logging.configure(settings.log_level)
     try:
+        rates.check(settings)
         refuse_taken(settings.host, settings.port)
+    except rates.Unreadable as error:
+        print(f"burnish up: {error}", file=sys.stderr)
+        return EXIT_SETTINGS
     except PortTaken as error:
         print(f"burnish up: {error}", file=sys.stderr)
         return EXIT_TAKEN

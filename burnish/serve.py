@@ -12,11 +12,13 @@ from burnish.app import create_app
 from burnish.kit import logging
 from burnish.kit.settings import Settings
 from burnish.websocket import WebSocketProtocol
+from engines.compute import rates
 from schema.limits import MAX_BODY_BYTES
 
 SHUTDOWN_S = 5
 HEADER_BYTES = 64 * 1024
 STARTUP_FAILURE = 3
+EXIT_SETTINGS = 2
 YOUNG = 20_000
 
 
@@ -24,6 +26,11 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     logging.configure(settings.log_level)
     settings.prepare_home()
+    try:
+        rates.check(settings)
+    except rates.Unreadable as error:
+        print(f"burnish: {error}", file=sys.stderr)
+        sys.exit(EXIT_SETTINGS)
     server = uvicorn.Server(config := configured(create_app(settings), settings))
     rest_from_collecting()
     with contextlib.suppress(KeyboardInterrupt), config.bind_socket() as listening:

@@ -48,7 +48,7 @@ def run(task: str, spec: dict[str, Any], reporter: protocol.Reporter) -> int:
         traceback.print_exc()
         reporter.failed(protocol.ChildFailure("worker_lost", f"{type(error).__name__}: {error}", "platform"))
         return protocol.EXIT_FAILED
-    if reporter.stop_requested.is_set():
+    if reporter.stop_requested.is_set() or (reporter.save_requested.is_set() and not result):
         return protocol.EXIT_STOPPED
     reporter.done(result)
     return protocol.EXIT_OK

@@ -23,7 +23,7 @@ from engines import protocol
 from engines.compute import hardware
 from engines.data import reading
 from engines.delivery import send
-from engines.leased import LeasedRun
+from engines.leased import LeasedRun, first
 from engines.rewards.jail import rules_of
 from engines.sources import source_of
 from engines.spawn import Child
@@ -31,6 +31,7 @@ from models import events, job, transitions
 from models.dataset import Dataset
 from models.job import Checkpoint, Job
 from models.leases import LeaseLost
+from models.outlook import Limit
 from models.reward_function import RewardFunction
 
 log = structlog.get_logger(__name__)
@@ -45,6 +46,7 @@ class JobRun(LeasedRun):
     noun = "Training job"
     streams = job.STREAMS
     terminal = job.TERMINAL
+    last_words = "Saving a checkpoint, then stopping."
 
     async def on_claim(self, session: Session, row: Job) -> bool:
         resumed = row.attempt > 0
@@ -79,6 +81,8 @@ class JobRun(LeasedRun):
                 return await self._finish(failure)
             if self.ended.is_set():
                 return await self._finish(None)
+            if self.purse.limit is not None:
+                return await self._finish(self._limited(self.purse.limit))
             reached = await self._furthest()
             deaths, furthest = (1, reached) if reached > furthest else (deaths + 1, furthest)
             if deaths >= DEATHS_WITHOUT_PROGRESS:
@@ -116,7 +120,7 @@ class JobRun(LeasedRun):
             checkpoint = await self._newest_checkpoint(session)
             if checkpoint is None and row.resume_checkpoint_id is not None:
                 checkpoint = await self._resumed(session, row.resume_checkpoint_id)
-        rows = await reading.materialise(self.core, dataset, self.say, (self.ended, self.credit_gone, self.halted))
+        rows = await reading.materialise(self.core, dataset, self.say, (self.ended, self.limited, self.halted))
         await self.core.storage.fetch(rows, folder / "data.jsonl")
         (folder / "reward.py").write_bytes(reward.source.encode())
         resume_path = None
@@ -181,6 +185,11 @@ class JobRun(LeasedRun):
 
     async def fail(self, failure: protocol.ChildFailure) -> None:
         await self._finish(failure)
+
+    @staticmethod
+    def _limited(limit: Limit) -> protocol.ChildFailure:
+        message = f"{limit.message} A new job can go on from the last checkpoint with resume_from."
+        return protocol.ChildFailure("QUOTA_EXCEEDED", message, "user")
 
     async def _finish(self, failure: protocol.ChildFailure | None) -> None:
         """Move the job to its end with its final billing, close its streams and give the lease back, all at once.
@@ -368,19 +377,23 @@ class _Session:
         self.done = True
 
     async def _stop_when_told(self, child: Child) -> None:
-        """End the child when the user has cancelled, when the credit is gone or when the host stops; patiently, then not."""
-        waits = [asyncio.create_task(event.wait()) for event in (self.run_of.ended, self.run_of.credit_gone, self.run_of.halted)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            if self.run_of.credit_gone.is_set() and not self.run_of.ended.is_set():
-                self.failure = protocol.ChildFailure("QUOTA_EXCEEDED", "The account's credit is used up.", "user")
-            if self.run_of.halted.is_set():
+        """End the child when the user has cancelled, when a limit is reached or when the host stops; patiently, then not.
+
+        At a limit the child is asked to save first, and has as long for that as the money lasts.
+        """
+        run = self.run_of
+        await first(run.ended, run.limited, run.halted)
+        if run.purse.limit is not None and not run.ended.is_set() and not run.halted.is_set():
+            await child.send("stop", save=True)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(first(run.ended, run.halted), run.purse.limit.seconds)
+            if not run.ended.is_set():
                 child.kill()
                 return
-            await child.send("stop")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(child.wait(), min(STOP_GRACE_S, self.run_of.settings.drain_s))
+        if run.halted.is_set():
             child.kill()
-        finally:
-            for wait in waits:
-                wait.cancel()
+            return
+        await child.send("stop")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(child.wait(), min(STOP_GRACE_S, run.settings.drain_s))
+        child.kill()

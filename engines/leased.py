@@ -19,6 +19,7 @@ from burnish.kit.core import Core
 from burnish.kit.db import Session
 from engines import protocol
 from engines.compute.local import Inventory, Placement
+from engines.spending import Purse
 from models import events, leases, ledger
 from models.leases import LeaseLost
 
@@ -35,6 +36,8 @@ class LeasedRun:
     noun: ClassVar[str]
     streams: ClassVar[tuple[str, ...]]
     terminal: ClassVar[tuple[str, ...]]
+    # What follows in the log when a limit ends the work.
+    last_words: ClassVar[str]
 
     def __init__(self, core: Core, inventory: Inventory, resource_id: str, holder: str, placement: Placement) -> None:
         self.core = core
@@ -48,9 +51,10 @@ class LeasedRun:
         self.account_id = ""
         self.heard_of: datetime | None = None
         self.ended = asyncio.Event()
-        self.credit_gone = asyncio.Event()
+        self.limited = asyncio.Event()
         self.halted = asyncio.Event()
         self.closed = False
+        self.purse = Purse(self)
         self._looked = asyncio.Event()
         self._buffers: dict[str, list[stream.Data]] = {}
         self._waiting = 0
@@ -217,7 +221,8 @@ class LeasedRun:
     async def _beat(self) -> None:
         """Renew the lease, post what was used, and look whether the user has ended the resource."""
         loop = asyncio.get_running_loop()
-        renewed = billed = loop.time()
+        renewed = loop.time()
+        self.purse.begin(renewed)
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._looked.wait(), WATCH_S)
@@ -227,9 +232,10 @@ class LeasedRun:
                     await self._renew()
                     renewed = loop.time()
                 await self._watch()
-                if loop.time() - billed >= self.settings.billing_period_s:
-                    await self._bill()
-                    billed = loop.time()
+                if not self.ended.is_set():
+                    await self.purse.tick(loop.time())
+                if self.purse.limit is not None:
+                    self.limited.set()
             except DBAPIError as error:
                 # A database that is away for a moment costs nothing; away for longer than the lease, it may have given the work
                 # away.
@@ -249,17 +255,6 @@ class LeasedRun:
         if row.status in self.terminal:
             self.ended.set()
 
-    async def _bill(self) -> None:
-        if self.ended.is_set():
-            return
-        async with self.writing() as session:
-            row = await session.get_one(self.table, self.id)
-            _, covered = await ledger.accrue(session, self.id, clock.now(), description=self.description)
-            row.cost_micros = await ledger.charged(session, self.id)
-            session.add(row)
-        if not covered:
-            self.credit_gone.set()
-
     # --- ends ---
 
     @property
@@ -269,8 +264,18 @@ class LeasedRun:
     async def start_meter(self, session: Session, row: Any) -> None:
         """Close the meter of a former holder at the moment it was last heard of, and begin this attempt's."""
         await ledger.accrue(session, self.id, self.heard_of or clock.now(), description=self.description, close=True)
-        rate = self.placement.rate_micros_per_hour
-        await ledger.start_meter(session, self.account_id, self.id, self.attempt, rate, clock.now())
+        shape = self.placement.shape
+        await ledger.start_meter(
+            session,
+            self.account_id,
+            self.id,
+            self.attempt,
+            self.placement.rate_micros_per_hour,
+            clock.now(),
+            provider=row.provider,
+            gpu_type=shape.type,
+            gpu_count=shape.count,
+        )
 
     async def settle(self, session: Session, *, refund: bool) -> int:
         """End the billing and release the hold; return what the resource has cost. A failure of ours costs nothing."""
@@ -304,3 +309,13 @@ def ours(error: Exception) -> protocol.ChildFailure:
     """Return what a caller is told of an error that is not theirs; the log has the rest."""
     message = f"The platform failed while it worked on this ({type(error).__name__}); its log says more."
     return protocol.ChildFailure("worker_lost", message, "platform")
+
+
+async def first(*happened: asyncio.Event) -> None:
+    """Return once any of the events is set."""
+    waits = [asyncio.create_task(event.wait()) for event in happened]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

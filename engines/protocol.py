@@ -4,14 +4,15 @@ A child is started with three channels: stdin carries control messages from the 
 descriptor named by `BURNISH_PROTOCOL_FD` carries messages to the parent, and stdout and stderr are the user's own log. Both
 protocol directions are JSON, one object a line, each with a `type`.
 
-    parent → child   spec {version, task, spec} · stop {} · uploaded {step}
+    parent → child   spec {version, task, spec} · stop {} · stop {save} · uploaded {step}
     child → parent   hello {version, pid} · phase {phase} · plan {total_steps} · model {revision}
                      prompts {total, dropped, limit} · metrics {step, values} · rollouts {step, groups}
                      log {level, source, message} · checkpoint {step, path, final}
                      failed {code, message, attribution, user_code_line} · done {result}
 
 Invariants: only one process of a child (rank 0) speaks; a slow parent blocks the child on the pipe and loses nothing; the end of
-stdin means that the parent is gone, and the child leaves with `EXIT_PARENT_GONE`. Numbers that JSON cannot hold (NaN, infinities)
+stdin means that the parent is gone, and the child leaves with `EXIT_PARENT_GONE`. A `stop` that says `save` lets the step end and
+its checkpoint be taken over first; a plain one may follow it. Numbers that JSON cannot hold (NaN, infinities)
 travel as null.
 """
 
@@ -108,6 +109,7 @@ class Reporter:
         self._changed = threading.Condition()
         self._on_parent_gone = on_parent_gone or (lambda: os._exit(EXIT_PARENT_GONE))
         self.stop_requested = threading.Event()
+        self.save_requested = threading.Event()
 
     def listen(self) -> None:
         """Follow the parent's control messages from a thread of its own, until the parent is gone."""
@@ -117,7 +119,7 @@ class Reporter:
         for line in self._control:
             message = decode(line)
             if message["type"] == "stop":
-                self.stop_requested.set()
+                (self.save_requested if message.get("save") else self.stop_requested).set()
             elif message["type"] == "uploaded":
                 with self._changed:
                     self._uploaded.add(int(message["step"]))

@@ -18,7 +18,7 @@ from sqlmodel import col, or_, select
 from burnish.kit import clock, idempotency, ids, outbox, stream
 from burnish.kit.core import Core
 from engines import orphans, reaping, retention
-from engines.compute import hardware
+from engines.compute import catalogue, hardware
 from engines.compute.hardware import Shape
 from engines.compute.local import Inventory, Placement
 from engines.jobs import JobRun
@@ -60,7 +60,10 @@ class Supervisor:
     async def run(self) -> None:
         """Supervise until `stop`; what fails is logged and tried again with the next tick."""
         ticks = 0
-        retaining = asyncio.create_task(retention.sweep_forever(self.core))
+        beside = [
+            asyncio.create_task(retention.sweep_forever(self.core)),
+            asyncio.create_task(catalogue.refresh_forever(self.core)),
+        ]
         while not self._stopping:
             try:
                 await self._tick(tidy=ticks % TIDY_EVERY == 0)
@@ -70,8 +73,9 @@ class Supervisor:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), TICK_S)
             self._woken.clear()
-        retaining.cancel()
-        await asyncio.gather(retaining, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
 
     async def stop(self) -> None:
         """Put all work down, so that it goes on elsewhere or after a restart at once."""

@@ -3,88 +3,60 @@
 Every transaction has a unique reference and postings that sum to zero, so that a replay bills nothing twice. An account's balance
 is the sum of its postings; it changes only here, by single conditional statements, so that no race takes a prepaid account below
 zero.
+
+Nothing is posted beyond a limit: a job's own cap, its account's budget, a prepaid account's credit. The holds of an account's
+running work are one purse: what runs out of its own hold and finds nothing free takes from that of its neighbours, and
+`models.outlook` says who has to stop before the purse is empty. Locks are taken in one order: the account, its budget, its holds.
 """
 
 from datetime import datetime
-from typing import TypeVar
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, func, update
-from sqlmodel import Field, SQLModel, col, select
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlalchemy import func, update
+from sqlmodel import col, select
 
 from burnish.kit import clock, ids
-from burnish.kit.db import Session, Timestamp
+from burnish.kit.db import Session
 from burnish.kit.errors import InsufficientCredit
 from burnish.kit.money import cost_micros, usd
+from models import limits
 from models.account import METERED, Account
+from models.books import Hold, LedgerTransaction, Meter, Posting, lock, locked
+from models.limits import HOUR_S
 
 REVENUE = "revenue"
 FUNDING = "funding"
-HOUR_S = 3600
-T = TypeVar("T")
 
-
-class LedgerTransaction(SQLModel, table=True):
-    """`amount_micros` is what it did to the account: a debit is negative."""
-
-    __tablename__ = "ledger_transaction"
-    __table_args__ = (Index("ix_ledger_transaction_page", "account_id", "created_at", "id"),)
-
-    id: str = Field(primary_key=True)
-    account_id: str = Field(foreign_key="account.id")
-    reference: str = Field(unique=True)
-    resource_id: str | None = Field(default=None, index=True)
-    description: str
-    amount_micros: int = Field(sa_type=BigInteger)
-    created_at: datetime = Field(sa_type=Timestamp)
-
-
-class Posting(SQLModel, table=True):
-    """One side of a transaction. Books: `customer:{account}`, `revenue`, `funding`."""
-
-    transaction_id: str = Field(primary_key=True, foreign_key="ledger_transaction.id")
-    book: str = Field(primary_key=True)
-    amount_micros: int = Field(sa_type=BigInteger)
-
-
-class Hold(SQLModel, table=True):
-    """Credit set aside for running work, released at its end."""
-
-    __table_args__ = (CheckConstraint("amount_micros >= 0", name="amount_not_negative"),)
-
-    resource_id: str = Field(primary_key=True)
-    account_id: str = Field(foreign_key="account.id", index=True)
-    amount_micros: int = Field(sa_type=BigInteger)
-
-
-class Meter(SQLModel, table=True):
-    """What one attempt of a resource has used: whole seconds from `started_at` to `billed_through` have been posted, in
-    `periods` postings, at the rate of the hardware that it names.
-    """
-
-    resource_id: str = Field(primary_key=True)
-    attempt: int = Field(primary_key=True)
-    account_id: str = Field(foreign_key="account.id")
-    rate_micros_per_hour: int = Field(sa_type=BigInteger)
-    started_at: datetime = Field(sa_type=Timestamp)
-    billed_through: datetime = Field(sa_type=Timestamp)
-    periods: int = 0
-    posted_micros: int = Field(default=0, sa_type=BigInteger)
-    closed: bool = False
-    provider: str | None = None
-    gpu_type: str | None = None
-    gpu_count: int | None = None
+__all__ = [
+    "FUNDING", "HOUR_S", "REVENUE", "Hold", "LedgerTransaction", "Meter", "Posting",
+    "accrue", "charged", "fund", "hold", "refund", "release", "start_meter", "withdraw",
+]  # fmt: skip
 
 
 async def fund(
     session: Session, account_id: str, amount_micros: int, *, reference: str, description: str
 ) -> LedgerTransaction | None:
-    """Add credit; None where this reference was booked before."""
-    return await _book(session, account_id, amount_micros, FUNDING, reference=reference, description=description)
+    """Add credit; None where this reference was booked before. Warnings of ending credit begin anew."""
+    booked = await _book(session, account_id, amount_micros, FUNDING, reference=reference, description=description)
+    if booked is not None:
+        await session.exec(update(Account).where(col(Account.id) == account_id).values(credit_warning=None))
+    return booked
+
+
+async def withdraw(
+    session: Session, account_id: str, amount_micros: int, *, reference: str, description: str
+) -> LedgerTransaction | None:
+    """Take credit back, of a prepaid account no more than what is free; None where this reference was booked before."""
+    account = await lock(session, account_id)
+    amount = amount_micros if account.billing_mode == METERED else max(0, min(amount_micros, account.free_micros))
+    return await _book(session, account_id, -amount, FUNDING, reference=reference, description=description)
 
 
 async def hold(session: Session, account_id: str, resource_id: str, amount_micros: int) -> None:
-    """Set credit aside for a resource; InsufficientCredit where a prepaid account has less than that free."""
+    """Set credit aside for a resource; InsufficientCredit where a prepaid account has less than that free.
+
+    Of a budget that has less than that left, what is left is set aside; BudgetExceeded where that would not last five minutes.
+    """
+    amount_micros = await limits.within_budget(session, account_id, amount_micros)
     account = await _reserve(session, account_id, amount_micros)
     if account is None:
         found = await session.get_one(Account, account_id)
@@ -98,7 +70,16 @@ async def hold(session: Session, account_id: str, resource_id: str, amount_micro
 
 
 async def start_meter(
-    session: Session, account_id: str, resource_id: str, attempt: int, rate_micros_per_hour: int, at: datetime
+    session: Session,
+    account_id: str,
+    resource_id: str,
+    attempt: int,
+    rate_micros_per_hour: int,
+    at: datetime,
+    *,
+    provider: str | None = None,
+    gpu_type: str | None = None,
+    gpu_count: int | None = None,
 ) -> Meter:
     """Begin to bill an attempt from the moment `at`. An earlier attempt's meter that is still open ends where it was last billed:
     no second is billed twice.
@@ -112,35 +93,38 @@ async def start_meter(
         rate_micros_per_hour=rate_micros_per_hour,
         started_at=at,
         billed_through=at,
+        provider=provider,
+        gpu_type=gpu_type,
+        gpu_count=gpu_count,
     )
     session.add(meter)
     await session.flush()
     return meter
 
 
-async def accrue(
-    session: Session, resource_id: str, until: datetime, *, description: str, close: bool = False
-) -> tuple[int, bool]:
-    """Post what the open meters of a resource have used up to `until`.
+async def accrue(session: Session, resource_id: str, until: datetime, *, description: str, close: bool = False) -> int:
+    """Post what the open meters of a resource have used up to `until`; return the micro-dollars posted.
 
-    Returns the micro-dollars posted and whether the credit still covers another billing hour's start: False means that a prepaid
-    account could not renew its hold and less than a minute of it is left. The caller holds the resource's row lock.
+    The caller holds the resource's row lock.
     """
-    statement = _locked(select(Meter).where(Meter.resource_id == resource_id, col(Meter.closed).is_(False)))
-    posted, covered = 0, True
+    statement = locked(select(Meter).where(Meter.resource_id == resource_id, col(Meter.closed).is_(False)))
+    posted = 0
     for meter in (await session.exec(statement)).all():
-        amount = await _post_period(session, meter, until, description)
-        posted += amount
+        posted += await _post_period(session, meter, until, description)
         meter.closed = close
         session.add(meter)
         if not close:
-            covered = await _renew_hold(session, meter) and covered
+            await _renew_hold(session, meter)
     await session.flush()
-    return posted, covered
+    return posted
 
 
 async def release(session: Session, resource_id: str) -> None:
     """Give back what is still held for a resource; nothing happens where nothing is."""
+    owner = (await session.exec(select(Hold.account_id).where(Hold.resource_id == resource_id))).first()
+    if owner is None:
+        return
+    await lock(session, owner)
     found = await _hold_of(session, resource_id)
     if found is None:
         return
@@ -157,7 +141,7 @@ async def charged(session: Session, resource_id: str) -> int:
 
 async def refund(session: Session, account_id: str, resource_id: str, *, description: str) -> int:
     """Give back all that a resource has been charged, once; return the micro-dollars given back."""
-    await _account(session, account_id)
+    await lock(session, account_id)
     amount = await charged(session, resource_id)
     if amount <= 0:
         return 0
@@ -186,56 +170,51 @@ async def _post_period(session: Session, meter: Meter, until: datetime, descript
 
 
 async def _spend(session: Session, meter: Meter, due: int) -> int:
-    """Take `due` from the hold first, then from free credit, never below zero of a prepaid account; return what was taken."""
+    """Take `due`, as far as all limits allow, from the hold, then from free credit, then from the holds of what else runs; return
+    what was taken.
+    """
     if due <= 0:
         return 0
-    found = await _hold_of(session, meter.resource_id)
-    account = await _account(session, meter.account_id)
-    held = min(due, found.amount_micros) if found else 0
-    rest = due - held
+    account = await lock(session, meter.account_id)
+    budget = await limits.budget_of(session, meter.account_id)
+    due = min(due, await limits.left_of_cap(session, meter.resource_id, due), due if budget is None else budget.left_micros)
+    taken = held = _take_from(await _hold_of(session, meter.resource_id), due)
+    free = due - taken
     if account.billing_mode != METERED:
-        rest = min(rest, max(0, account.free_micros))
-    if found:
-        found.amount_micros -= held
-        session.add(found)
+        free = min(free, max(0, account.free_micros))
+    taken += free
+    for other in await limits.holds_beside(session, meter) if taken < due else ():
+        part = _take_from(other, due - taken)
+        held, taken = held + part, taken + part
     account.held_micros -= held
-    account.balance_micros -= held + rest
-    session.add(account)
+    account.balance_micros -= taken
+    if budget is not None:
+        budget.spent_micros += taken
     await session.flush()
-    return held + rest
+    return taken
 
 
-async def _renew_hold(session: Session, meter: Meter) -> bool:
-    """Bring the hold back to an hour, or as near as the credit allows."""
+def _take_from(found: Hold | None, amount: int) -> int:
+    part = min(amount, found.amount_micros) if found else 0
+    if found:
+        found.amount_micros -= part
+    return part
+
+
+async def _renew_hold(session: Session, meter: Meter) -> None:
+    """Bring the hold back to an hour, to what a lower limit leaves, or as near as the credit allows."""
+    account = await lock(session, meter.account_id)
     found = await _hold_of(session, meter.resource_id)
     if found is None:
-        return True
-    account = await _account(session, meter.account_id)
-    missing = cost_micros(meter.rate_micros_per_hour, HOUR_S) - found.amount_micros
+        return
+    hour = cost_micros(meter.rate_micros_per_hour, HOUR_S)
+    budget = await limits.budget_of(session, meter.account_id)
+    wanted = min(hour, await limits.left_of_cap(session, meter.resource_id, hour), hour if budget is None else budget.left_micros)
+    change = wanted - found.amount_micros
     if account.billing_mode != METERED:
-        missing = min(missing, account.free_micros)
-    if missing > 0:
-        found.amount_micros += missing
-        account.held_micros += missing
-        session.add_all([found, account])
-    return found.amount_micros >= cost_micros(meter.rate_micros_per_hour, 60)
-
-
-def _locked(statement: SelectOfScalar[T]) -> SelectOfScalar[T]:
-    """Lock the selected rows and read them afresh, whatever the session holds of them.
-
-    The lock is Postgres's weaker one, which lets others insert rows that refer to these: such an insert in a transaction that
-    holds another of our locks would otherwise be a deadlock.
-    """
-    return statement.with_for_update(key_share=True).execution_options(populate_existing=True)
-
-
-async def _hold_of(session: Session, resource_id: str) -> Hold | None:
-    return (await session.exec(_locked(select(Hold).where(Hold.resource_id == resource_id)))).first()
-
-
-async def _account(session: Session, account_id: str) -> Account:
-    return (await session.exec(_locked(select(Account).where(Account.id == account_id)))).one()
+        change = min(change, max(0, account.free_micros))
+    found.amount_micros += change
+    account.held_micros += change
 
 
 async def _reserve(session: Session, account_id: str, amount: int) -> str | None:
@@ -270,11 +249,14 @@ async def _book(
 ) -> LedgerTransaction | None:
     """Enter a transaction and change the balance; None where the reference exists."""
     # Under the account's lock, so that of two who book one reference the second finds the first's.
-    await _account(session, account_id)
+    await lock(session, account_id)
     known = await session.exec(select(LedgerTransaction.id).where(LedgerTransaction.reference == reference))
     if known.first() is not None:
         return None
     await _change(session, account_id, balance=amount)
+    budget = await limits.budget_of(session, account_id) if resource_id is not None else None
+    if budget is not None:
+        budget.spent_micros -= amount
     return await _enter(
         session, account_id, amount, against, reference=reference, description=description, resource_id=resource_id
     )
@@ -302,3 +284,7 @@ async def _enter(
     )
     await session.flush()
     return transaction
+
+
+async def _hold_of(session: Session, resource_id: str) -> Hold | None:
+    return (await session.exec(locked(select(Hold).where(Hold.resource_id == resource_id)))).first()

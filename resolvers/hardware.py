@@ -8,13 +8,11 @@ from pydantic import Field, model_validator
 from burnish.kit.core import Core
 from burnish.kit.errors import Invalid
 from burnish.kit.money import cost_micros
-from engines.compute import hardware, local
-from engines.compute.hardware import Shape
+from engines.compute import hardware, local, rates
+from engines.compute.hardware import LOCAL, PROVIDERS, Shape
 from models.ledger import HOUR_S
 from resolvers.context import Context
 from resolvers.inputs import Input
-
-PROVIDERS = ("prime_intellect", "lambda", "runpod", "local")
 
 
 class GpuInput(Input):
@@ -35,12 +33,12 @@ class GpuInput(Input):
         return {names.get(key, key): value for key, value in data.items()}
 
 
-def shape_of(gpu: GpuInput) -> Shape:
+def shape_of(gpu: GpuInput, param: str = "gpu.type") -> Shape:
     """Return the shape; Invalid (`INVALID_GPU_TYPE`) naming the known types where it is unknown."""
     known = hardware.canonical(gpu.type)
     if known is None:
         names = ", ".join((hardware.CPU, *hardware.GPU_TYPES))
-        raise Invalid(f"Unknown GPU type '{gpu.type}'. Known: {names}.", code="INVALID_GPU_TYPE", param="gpu.type")
+        raise Invalid(f"Unknown GPU type '{gpu.type}'. Known: {names}.", code="INVALID_GPU_TYPE", param=param)
     return Shape(known, gpu.count)
 
 
@@ -61,14 +59,15 @@ class Offer:
 def offer(ctx: Context, gpu: GpuInput) -> Offer:
     """Return what a request for this hardware would run on here; Invalid where the type is unknown."""
     ctx.require("read")
-    runs_on = _runs_on(ctx.core, shape_of(gpu))
-    return Offer(runs_on, "local", hour_micros(ctx.core, runs_on))
+    found = runs_on(ctx.core, shape_of(gpu))
+    return Offer(found, LOCAL, hour_micros(ctx.core, found))
 
 
 def hour_micros(core: Core, asked: Shape) -> int:
     """Return what an hour of the shape that will really run costs here: the amount that a start sets aside."""
-    return cost_micros(hardware.rate_micros(core.settings, _runs_on(core, asked)), HOUR_S)
+    return cost_micros(rates.own_micros(core.settings, runs_on(core, asked)), HOUR_S)
 
 
-def _runs_on(core: Core, asked: Shape) -> Shape:
+def runs_on(core: Core, asked: Shape) -> Shape:
+    """Return what a request really runs on: a CPU slot, where this installation falls back on that."""
     return Shape(hardware.CPU, 1) if local.falls_back(core.settings) else asked

@@ -22,6 +22,7 @@ from models import integration, job
 from models.account import Account
 from models.job import Checkpoint, Job
 from resolvers import base_models, checkpoints, datasets, destinations, hardware, reward_functions
+from resolvers.caps import capped
 from resolvers.context import Context
 from resolvers.inputs import parse
 from resolvers.methods import GRPO, METHODS, Method
@@ -40,6 +41,7 @@ class Found:
     method: Method | None = None
     hyperparameters: BaseModel | None = None
     shape: Shape | None = None
+    cap_micros: int | None = None
     resumed: Checkpoint | None = None
 
     def note(self, check: Callable[[], Any]) -> Any:
@@ -75,6 +77,9 @@ def of_itself(core: Core, spec: "JobInput", given: Set[str]) -> Found:
             found.hyperparameters = found.note(lambda: parse(shown, spec.hyperparameters, at="hyperparameters"))
         if {"reward_function_id", "environments"} <= given:
             found.note(lambda: _check_reward(found.method, spec))
+    if "max_cost_usd" in given and found.shape is not None:
+        hour = hardware.hour_micros(core, found.shape)
+        found.cap_micros = found.note(lambda: capped(core.settings, spec.max_cost_usd, hour))
     if spec.volume is not None:
         message = "Volumes are a thing of another service: this installation has none. Upload or connect a dataset."
         found.problems.append(Invalid(message, code="volume_unavailable", param="volume"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import structlog
@@ -16,12 +17,13 @@ from burnish.kit.money import usd
 from burnish.kit.paging import ALWAYS, Span
 from engines import ending, erasing
 from models import deployment as dep
-from models import events, job, ledger
+from models import events, job, ledger, limits
 from models.account import METERED, Account
 from models.deployment import Deployment
 from models.job import Checkpoint, Job
 from resolvers import checkpoints as stored
 from resolvers import hardware, job_checks
+from resolvers.billing import MAX_USD
 from resolvers.context import Context
 from resolvers.creating import once
 from resolvers.destinations import CheckpointDestination
@@ -47,6 +49,9 @@ class JobInput(Input):
     provider: str | None = None
     checkpoint_destination: CheckpointDestination = Field(default_factory=CheckpointDestination)
     environments: dict[str, Any] | None = None
+    max_cost_usd: Decimal | None = Field(
+        None, gt=0, le=MAX_USD, decimal_places=6, description="Before it costs more, it saves a checkpoint and stops."
+    )
     resume_from: str | None = Field(
         None, max_length=128, description="A checkpoint of another job to go on from: its id, or `job_…@step`."
     )
@@ -128,6 +133,7 @@ def _row(ctx: Context, spec: JobInput, found: Found) -> Job:
         hyperparameters_defaulted=_defaulted(found.hyperparameters),
         gpu_requested={"type": spec.gpu.type, "count": spec.gpu.count},
         provider_requested=spec.provider,
+        max_cost_micros=found.cap_micros,
         checkpoint_destination=spec.checkpoint_destination.stored,
         environments=spec.environments,
         requires_heartbeat=spec.requires_heartbeat,
@@ -141,9 +147,10 @@ def _defaulted(hyperparameters: BaseModel) -> list[str]:
 
 
 def _needed_micros(ctx: Context, found: Found) -> int:
-    """Return what the start sets aside."""
+    """Return what the start sets aside: an hour, less where a cap is lower."""
     assert found.shape is not None
-    return hardware.hour_micros(ctx.core, found.shape)
+    hour = hardware.hour_micros(ctx.core, found.shape)
+    return hour if found.cap_micros is None else min(hour, found.cap_micros)
 
 
 async def plan(ctx: Context, body: Mapping[str, Any]) -> Plan:
@@ -154,6 +161,8 @@ async def plan(ctx: Context, body: Mapping[str, Any]) -> Plan:
     async with ctx.db.read() as session:
         await job_checks.of_others(session, ctx, spec, given, found, lock=False)
         account = await session.get_one(Account, ctx.account.id)
+        if found.shape is not None:
+            await found.wait(limits.within_budget(session, account.id, _needed_micros(ctx, found), for_update=False))
     offer, needed = None, None
     if found.shape is not None:
         offer, needed = hardware.offer(ctx, spec.gpu), _needed_micros(ctx, found)

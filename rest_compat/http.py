@@ -63,6 +63,11 @@ async def json_object(request: Request, settings: Settings) -> dict[str, Any]:
     return data
 
 
+async def body(request: Request, most: int) -> bytes:
+    """Return the body as it was sent; PayloadTooLarge past `most` bytes."""
+    return await _limited(request, most, "A request body").body()
+
+
 @asynccontextmanager
 async def upload(request: Request, settings: Settings, most: int) -> AsyncIterator[Upload]:
     """Read a form with one file of at most `most` bytes, called `file`, straight onto the disk.

@@ -16,6 +16,7 @@ from engines.training.spec import GrpoHyperparameters
 from rest_compat import downloads, sse
 from rest_compat.errors import VERI
 from rest_compat.operation import JSON, Operation
+from rest_compat.veri import payments
 from rest_compat.wire import ErrorBody
 
 Schema = dict[str, Any]
@@ -32,7 +33,7 @@ MEANINGS = {
     201: ("Created", "Made."),
     400: ("Invalid", "A value that can be read but not used, or a thing in a state that does not allow this."),
     401: ("Unauthenticated", "No API key, or one that is not in force."),
-    402: ("InsufficientCredit", "The balance does not cover the start."),
+    402: ("InsufficientCredit", "The balance, or the account's budget, does not cover it."),
     403: ("Forbidden", "The API key lacks the scope, or the URL has expired."),
     404: ("NotFound", "There is no such thing, or it is another account's."),
     405: ("MethodNotAllowed", "This path has other methods; `Allow` names them."),
@@ -58,6 +59,7 @@ def describe(operations: Sequence[Operation]) -> Schema:
     for operation in operations:
         paths.setdefault(_plain(operation.path), {})[operation.method.lower()] = _operation(operation, schemas)
     paths |= {_plain(path): {"get": _download(path)} for path in downloads.PATHS}
+    paths[payments.PATH] = {"post": _webhook(schemas)}
     paths["/v1/openapi.json"] = {"get": _itself()}
     return {
         "openapi": "3.1.0",
@@ -77,6 +79,7 @@ def describe(operations: Sequence[Operation]) -> Schema:
 
 def _schemas(operations: Sequence[Operation]) -> tuple[dict[tuple[Any, JsonSchemaMode], Schema], Schema]:
     wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(GrpoHyperparameters, READ): None, (ErrorBody, WRITTEN): None}
+    wanted[payments.Received, WRITTEN] = None
     for operation in operations:
         if operation.body is not None and not operation.upload:
             wanted[operation.body, READ] = None
@@ -123,7 +126,8 @@ def _parameters(operation: Operation) -> list[Schema]:
     found = [_path_parameter(name) for name in CONVERTOR.findall(operation.path)]
     if operation.query is not None:
         schema = operation.query.model_json_schema(ref_template=REF)
-        found += [_query_parameter(name, dict(field)) for name, field in schema["properties"].items()]
+        needed = schema.get("required", [])
+        found += [_query_parameter(name, dict(field), name in needed) for name, field in schema.get("properties", {}).items()]
     headers = dict(operation.headers)
     if operation.idempotent:
         headers["Idempotency-Key"] = IDEMPOTENCY
@@ -138,8 +142,8 @@ def _path_parameter(name: str) -> Schema:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def _query_parameter(name: str, schema: Schema) -> Schema:
-    return {"name": name, "in": "query", "required": False, "description": schema.pop("description", ""), "schema": schema}
+def _query_parameter(name: str, schema: Schema, required: bool) -> Schema:
+    return {"name": name, "in": "query", "required": required, "description": schema.pop("description", ""), "schema": schema}
 
 
 def _body(operation: Operation, schemas: dict[tuple[Any, JsonSchemaMode], Schema]) -> Schema:
@@ -201,6 +205,27 @@ def _download(path: str) -> Schema:
         "responses": {
             "200": {"description": MEANINGS[200][1], "content": gzip},
             **{str(code): _error_ref(code) for code in (403, 404, 500, 503)},
+        },
+    }
+
+
+def _webhook(schemas: dict[tuple[Any, JsonSchemaMode], Schema]) -> Schema:
+    signature = {
+        "name": "Stripe-Signature",
+        "in": "header",
+        "required": False,
+        "description": "What Stripe signed the event with.",
+    }
+    return {
+        **_documented(payments.receive.__doc__),
+        "operationId": "post_billing_stripe_webhook",
+        "tags": ["Billing"],
+        "security": [],
+        "parameters": [{**signature, "schema": {"type": "string"}}],
+        "requestBody": {"required": True, "content": {JSON: {"schema": {"type": "object"}}}},
+        "responses": {
+            "200": {"description": MEANINGS[200][1], "content": {JSON: {"schema": schemas[payments.Received, WRITTEN]}}},
+            **{str(code): _error_ref(code) for code in (400, 404, 413, 500, 503)},
         },
     }
 

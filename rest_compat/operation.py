@@ -24,10 +24,10 @@ from resolvers.context import Context
 from resolvers.inputs import Input
 from resolvers.rate_limits import Allowance
 from rest_compat.errors import VERI, Dialect, MethodNotAllowed, RouteNotFound, public
-from rest_compat.wire import Wire
 
 JSON = "application/json"
-Answer = Wire | Response
+# A bare array is a RootModel, everything else a Wire.
+Answer = BaseModel | Response
 Handler = Callable[[Context, Request], Awaitable[Answer]]
 CLIENT_GONE = 499
 DEFAULT = "default"
@@ -48,7 +48,7 @@ class Operation:
     path: str
     handler: Handler
     tag: str
-    answers: type[Wire] | str | tuple[str, ...]
+    answers: type[BaseModel] | str | tuple[str, ...]
     status: int = 200
     query: type[Input] | None = None
     body: type[BaseModel] | None = None

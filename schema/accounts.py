@@ -6,8 +6,9 @@ from typing import Self
 import strawberry
 
 from models import account
-from resolvers import accounts
+from resolvers import accounts, billing
 from schema.api_keys import ApiKey
+from schema.billing import Budget, SpendWarning
 from schema.context import Info
 from schema.nodes import Money
 
@@ -21,7 +22,21 @@ class Account:
     balance: Money = strawberry.field(description="The sum of all transactions, before what is held.")
     held: Money = strawberry.field(description="What running work has set aside.")
     available: Money = strawberry.field(description="The balance less what is held.")
+    stripe_customer_id: str | None = strawberry.field(description="Its customer id at Stripe, where it has paid by that.")
     created_at: datetime = strawberry.field(description="When the account was made.")
+
+    @strawberry.field(description="How many hours the balance lasts at what runs now; null where it has no end.")
+    async def hours_remaining(self, info: Info) -> float | None:
+        return (await billing.burn_rate(info.context.known)).hours_remaining
+
+    @strawberry.field(description="What should be known before running work is stopped for want of money.")
+    async def warnings(self, info: Info) -> list[SpendWarning]:
+        return [SpendWarning(code=each.code, message=each.message) for each in await billing.warnings(info.context.known)]
+
+    @strawberry.field(description="What the account lets itself spend; null where it has no budget.")
+    async def budget(self, info: Info) -> Budget | None:
+        row = await billing.budget(info.context.known)
+        return None if row is None else Budget.of(row)
 
     @classmethod
     def of(cls, row: account.Account) -> Self:
@@ -33,6 +48,7 @@ class Account:
             balance=Money.of(row.balance_micros),
             held=Money.of(row.held_micros),
             available=Money.of(row.free_micros),
+            stripe_customer_id=row.stripe_customer_id,
             created_at=row.created_at,
         )
 

@@ -35,6 +35,7 @@ class ErrorCode(Enum):
     )
     INVALID_STATE = strawberry.enum_value("INVALID_STATE", description="The thing is not in a state that allows this.")
     INSUFFICIENT_CREDIT = strawberry.enum_value("INSUFFICIENT_CREDIT", description="The credit does not cover the start.")
+    BUDGET_EXCEEDED = strawberry.enum_value("BUDGET_EXCEEDED", description="The account's budget does not cover the start.")
     RATE_LIMITED = strawberry.enum_value("RATE_LIMITED", description="Too many requests: try again later.")
     UNAVAILABLE = strawberry.enum_value("UNAVAILABLE", description="Something needed is away: try again later.")
 
@@ -74,6 +75,13 @@ class InsufficientCredit(UserError):
     needed: Money = strawberry.field(description="The credit that is needed.")
 
 
+@strawberry.type(description="The account's budget does not cover the start.")
+class BudgetExceeded(UserError):
+    limit: Money = strawberry.field(description="The budget.")
+    spent: Money = strawberry.field(description="What was spent of it in this period.")
+    needed: Money = strawberry.field(description="What the start sets aside.")
+
+
 @strawberry.type(description="A problem in an uploaded file.")
 class LineIssue:
     line: int | None = strawberry.field(description="The line, from 1.")
@@ -102,6 +110,7 @@ TYPES = (
     ConflictError,
     InvalidStateError,
     InsufficientCredit,
+    BudgetExceeded,
     DatasetRejected,
     RewardFunctionRejected,
     TryLaterError,
@@ -131,6 +140,9 @@ def user_errors(error: BurnishError, names: Mapping[str, str]) -> list[UserError
     common = _common(error, names)
     if isinstance(error, errors.InsufficientCredit):
         return [InsufficientCredit(balance=Money.of(error.balance_micros), needed=Money.of(error.needed_micros), **common)]
+    if isinstance(error, errors.BudgetExceeded):
+        limit, spent, needed = map(Money.of, (error.limit_micros, error.spent_micros, error.needed_micros))
+        return [BudgetExceeded(limit=limit, spent=spent, needed=needed, **common)]
     if isinstance(error, (errors.RateLimited, errors.Unavailable)):
         return [TryLaterError(retry_after_seconds=error.retry_after_s, **common)]
     if error.code in REJECTED:

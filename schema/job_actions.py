@@ -1,5 +1,6 @@
 """Training jobs: planned, made, cancelled, kept alive and deleted."""
 
+from decimal import Decimal
 from typing import Annotated, Any
 
 import strawberry
@@ -46,6 +47,9 @@ class TrainingJobInput:
     )
     environments: JSON | None = strawberry.field(
         default=None, description="An object of environments to learn in. They need an integration, which has to be configured."
+    )
+    max_cost_usd: Decimal | None = strawberry.field(
+        default=None, description="The most it may cost, in dollars: before it costs more, it saves a checkpoint and stops."
     )
     checkpoint_destination: CheckpointDestinationInput | None = strawberry.field(
         default=None, description="Where the trained model goes; the platform's own storage by default, where it is kept anyway."
@@ -160,6 +164,7 @@ def _given(input: TrainingJobInput) -> dict[str, Any]:
         "output_name": input.output_name,
         "hyperparameters": {} if input.hyperparameters is None else input.hyperparameters,
         "environments": input.environments,
+        "max_cost_usd": input.max_cost_usd,
         "gpu": input.hardware.as_gpu,
         "provider": input.hardware.provider,
         "checkpoint_destination": {"type": "veri"} if destination is None else destination.given,

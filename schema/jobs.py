@@ -144,6 +144,7 @@ class TrainingJob(Node):
     )
     metric_keys: list[str] = strawberry.field(description="The metrics it has reported.")
     cost: JobCost = strawberry.field(description="What it costs.")
+    max_cost: Money | None = strawberry.field(description="Before it costs more, it saves a checkpoint and stops.")
     error: JobFailure | None = strawberry.field(description="Why it failed.")
     created_at: datetime = strawberry.field(description="When it was made.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
@@ -175,6 +176,7 @@ class TrainingJob(Node):
             attempt=row.attempt,
             metric_keys=sorted(row.metric_keys),
             cost=JobCost(total=Money.of(row.cost_micros)),
+            max_cost=None if row.max_cost_micros is None else Money.of(row.max_cost_micros),
             error=None if row.error is None else JobFailure(job_id=row.id, **row.error),
             created_at=row.created_at,
             updated_at=row.updated_at,

@@ -14,6 +14,7 @@ from models.audit import AuditEntry
 from models.dataset import Dataset
 from models.deployment import Deployment, InferenceRequest, Replica
 from models.job import Checkpoint, Job
+from models.ledger import LedgerTransaction
 from models.reward_function import RewardFunction
 from models.ssh_key import SshKey
 from resolvers import deployments, related
@@ -47,6 +48,7 @@ class Loaders:
         self.job = self._row(Job)
         self.job_of_deployment = self._row(Job)
         self.reward_function = self._row(RewardFunction)
+        self.transaction = self._row(LedgerTransaction)
         self.ssh_key = self._row(SshKey)
         self.reward_function_of_job = self._row(RewardFunction, deleted=True)
         self.checkpoints_of_job: DataLoader[str, list[Checkpoint]] = self._rows(related.checkpoints)

@@ -16,9 +16,11 @@ from schema.admitted import Handover
 from schema.api_keys import ApiKey, ApiKeyMutations, ApiKeyQueries
 from schema.audit import AuditEntry, AuditQueries
 from schema.base_models import BaseModelQueries
+from schema.billing import BillingMutations, BillingQueries, Transaction
 from schema.checkpoints import Checkpoint, CheckpointQueries
 from schema.comparison import ComparisonQueries
 from schema.context import Info
+from schema.costs import CostQueries
 from schema.dataset_sources import DatasetSourceMutations
 from schema.datasets import Dataset, DatasetMutations, DatasetQueries
 from schema.deployments import Deployment, DeploymentMutations, DeploymentQueries, InferenceRequest
@@ -55,6 +57,8 @@ class Query(
     BaseModelQueries,
     MethodQueries,
     ComparisonQueries,
+    CostQueries,
+    BillingQueries,
     RateLimitQueries,
 ):
     @strawberry.field(description="Anything that has an id; null where the account has no such thing.")
@@ -75,6 +79,7 @@ class Mutation(
     RewardFunctionMutations,
     JobMutations,
     DeploymentMutations,
+    BillingMutations,
 ): ...
 
 
@@ -110,6 +115,7 @@ async def _node(loaders: Loaders, node_id: str) -> Node | None:
         "key": (loaders.api_key, ApiKey.of),
         "req": (loaders.inference_request, InferenceRequest.of),
         "rf": (loaders.reward_function, RewardFunction.of),
+        "txn": (loaders.transaction, Transaction.of),
         "sk": (loaders.ssh_key, SshKey.of),
     }
     way = ways.get(node_id.partition("_")[0])

@@ -11,7 +11,7 @@ from burnish.cli.command import AsJson, group, reported
 from burnish.cli.exits import USAGE, CliError
 from burnish.cli.output import Output
 
-FIELDS = ("id", "name", "api_key", "credit_usd")
+FIELDS = ("id", "name", "api_key", "credit_usd", "billing", "stripe_customer_id")
 
 app = group("Accounts and their credit (operator: works on this machine's database).")
 
@@ -22,13 +22,16 @@ Name = Annotated[str, typer.Argument(help="Name of the account: lower-case lette
 def create(
     name: Name,
     credit: Annotated[str, typer.Option("--credit", metavar="USD", help="Credit to start with, in dollars.")] = "0",
+    metered: Annotated[
+        bool, typer.Option("--metered", help="Let it owe what it uses: nothing is refused for want of credit.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make an account and its first API key, which is shown this once."""
     out = Output(as_json)
     with reported(out):
         micros = _micros(credit, "--credit")
-        out.show(asyncio.run(operator.create_account(name, micros)), FIELDS)
+        out.show(asyncio.run(operator.create_account(name, micros, metered)), FIELDS)
 
 
 @app.command("credit")
@@ -40,6 +43,30 @@ def credit(
     with reported(out):
         found: dict[str, Any] = asyncio.run(operator.credit_account(name, _micros(usd, "USD")))
         out.show(found, FIELDS)
+
+
+@app.command("billing")
+def billing(
+    name: Name,
+    mode: Annotated[str, typer.Argument(metavar="prepaid|metered", help="Whether it pays before, or owes what it uses.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make an account prepaid or metered."""
+    out = Output(as_json)
+    with reported(out):
+        out.show(asyncio.run(operator.set_mode(name, mode)), FIELDS)
+
+
+@app.command("stripe")
+def stripe(
+    name: Name,
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="Its customer id at Stripe, cus_….")],
+    as_json: AsJson = False,
+) -> None:
+    """Say which customer at Stripe an account is: what that customer pays is its credit."""
+    out = Output(as_json)
+    with reported(out):
+        out.show(asyncio.run(operator.set_customer(name, customer)), FIELDS)
 
 
 def _micros(text: str, flag: str) -> int:

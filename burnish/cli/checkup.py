@@ -20,7 +20,7 @@ from burnish.cli.client import Api
 from burnish.cli.exits import CliError
 from burnish.kit.core import Core, opened
 from burnish.kit.settings import Settings
-from engines.compute import local
+from engines.compute import local, rates
 from engines.rewards import selftest
 from engines.rewards.jail import rules_of
 from models import migrations
@@ -49,6 +49,7 @@ async def run() -> list[Check]:
         *engines(),
         disk(settings.home),
         gpu(settings),
+        rates_file(settings),
         jail(settings),
         *await installation(settings),
         await asyncio.to_thread(api),
@@ -96,6 +97,15 @@ def gpu(settings: Settings) -> Check:
     if local.falls_back(settings):
         return Check("gpu", OK, f"none; {settings.cpu_slots} CPU slots do the work")
     return Check("gpu", WARN, "none, and BURNISH_CPU_FALLBACK is off: only jobs that ask for CPU run")
+
+
+def rates_file(settings: Settings) -> Check:
+    """Read the operator's rates."""
+    try:
+        path = rates.check(settings)
+    except rates.Unreadable as error:
+        return Check("rates", FAIL, str(error))
+    return Check("rates", OK, f"{path}, over the defaults" if path else "the defaults; no rates.toml")
 
 
 def jail(settings: Settings) -> Check:

@@ -18,6 +18,7 @@ FLAGS = {
     "gpu": "--gpu",
     "method": "--method",
     "provider": "--provider",
+    "max_cost_usd": "--max-cost",
     "resume_from": "--resume-from",
 }
 KEYS = (*FLAGS, "hyperparameters", "checkpoint_destination", "environments", "requires_heartbeat")

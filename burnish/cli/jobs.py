@@ -11,7 +11,7 @@ from burnish.cli.exits import USAGE, CliError
 
 FIELDS = (
     "id", "status", "output_name", "base_model", "method", "dataset_id", "reward_function_id", "current_step", "total_steps",
-    "gpu_requested", "gpu", "cost_usd", "error", "created_at", "started_at", "completed_at", "duration_seconds",
+    "gpu_requested", "gpu", "cost_usd", "max_cost_usd", "error", "created_at", "started_at", "completed_at", "duration_seconds",
     "dropped_prompts", "resumed_from", "checkpoint_destination", "destination_url", "hyperparameters",
 )  # fmt: skip
 COLUMNS = ("id", "status", "output_name", "base_model", "current_step", "total_steps", "gpu", "cost_usd", "created_at")
@@ -58,6 +58,9 @@ def create(
         str | None,
         typer.Option("--resume-from", metavar="CHECKPOINT", help="Go on from a checkpoint of another job: ckpt_… or JOB@STEP."),
     ] = None,
+    max_cost: Annotated[
+        str | None, typer.Option("--max-cost", metavar="USD", help="Before it costs more, it saves a checkpoint and stops.")
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Tell all that is wrong, the price and the credit; upload and create nothing."),
@@ -70,7 +73,7 @@ def create(
     spec = jobfile.read(file) if file else jobfile.JobFile()
     flags = {
         "base_model": base_model, "dataset": dataset, "reward": reward, "output_name": name, "gpu": gpu, "method": method,
-        "provider": provider, "resume_from": resume_from,
+        "provider": provider, "resume_from": resume_from, "max_cost_usd": max_cost,
     }  # fmt: skip
     jobfile.apply(spec, assign or [], flags)
     if timeout is not None and not wait:

@@ -8,8 +8,11 @@ import typer
 from burnish.cli import (
     accounts,
     audit,
+    billing,
+    budget,
     chat,
     completion,
+    cost,
     datasets,
     demo,
     deploy,
@@ -19,6 +22,7 @@ from burnish.cli import (
     keys,
     login,
     models,
+    rates,
     rewards,
     secrets,
     ssh_keys,
@@ -45,6 +49,9 @@ app.add_typer(rewards.app, name="rewards")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(deploy.app, name="deploy")
 app.command("chat")(chat.chat)
+app.add_typer(cost.app, name="cost")
+app.add_typer(billing.app, name="billing")
+app.add_typer(budget.app, name="budget")
 app.add_typer(keys.app, name="keys")
 app.add_typer(ssh_keys.app, name="ssh-keys")
 app.add_typer(integrations.app, name="integrations")
@@ -52,6 +59,7 @@ app.command("audit")(audit.audit)
 app.command("completion")(completion.completion)
 app.add_typer(models.app, name="models")
 app.add_typer(accounts.app, name="accounts")
+app.add_typer(rates.app, name="rates")
 app.add_typer(secrets.app, name="secrets")
 
 

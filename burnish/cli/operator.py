@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from resolvers.secrets import KeyUse
 
 
-async def create_account(name: str, credit_micros: int) -> dict[str, Any]:
+async def create_account(name: str, credit_micros: int, metered: bool) -> dict[str, Any]:
     """Make an account; return it with its key."""
     from resolvers import accounts
 
     async with database() as core:
-        account, key = await accounts.create(core, name, credit_micros=credit_micros)
+        account, key = await accounts.create(core, name, credit_micros=credit_micros, metered=metered)
     made = _account(account)
-    return {"id": made["id"], "name": made["name"], "api_key": key, "credit_usd": made["credit_usd"]}
+    return {"id": made.pop("id"), "name": made.pop("name"), "api_key": key, **made}
 
 
 async def credit_account(name: str, micros: int) -> dict[str, Any]:
@@ -36,6 +36,53 @@ async def credit_account(name: str, micros: int) -> dict[str, Any]:
 
     async with database() as core:
         return _account(await accounts.credit(core, name, micros))
+
+
+async def set_mode(name: str, mode: str) -> dict[str, Any]:
+    """Make an account prepaid or metered; return it."""
+    from resolvers import accounts
+
+    async with database() as core:
+        return _account(await accounts.set_mode(core, name, mode))
+
+
+async def set_customer(name: str, customer: str) -> dict[str, Any]:
+    """Say which customer at Stripe an account is; return it."""
+    from resolvers import accounts
+
+    async with database() as core:
+        return _account(await accounts.set_customer(core, name, customer))
+
+
+async def list_rates() -> list[dict[str, Any]]:
+    """Return every rate of the installation."""
+    from burnish.kit.money import usd_float
+    from resolvers import prices
+
+    async with database() as core:
+        book = await prices.own_book(core)
+    return [
+        {
+            "provider": rate.provider,
+            "gpu_type": rate.gpu_type,
+            "usd_per_hour": usd_float(rate.micros_per_hour),
+            "source": rate.source,
+            "updated_at": rate.at.isoformat().replace("+00:00", "Z"),
+        }
+        for _, rate in sorted(book.rates.items())
+    ]
+
+
+async def refresh_rates() -> list[dict[str, Any]]:
+    """Fetch the catalogues; return what came of each provider's."""
+    from engines.compute import catalogue
+
+    if not read_settings().rates_refresh_url:
+        raise CliError("BURNISH_RATES_REFRESH_URL: no catalogue is named.", USAGE, hint="docs/costs.md has one.")
+    async with database() as core:
+        done = await catalogue.refresh(core)
+    stored = [{"provider": name, "rates": count, "error": None} for name, count in done.stored.items()]
+    return stored + [{"provider": name, "rates": 0, "error": error} for name, error in done.failed.items()]
 
 
 async def add_model(name: str, path: Path) -> dict[str, Any]:
@@ -99,6 +146,7 @@ async def database() -> AsyncIterator["Core"]:
     from burnish.kit import logging
     from burnish.kit.core import opened
     from burnish.kit.errors import BurnishError
+    from engines.compute.rates import Unreadable
 
     logging.configure("error")
     try:
@@ -107,6 +155,8 @@ async def database() -> AsyncIterator["Core"]:
     except BurnishError as error:
         where = f"{error.param}: " if error.param else ""
         raise CliError(f"{where}{error.message}", BY_STATUS.get(error.status, ERROR), hint=error.hint) from None
+    except Unreadable as error:
+        raise CliError(str(error), USAGE) from None
     except (SQLAlchemyError, OSError) as error:
         raise CliError(f"The database of this installation cannot be used: {getattr(error, 'orig', None) or error}") from None
 
@@ -153,4 +203,5 @@ def _key_use(use: "KeyUse", core: "Core") -> dict[str, Any]:
 def _account(account: "Account") -> dict[str, Any]:
     from burnish.kit.money import usd_float
 
-    return {"id": account.id, "name": account.slug, "credit_usd": usd_float(account.balance_micros)}
+    found = {"id": account.id, "name": account.slug, "credit_usd": usd_float(account.balance_micros)}
+    return {**found, "billing": account.billing_mode, "stripe_customer_id": account.stripe_customer_id}

@@ -6,6 +6,7 @@
     │   └── SchemaInvalid             422 the body does not have the documented shape
     ├── Unauthenticated               401
     ├── InsufficientCredit            402
+    ├── BudgetExceeded                402 the account's own budget does not cover it
     ├── Forbidden                     403 the key lacks the scope
     ├── NotFound                      404 unknown, or another account's: never told apart
     ├── Conflict                      409 a name taken, or an idempotency key used for something else
@@ -78,6 +79,20 @@ class InsufficientCredit(BurnishError):
     def __init__(self, message: str, *, balance_micros: int, needed_micros: int) -> None:
         super().__init__(message)
         self.balance_micros = balance_micros
+        self.needed_micros = needed_micros
+
+
+class BudgetExceeded(BurnishError):
+    """`limit_micros`, `spent_micros` and `needed_micros` say how far the account's budget falls short."""
+
+    status = 402
+    kind = "BUDGET_EXCEEDED"
+    code = "budget_exceeded"
+
+    def __init__(self, message: str, *, limit_micros: int, spent_micros: int, needed_micros: int) -> None:
+        super().__init__(message, hint="Raise the budget, or wait for its next period.")
+        self.limit_micros = limit_micros
+        self.spent_micros = spent_micros
         self.needed_micros = needed_micros
 
 

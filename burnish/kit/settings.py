@@ -47,8 +47,17 @@ class Settings(BaseSettings):
     cpu_slots: int = Field(2, ge=1, description="How many jobs and replicas run on this host's CPU at once.")
     cpu_usd_per_hour: str = Field("0.10", description="Rate of a CPU slot.")
     gpu_usd_per_hour: str = Field("2.00", description="Rate of one of this machine's own GPUs.")
+    rates_file: Path | None = Field(
+        None, description="A TOML file of dollars an hour by provider and GPU type; `rates.toml` under `home` by default."
+    )
+    rates_refresh_url: str = Field("", description="Where price catalogues are fetched from; empty for never. See docs/costs.md.")
+    rates_refresh_hours: float = Field(24.0, gt=0, description="How often price catalogues are fetched.")
+    stripe_webhook_secret: str = Field("", description="Signing secret of the Stripe webhook, `whsec_…`; empty turns it off.")
     lease_s: float = Field(15.0, gt=0, description="How long a host may be silent before its work is given to another.")
     billing_period_s: int = Field(60, ge=1, description="How often running work is posted to the ledger.")
+    save_grace_s: float = Field(
+        120.0, gt=0, description="How long before its money ends a job is told to save a checkpoint and stop."
+    )
     drain_s: float = Field(30.0, ge=0, description="How long the late output of a cancelled job is accepted.")
     reward_deadline_s: float = Field(60.0, gt=0, description="How long a reward function may take for one batch.")
     reward_libraries: str = Field(

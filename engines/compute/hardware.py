@@ -1,11 +1,8 @@
-"""The words for hardware: what callers may ask for, what a machine has, and what it costs here."""
+"""The words for hardware: what callers may ask for, and what a machine has."""
 
 import re
 from dataclasses import dataclass
 from typing import Any
-
-from burnish.kit.money import parse_usd
-from burnish.kit.settings import Settings
 
 CPU = "CPU"
 GPU_TYPES = (
@@ -13,6 +10,9 @@ GPU_TYPES = (
     "B200-180GB", "B300-270GB", "RTX6000-48GB", "RTXPRO6000-96GB",
 )  # fmt: skip
 MAX_COUNT = 8
+LOCAL = "local"
+RENTED = ("prime_intellect", "lambda", "runpod")
+PROVIDERS = (*RENTED, LOCAL)
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,6 @@ def canonical_of_device(device_name: str) -> str | None:
         if _names(words, family) and (_names(words, memory) or not _same_family(family)):
             return gpu
     return next((gpu for gpu in GPU_TYPES if _names(words, gpu.rsplit("-", 1)[0])), None)
-
-
-def rate_micros(settings: Settings, shape: Shape) -> int:
-    """Return what an hour of a shape costs on the installation's own hardware."""
-    if shape.is_cpu:
-        return parse_usd(settings.cpu_usd_per_hour)
-    return parse_usd(settings.gpu_usd_per_hour) * shape.count
 
 
 def as_json(shape: Shape) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from functools import cache
 from typing import Any
 
 from burnish.kit.settings import Settings
-from engines.compute.hardware import CPU, Shape, canonical_of_device, rate_micros
+from engines.compute.hardware import CPU, Shape, canonical_of_device
+from engines.compute.rates import own_micros
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,11 @@ class Inventory:
     def _place(self, shape: Shape) -> Placement | None:
         if shape.is_cpu or falls_back(self.settings):
             slot = Shape(CPU, 1)
-            return Placement(slot, (), rate_micros(self.settings, slot)) if self._free_slots() > 0 else None
+            return Placement(slot, (), own_micros(self.settings, slot)) if self._free_slots() > 0 else None
         free = [gpu.index for gpu in self.gpus if gpu.type == shape.type and gpu.index not in self._busy()]
         if len(free) < shape.count:
             return None
-        return Placement(shape, tuple(free[: shape.count]), rate_micros(self.settings, shape))
+        return Placement(shape, tuple(free[: shape.count]), own_micros(self.settings, shape))
 
     def _busy(self) -> set[int]:
         return {index for placed in self._taken.values() for index in placed.gpu_indices}

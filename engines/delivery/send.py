@@ -61,13 +61,13 @@ async def deliver(run: "JobRun") -> None:
         return
     await run.set_phase("uploading")
     work = asyncio.create_task(_until_delivered(run, row, final))
-    stops = [asyncio.create_task(event.wait()) for event in (run.ended, run.credit_gone, run.halted)]
+    stops = [asyncio.create_task(event.wait()) for event in (run.ended, run.limited, run.halted)]
     try:
         await asyncio.wait([work, *stops], return_when=asyncio.FIRST_COMPLETED)
         if work.done():
             await _record(run, row, work.result())
-        elif run.credit_gone.is_set() and not run.ended.is_set():
-            await _record(run, row, Undelivered("the account's credit is used up", again=False))
+        elif run.purse.limit is not None and not run.ended.is_set():
+            await _record(run, row, Undelivered(run.purse.limit.message, again=False))
     finally:
         for task in (work, *stops):
             task.cancel()

@@ -21,7 +21,7 @@ from burnish.kit import clock, ids, stream
 from burnish.kit.db import Session
 from engines import protocol
 from engines.compute import hardware
-from engines.leased import LeasedRun
+from engines.leased import LeasedRun, first
 from engines.serving import stats, vllm
 from engines.sources import source_of
 from engines.spawn import Child
@@ -46,6 +46,7 @@ class DeploymentRun(LeasedRun):
     noun = "Deployment"
     streams = dep.STREAMS
     terminal = dep.TERMINAL
+    last_words = "It is stopped."
 
     async def on_claim(self, session: Session, row: Deployment) -> bool:
         row.attempt += 1
@@ -86,8 +87,8 @@ class DeploymentRun(LeasedRun):
             return await self._fail(error)
         if self._hands_over():
             return await self.hand_over("The host is stopping; the deployment goes on when it is back")
-        if self.credit_gone.is_set() and not self.ended.is_set():
-            return await self._fail("QUOTA_EXCEEDED: the account's credit is used up")
+        if self.purse.limit is not None and not self.ended.is_set():
+            return await self._stop(f"QUOTA_EXCEEDED: {self.purse.limit.message}")
         await self.close(dep.STOPPED)
 
     async def _measured(self, folder: Path, path: Path) -> str | None:
@@ -117,19 +118,14 @@ class DeploymentRun(LeasedRun):
         return None
 
     def _told_to_end(self) -> bool:
-        return self.ended.is_set() or self.halted.is_set() or self.credit_gone.is_set()
+        return self.ended.is_set() or self.halted.is_set() or self.limited.is_set()
 
     def _hands_over(self) -> bool:
         return self.halted.is_set() and not self.ended.is_set()
 
     async def told_to_end(self) -> None:
-        """Return once the user, the credit or the host has ended the work."""
-        waits = [asyncio.create_task(event.wait()) for event in (self.ended, self.halted, self.credit_gone)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        """Return once the user, a limit or the host has ended the work."""
+        await first(self.ended, self.halted, self.limited)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -185,14 +181,21 @@ class DeploymentRun(LeasedRun):
         await self._fail(f"{failure.code}: {failure.message}")
 
     async def _fail(self, error: str) -> None:
+        await self._finish(dep.FAILED, error, "error")
+
+    async def _stop(self, error: str) -> None:
+        """End what a limit ends, as its user would have."""
+        await self._finish(dep.STOPPED, error, "warning")
+
+    async def _finish(self, status: str, error: str, level: str) -> None:
         await self.flush()
         async with self.writing() as session:
             row = await session.get_one(Deployment, self.id, with_for_update=True)
             if row.status not in self.terminal:
                 cost = await self.settle(session, refund=False)
                 values: dict[str, Any] = {"error": error, "stopped_at": clock.now(), "cost_micros": cost}
-                line = f"Status: failed: {error}"
-                await transitions.move(session, row, dep.FAILED, token=self.token, line=line, level="error", **values)
+                line = f"Status: {status}: {error}"
+                await transitions.move(session, row, status, token=self.token, line=line, level=level, **values)
             await self._close(session, row.status)
 
     async def _compact_forever(self) -> None:

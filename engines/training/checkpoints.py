@@ -6,10 +6,12 @@ import threading
 from pathlib import Path
 
 from engines.protocol import Reporter
+from engines.training.interrupt import Stopped
 
 RUN_SHARE = 4
 INTERVAL_MAX = 250
 WAITING_MAX = 2
+TAKEN_POLL_S = 0.1
 
 
 def interval(total_steps: int, wished: int | None) -> int:
@@ -46,6 +48,15 @@ class Checkpoints:
             self._waiting += 1
         self._reporter.checkpoint(step, str(folder), final=False)
         threading.Thread(target=self._forget, args=(step, folder), name=f"checkpoint-{step}", daemon=True).start()
+
+    def wait_taken(self, stop: threading.Event) -> None:
+        """Return once the parent has all that was saved; Stopped where `stop` comes first."""
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    return
+            if stop.wait(TAKEN_POLL_S):
+                raise Stopped
 
     def _forget(self, step: int, folder: Path) -> None:
         self._reporter.wait_uploaded(step)

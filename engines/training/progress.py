@@ -30,6 +30,10 @@ class Progress(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if self._reporter.stop_requested.is_set():
             control.should_training_stop = True
+        elif self._reporter.save_requested.is_set():
+            # After the last step the trained model follows, which is worth more than a checkpoint.
+            control.should_training_stop = True
+            control.should_save = state.global_step < state.max_steps
         else:
             control.should_save = self._checkpoints.due(state.global_step, state.max_steps)
 

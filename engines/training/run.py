@@ -62,13 +62,20 @@ class StopClock:
 
 
 def train(job: GrpoSpec, base: Path, rows: list[Row], judge: Judge, threads: int, reporter: Reporter) -> dict[str, Any]:
-    """Train, save, and hand over the final model; `{}` where the parent stopped the run."""
+    """Train, save, and hand over the final model; `{}` where the parent stopped the run, with a checkpoint where it asked for
+    one.
+    """
     quieten()
     torch.set_num_threads(threads)
-    trainer, dtype = prepare(job, base, rows, judge, reporter)
+    checkpoints = Checkpoints(reporter, job.hyperparameters.checkpoint_every)
+    trainer, dtype = prepare(job, base, rows, judge, reporter, checkpoints)
     learn(trainer, job.resume_path)
     if reporter.stop_requested.is_set():
         reporter.log(f"stopped after step {trainer.state.global_step}")
+        return {}
+    if reporter.save_requested.is_set() and trainer.state.global_step < trainer.state.max_steps:
+        checkpoints.wait_taken(reporter.stop_requested)
+        reporter.log(f"stopped after step {trainer.state.global_step}, whose checkpoint is stored")
         return {}
     return finish(trainer, dtype, base, Path(job.work_dir) / "final", reporter)
 
@@ -82,7 +89,9 @@ def quieten() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def prepare(job: GrpoSpec, base: Path, rows: list[Row], judge: Judge, reporter: Reporter) -> tuple[RolloutTrainer, torch.dtype]:
+def prepare(
+    job: GrpoSpec, base: Path, rows: list[Row], judge: Judge, reporter: Reporter, checkpoints: Checkpoints
+) -> tuple[RolloutTrainer, torch.dtype]:
     """Return the trainer, ready to go, and the dtype of the base's files."""
     hyper = job.hyperparameters
     tokenizer = weights.load_tokenizer(base)
@@ -106,7 +115,7 @@ def prepare(job: GrpoSpec, base: Path, rows: list[Row], judge: Judge, reporter: 
         on_phase=Phases(reporter),
         on_sampled=report_rollouts,
         stop_due=StopClock(reporter),
-        callbacks=[Progress(reporter, Checkpoints(reporter, hyper.checkpoint_every))],
+        callbacks=[Progress(reporter, checkpoints)],
         peft_config=weights.adapter_config(hyper),
     )
     trainer.remove_callback(PrinterCallback)

@@ -74,6 +74,7 @@ class JobObject(Wire):
     provider: str | None
     duration_seconds: float | None
     cost_usd: float | None
+    max_cost_usd: float | None = Field(description="Before it costs more, it saves a checkpoint and stops.")
     started_at: datetime | None
     completed_at: datetime | None
     created_at: datetime
@@ -108,6 +109,7 @@ def shape(core: Core, row: Job) -> JobObject:
             "download_url": downloads.job_url(core, row),
             "provider": row.provider or row.provider_requested,
             "duration_seconds": _duration_s(row),
+            "max_cost_usd": None if row.max_cost_micros is None else usd_float(row.max_cost_micros),
             "cost_usd": usd_float(row.cost_micros) if row.cost_micros or row.status in job.TERMINAL else None,
         }
     )

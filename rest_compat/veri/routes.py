@@ -8,6 +8,8 @@ from rest_compat.operation import Unmatched, guarded, route
 from rest_compat.veri import (
     api_keys,
     audit_log,
+    billing,
+    costs,
     datasets,
     deployments,
     integrations,
@@ -17,6 +19,7 @@ from rest_compat.veri import (
     job_plans,
     jobs,
     me,
+    payments,
     reward_functions,
     ssh_keys,
 )
@@ -30,6 +33,8 @@ OPERATIONS = [
     *job_logs.OPERATIONS,
     *job_models.OPERATIONS,
     *deployments.OPERATIONS,
+    *costs.OPERATIONS,
+    *billing.OPERATIONS,
     *api_keys.OPERATIONS,
     *ssh_keys.OPERATIONS,
     *integrations.OPERATIONS,
@@ -42,6 +47,7 @@ def routes() -> list[BaseRoute]:
     return [
         *(route(operation) for operation in OPERATIONS),
         *(guarded("GET", path, downloads.get) for path in downloads.PATHS),
+        guarded("POST", payments.PATH, payments.receive),
         guarded("GET", "/v1/openapi.json", openapi.get),
         Unmatched("/v1", VERI),
     ]

@@ -84,7 +84,7 @@ async def test_chat_needs_a_deployment_that_serves(burnish: Commands) -> None:
 async def test_account_is_made_with_credit_and_its_key_works(burnish: Commands) -> None:
     made = await burnish.json("accounts", "create", "acme", "--credit", "12.50")
     assert (made["name"], made["credit_usd"]) == ("acme", 12.5)
-    assert list(made) == ["id", "name", "api_key", "credit_usd"]
+    assert list(made) == ["id", "name", "api_key", "credit_usd", "billing", "stripe_customer_id"]
     assert await burnish.json("datasets", "list", "--api-key", made["api_key"]) == []
     assert (await burnish.json("accounts", "credit", "acme", "2"))["credit_usd"] == 14.5
     assert "name: There is an account called acme" in (await burnish("accounts", "create", "acme", code=1)).stderr

@@ -61,4 +61,4 @@ def test_the_home_is_closed_to_others(tmp_path: Path) -> None:
     home = tmp_path / "a" / "b"
     Settings(home=home).prepare_home()
     modes = {path.name: path.stat().st_mode & 0o777 for path in (home, *home.iterdir())}
-    assert modes == {"b": 0o700, "run": 0o700, "cache": 0o700, "work": 0o700}
+    assert modes == {"b": 0o700, "run": 0o700, "cache": 0o700, "work": 0o700, "uploads": 0o700}

@@ -34,7 +34,7 @@ async def meter(database: Database, rate: int = 3600 * USD, resource_id: str = "
         await ledger.start_meter(session, "acct", resource_id, attempt, rate, after(at))
 
 
-async def accrue(database: Database, seconds: float, *, close: bool = False, resource_id: str = "job_1") -> tuple[int, bool]:
+async def accrue(database: Database, seconds: float, *, close: bool = False, resource_id: str = "job_1") -> int:
     async with database.transaction() as session:
         return await ledger.accrue(session, resource_id, after(seconds), description="Job", close=close)
 
@@ -108,7 +108,7 @@ async def test_use_is_taken_from_the_hold_which_is_then_topped_up(database: Data
     await rows.account(database, 10_000 * USD)
     await hold(database, micros=3600 * USD)
     await meter(database)
-    assert await accrue(database, 60) == (60 * USD, True)
+    assert await accrue(database, 60) == 60 * USD
     assert await money(database) == (9_940 * USD, 3600 * USD)
     assert await charged(database) == 60 * USD
 
@@ -118,7 +118,7 @@ async def test_a_replay_of_the_same_moment_bills_nothing(database: Database) -> 
     await hold(database, micros=3600 * USD)
     await meter(database)
     results = await asyncio.gather(*(accrue(database, 60) for _ in range(20)))
-    assert sorted(results) == [(0, True)] * 19 + [(60 * USD, True)]
+    assert sorted(results) == [0] * 19 + [60 * USD]
     assert await money(database) == (9_940 * USD, 3600 * USD)
     assert await references(database) == ["job_1:1:1", "topup:acct"]
 
@@ -126,7 +126,7 @@ async def test_a_replay_of_the_same_moment_bills_nothing(database: Database) -> 
 async def test_a_clock_that_is_set_back_gives_nothing_back_and_bills_nothing_twice(database: Database) -> None:
     await rows.account(database, 10_000 * USD, mode=METERED)
     await meter(database)
-    assert [(await accrue(database, moment))[0] for moment in (60, 30, -3600, 60, 61)] == [60 * USD, 0, 0, 0, USD]
+    assert [await accrue(database, moment) for moment in (60, 30, -3600, 60, 61)] == [60 * USD, 0, 0, 0, USD]
 
 
 async def test_only_whole_seconds_are_billed_and_none_is_lost_between_periods(database: Database) -> None:
@@ -134,7 +134,7 @@ async def test_only_whole_seconds_are_billed_and_none_is_lost_between_periods(da
     await meter(database, rate=100_000)
     total = 0
     for step in range(1, 60):
-        total += (await accrue(database, step * 0.7))[0]
+        total += await accrue(database, step * 0.7)
         assert total == 100_000 * int(step * 0.7 + 1e-9) // 3600
     assert await charged(database) == total
 
@@ -153,8 +153,8 @@ async def test_many_small_periods_cost_what_one_long_one_does(database: Database
 async def test_a_closed_meter_bills_no_more(database: Database) -> None:
     await rows.account(database, mode=METERED)
     await meter(database)
-    assert await accrue(database, 10, close=True) == (10 * USD, True)
-    assert await accrue(database, 500, close=True) == (0, True)
+    assert await accrue(database, 10, close=True) == 10 * USD
+    assert await accrue(database, 500, close=True) == 0
     assert await money(database) == (-10 * USD, 0)
 
 
@@ -162,11 +162,11 @@ async def test_a_prepaid_balance_ends_at_zero_and_no_lower(database: Database) -
     await rows.account(database, 90 * USD)
     await hold(database, micros=90 * USD)
     await meter(database)
-    assert await accrue(database, 29) == (29 * USD, True)
-    assert await accrue(database, 31) == (2 * USD, False)
-    assert await accrue(database, 300) == (59 * USD, False)
+    assert await accrue(database, 29) == 29 * USD
+    assert await accrue(database, 31) == 2 * USD
+    assert await accrue(database, 300) == 59 * USD
     assert await money(database) == (0, 0)
-    assert await accrue(database, 600, close=True) == (0, True)
+    assert await accrue(database, 600, close=True) == 0
     assert await money(database) == (0, 0)
 
 
@@ -175,17 +175,17 @@ async def test_use_beyond_the_hold_is_taken_from_what_is_free_and_never_from_oth
     await hold(database, micros=10 * USD)
     await hold(database, "job_2", 70 * USD)
     await meter(database)
-    assert (await accrue(database, 500, close=True))[0] == 30 * USD
+    assert await accrue(database, 500, close=True) == 30 * USD
     assert await money(database) == (70 * USD, 70 * USD)
 
 
 async def test_what_a_dry_account_still_owes_is_taken_when_credit_comes(database: Database) -> None:
     await rows.account(database, 10 * USD)
     await meter(database)
-    assert (await accrue(database, 60))[0] == 10 * USD
+    assert await accrue(database, 60) == 10 * USD
     async with database.transaction() as session:
         await ledger.fund(session, "acct", 100 * USD, reference="topup:2", description="Credit")
-    assert (await accrue(database, 61))[0] == 51 * USD
+    assert await accrue(database, 61) == 51 * USD
     assert await money(database) == (49 * USD, 0)
 
 
@@ -193,7 +193,7 @@ async def test_a_metered_balance_goes_below_zero_and_is_never_refused(database: 
     await rows.account(database, mode=METERED)
     await hold(database, micros=10 * USD)
     await meter(database)
-    assert await accrue(database, 100) == (100 * USD, True)
+    assert await accrue(database, 100) == 100 * USD
     assert await money(database) == (-100 * USD, 3600 * USD)
 
 
@@ -269,7 +269,7 @@ async def test_parallel_spending_of_many_resources_never_takes_more_than_there_i
     async def run(number: int) -> int:
         spent = 0
         for moment in range(5, 31, 5):
-            spent += (await accrue(database, moment, resource_id=f"job_{number}"))[0]
+            spent += await accrue(database, moment, resource_id=f"job_{number}")
         return spent
 
     assert sum(await asyncio.gather(*(run(number) for number in range(8)))) == 100 * USD
@@ -288,7 +288,7 @@ async def test_what_a_session_read_before_the_lock_is_not_what_it_bills_on(datab
         )
         await session.exec(update(Hold).values(amount_micros=30 * USD).execution_options(synchronize_session=False))
         assert (stale.balance_micros, held.amount_micros) == (100 * USD, 50 * USD)
-        assert (await ledger.accrue(session, "job_1", after(10), description="Job", close=True))[0] == 10 * USD
+        assert await ledger.accrue(session, "job_1", after(10), description="Job", close=True) == 10 * USD
     async with database.read() as session:
         account = await session.get_one(Account, "acct")
     assert (account.balance_micros, account.held_micros) == (70 * USD, 20 * USD)
@@ -324,6 +324,50 @@ async def test_writing_the_request_log_beside_a_stop_is_no_deadlock(database: Da
         async with asyncio.timeout(10):
             while not await waits():
                 await asyncio.sleep(0.01)
-        assert (await ledger.accrue(session, deployment_id, after(5), description="Deployment", close=True))[0] == 5 * USD
+        assert await ledger.accrue(session, deployment_id, after(5), description="Deployment", close=True) == 5 * USD
     await logging
     assert await money(database) == (-5 * USD, 0)
+
+
+async def test_of_200_parallel_spends_with_funds_for_5_exactly_5_are_taken(database: Database) -> None:
+    await rows.account(database, 5 * USD)
+    for number in range(200):
+        await meter(database, resource_id=f"job_{number}")
+    samples: list[int] = []
+
+    async def spend(number: int) -> int:
+        taken = await accrue(database, 1, resource_id=f"job_{number}")
+        async with database.read() as session:
+            samples.append((await session.get_one(Account, "acct")).balance_micros)
+        return taken
+
+    taken = await asyncio.gather(*(spend(number) for number in range(200)))
+    assert sorted(taken) == [0] * 195 + [USD] * 5
+    assert min(samples) >= 0
+    assert await money(database) == (0, 0)
+
+
+async def test_running_work_takes_from_the_holds_of_what_runs_beside_it(database: Database) -> None:
+    await rows.account(database, 100 * USD)
+    await hold(database, micros=10 * USD)
+    await hold(database, "job_2", 60 * USD)
+    await hold(database, "job_3", 30 * USD)
+    await meter(database)
+    await meter(database, resource_id="job_2")
+    assert await accrue(database, 50, close=True) == 50 * USD
+    assert await money(database) == (50 * USD, 50 * USD)
+    assert await accrue(database, 500, resource_id="job_2", close=True) == 20 * USD
+    assert await money(database) == (30 * USD, 30 * USD)
+
+
+async def test_what_is_withdrawn_is_at_most_what_is_free(database: Database) -> None:
+    await rows.account(database, 10 * USD)
+    await hold(database, micros=7 * USD)
+
+    async def withdraw(reference: str) -> int | None:
+        async with database.transaction() as session:
+            made = await ledger.withdraw(session, "acct", 5 * USD, reference=reference, description="Refund")
+        return None if made is None else made.amount_micros
+
+    assert [await withdraw(name) for name in ("a", "a", "b", "b")] == [-3 * USD, None, 0, None]
+    assert await money(database) == (7 * USD, 7 * USD)

@@ -75,7 +75,7 @@ class Walk:
 
     async def accrue(self, resource: str, close: bool = False) -> None:
         await ledger.accrue(self.session, resource, self.now, description="Job", close=close)
-        again, _ = await ledger.accrue(self.session, resource, self.now, description="Job", close=close)
+        again = await ledger.accrue(self.session, resource, self.now, description="Job", close=close)
         assert again == 0
 
     async def close(self, resource: str) -> None:

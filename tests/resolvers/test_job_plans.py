@@ -12,7 +12,7 @@ from burnish.kit.errors import BurnishError, Invalid, RateLimited
 from models.account import METERED, Account
 from models.integration import Integration
 from models.job import Job
-from resolvers import jobs, methods
+from resolvers import billing, jobs, methods
 from resolvers.context import Context
 from tests.resolvers.conftest import Tenants
 from tests.resolvers.test_jobs import HOUR, all_of, made, make, nothing_left, request
@@ -236,3 +236,14 @@ async def test_whatever_is_sent_a_plan_answers_and_agrees_with_the_start(ctx: Co
             made_some += 1
             assert plan.problems == [], body
     assert made_some > 5
+
+
+async def test_a_plan_knows_caps_and_budgets(ctx: Context, jsonl: Path) -> None:
+    plan = await jobs.plan(ctx, await request(ctx, jsonl, max_cost_usd="0.03"))
+    assert (plan.problems, plan.needed_micros) == ([], 30_000)
+    plan = await jobs.plan(ctx, await request(ctx, jsonl, max_cost_usd="0.003"))
+    assert shown(plan.problems) == [(400, None, "max_cost_usd")]
+    await billing.set_budget(ctx, billing.BudgetInput.model_validate({"limit_usd": "0.001"}))
+    plan = await jobs.plan(ctx, await request(ctx, jsonl))
+    assert shown(plan.problems) == [(402, "budget_exceeded", None)]
+    await nothing_left(ctx)

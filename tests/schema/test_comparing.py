@@ -86,10 +86,12 @@ async def test_a_key_is_told_what_it_may_do(api: Api, new_run: NewRun) -> None:
     query = """{ jobs { nodes { viewerCan modelUrl } }
       deployments { nodes { viewerCan job { viewerCan } } } }"""
     found = await api.data(query)
-    assert [node["viewerCan"] for node in found["jobs"]["nodes"]] == [["cancel"], ["deploy", "download"]]
+    assert [node["viewerCan"] for node in found["jobs"]["nodes"]] == [["cancel"], ["delete", "deploy", "download"]]
     assert found["jobs"]["nodes"][0]["modelUrl"] is None
     assert found["jobs"]["nodes"][1]["modelUrl"].startswith(api.server.platform.core.settings.base_url)
-    assert found["deployments"]["nodes"] == [{"viewerCan": ["chat", "stop"], "job": {"viewerCan": ["deploy", "download"]}}]
+    assert found["deployments"]["nodes"] == [
+        {"viewerCan": ["chat", "stop"], "job": {"viewerCan": ["delete", "deploy", "download"]}}
+    ]
     made = await api.data('mutation { createApiKey(input: {name: "reader", scopes: ["read"]}) { secret } }')
     headers = {"Authorization": f"Bearer {made['createApiKey']['secret']}"}
     short = "{ jobs { nodes { viewerCan } } deployments { nodes { viewerCan } } }"
@@ -98,7 +100,7 @@ async def test_a_key_is_told_what_it_may_do(api: Api, new_run: NewRun) -> None:
     assert [node["viewerCan"] for node in found["jobs"]["nodes"]] == [[], ["download"]]
     assert found["deployments"]["nodes"] == [{"viewerCan": []}]
     await run.move(job.CANCELLED)
-    assert (await api.data("query($id: ID!) { job(id: $id) { viewerCan } }", id=run.id))["job"]["viewerCan"] == []
+    assert (await api.data("query($id: ID!) { job(id: $id) { viewerCan } }", id=run.id))["job"]["viewerCan"] == ["delete"]
 
 
 async def test_the_files_of_a_checkpoint_have_urls(api: Api) -> None:

@@ -43,8 +43,9 @@ def upgrade() -> None:
         sa.Column("account_id", sa.String(), nullable=False),
         sa.Column("limit_micros", sa.BigInteger(), nullable=False),
         sa.Column("period", sa.String(), nullable=False),
+        sa.Column("period_began_at", sa.BigInteger(), nullable=False),
+        sa.Column("spent_micros", sa.BigInteger(), nullable=False),
         sa.Column("warned_percent", sa.Integer(), nullable=False),
-        sa.Column("warned_period_at", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("period IN ('month', 'total')", name=op.f("ck_budget_period")),
@@ -109,6 +110,18 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("provider", sa.String(), nullable=True))
         batch_op.add_column(sa.Column("gpu_type", sa.String(), nullable=True))
         batch_op.add_column(sa.Column("gpu_count", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("stopping_at", sa.BigInteger(), nullable=True))
+
+    # Everything ran on own hardware before, and a resource that was placed says on which.
+    part = "gpu->>'{}'" if op.get_bind().dialect.name == "postgresql" else "json_extract(gpu, '$.{}')"
+    for table in ("job", "deployment"):
+        mine = f"FROM {table} WHERE {table}.id = meter.resource_id"
+        op.execute(
+            "UPDATE meter SET provider = 'local', "
+            f"gpu_type = (SELECT {part.format('type')} {mine}), "
+            f"gpu_count = (SELECT CAST({part.format('count')} AS INTEGER) {mine}) "
+            f"WHERE EXISTS (SELECT 1 {mine})"
+        )
 
     with op.batch_alter_table("deployment", schema=None) as batch_op:
         batch_op.add_column(sa.Column("deleted_at", sa.BigInteger(), nullable=True))
@@ -153,6 +166,7 @@ def downgrade() -> None:
         batch_op.drop_column("deleted_at")
 
     with op.batch_alter_table("meter", schema=None) as batch_op:
+        batch_op.drop_column("stopping_at")
         batch_op.drop_column("gpu_count")
         batch_op.drop_column("gpu_type")
         batch_op.drop_column("provider")

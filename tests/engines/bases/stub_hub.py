@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import yaml
+from huggingface_hub import DatasetCard
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -70,8 +70,7 @@ class Handler(BaseHTTPRequestHandler):
     def _dataset(self, repo: str, files: dict[str, bytes]) -> bytes:
         """Return what a hub knows of a dataset: its files, and what its card declares."""
         siblings = [{"rfilename": name, "size": len(content)} for name, content in files.items()]
-        card = files.get("README.md", b"").decode().split("---\n")
-        declared = yaml.safe_load(card[1]) if len(card) > 2 else None
+        declared = vars(DatasetCard(files.get("README.md", b"").decode()).data)
         return json.dumps({"id": repo, "sha": COMMIT, "siblings": siblings, "cardData": declared}).encode()
 
     def _entry(self, name: str, content: bytes) -> dict[str, Any]:
