@@ -14,9 +14,8 @@ from burnish.kit.db import Session
 from burnish.kit.errors import Conflict, Invalid, InvalidState, NotFound, RateLimited
 from burnish.kit.paging import ALWAYS, Span
 from engines import erasing
+from models import books, events, job, ledger, transitions
 from models import deployment as dep
-from models import events, job, ledger, transitions
-from models.account import Account
 from models.deployment import Deployment, InferenceRequest, Replica
 from models.job import Job
 from resolvers import base_models, checkpoints, hardware
@@ -292,8 +291,8 @@ async def _check_limit(session: Session, ctx: Context) -> None:
     most = ctx.core.settings.active_deployments
     if not most:
         return
-    # The account's row is the queue in which parallel starts stand. Postgres's weaker lock, as the ledger's.
-    await session.get_one(Account, ctx.account.id, with_for_update={"key_share": True})
+    # The account's row is the queue in which parallel starts stand.
+    await books.lock(session, ctx.account.id)
     mine = (Deployment.account_id == ctx.account.id, col(Deployment.status).in_(dep.ACTIVE))
     count = (await session.exec(select(func.count(col(Deployment.id))).where(*mine))).one()
     if count >= most:
