@@ -268,11 +268,7 @@ async def delete(ctx: Context, job_id: str) -> Job:
     ctx.require("write")
     row = await once(ctx, "jobs.delete", {"job_id": job_id}, Job, lambda session: _delete(session, ctx, job_id))
     if not row.is_leased:
-        try:
-            await erasing.erase_job(ctx.core, job_id)
-        except Exception as error:
-            # The job is gone for everybody already: a host deletes what is left.
-            log.warning("erase_failed", resource=job_id, exc_info=error)
+        await erasing.attempt(ctx.core, erasing.erase_job, job_id)
     return row
 
 

@@ -13,6 +13,7 @@ from burnish.kit.errors import Forbidden, InvalidState
 from burnish.kit.settings import Settings
 from burnish.kit.tables import Outbox
 from engines import reaping
+from engines.supervise import Supervisor
 from models import leases, ledger, transitions
 from models.job import Job
 from models.ledger import Hold, LedgerTransaction
@@ -103,6 +104,22 @@ async def test_a_running_job_is_billed_to_its_end_and_its_host_is_told(server: S
         told = (await session.exec(select(Outbox).where(Outbox.resource_id == job.id))).all()
     assert [entry.amount_micros for entry in booked] == [-3_010]
     assert len(told) == 2
+
+
+async def test_clients_have_their_time_again_after_the_platform_was_down(
+    server: Server, tmp_path: Path, travel: Travel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def leave_it() -> None: ...
+
+    ctx = await server.context()
+    job = await new_job(server, ctx, tmp_path, requires_heartbeat=True)
+    travel(3600)
+    supervisor = Supervisor(server.platform.core)
+    monkeypatch.setattr(supervisor, "_take_work", leave_it)
+    for seconds, status in ((0, "queued"), (300, "queued"), (1, "failed")):
+        travel(seconds)
+        await supervisor._tick(tidy=False)
+        assert (await jobs.get(ctx, job.id)).status == status
 
 
 async def test_a_host_ends_the_trainer_of_a_client_that_is_gone(
