@@ -56,7 +56,7 @@ class JobInput(Input):
         None, max_length=128, description="A checkpoint of another job to go on from: its id, or `job_…@step`."
     )
     requires_heartbeat: bool = Field(
-        False, description="Whether the job is ended when its client has sent no heartbeat for too long (300 seconds)."
+        False, description="Whether the job is ended when heartbeats of its client came and then none for too long (300 seconds)."
     )
     volume: str | None = Field(None, max_length=256, description="Only null: volumes are a thing of another service.")
 

@@ -148,8 +148,8 @@ async def cancel(ctx: Context, request: Request) -> JobObject:
 async def heartbeat(ctx: Context, request: Request) -> JobObject:
     """Tell a training job that its client is there.
 
-    A job that was created with `requires_heartbeat` fails with `timeout` once none has come for 300 seconds, which is a setting
-    of the installation. A job that has ended is 400.
+    A job that was created with `requires_heartbeat` fails with `timeout` once none has come for 300 seconds after the last one,
+    which is a setting of the installation. A job that has ended is 400.
     """
     return shape(ctx.core, await jobs.heartbeat(ctx, request.path_params["job_id"]))
 
