@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Column, Table, select, update
+from sqlalchemy import Column, Table, func, select, update
 
 from burnish.kit import clock
 from burnish.kit.core import Core
 from burnish.kit.crypto import sealed_by
 from burnish.kit.db import Database
-from burnish.kit.keyring import Busy, Key
+from burnish.kit.keyring import ID_LENGTH, Busy, Key
 from models.tables import metadata
 
 log = structlog.get_logger(__name__)
@@ -45,10 +45,11 @@ async def counts(db: Database) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = {}
     for table, column in columns():
         async with db.read() as session:
-            values = (await (await session.connection()).execute(select(column).where(column != ""))).scalars()
-            for value in values:
-                key_id = value.split(":")[1] if value.count(":") == 2 else UNNAMED
-                found.setdefault(key_id, Counter())[f"{table.name}.{column.name}"] += 1
+            head = func.substr(column, 1, len(sealed_by("-" * ID_LENGTH)))
+            grouped = select(head, func.count()).where(column != "").group_by(head)
+            for text, count in (await (await session.connection()).execute(grouped)).all():
+                key_id = text.split(":")[1] if text.count(":") == 2 else UNNAMED
+                found.setdefault(key_id, Counter())[f"{table.name}.{column.name}"] += count
     return found
 
 

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from burnish.kit import stream
 from burnish.kit.tables import StreamChunk, StreamHead
-from models.deployment import Deployment, Replica
+from models.deployment import Deployment, InferenceRequest, Replica
 from models.job import Checkpoint, Job
 from resolvers.context import Context
 
@@ -23,6 +23,10 @@ async def by_id(ctx: Context, table: type[T], ids: Sequence[str], *, deleted: bo
     statement = select(model).where(model.account_id == ctx.account.id, col(model.id).in_(set(ids)))
     if not deleted and hasattr(model, "deleted_at"):
         statement = statement.where(col(model.deleted_at).is_(None))
+    if model is InferenceRequest:
+        # It goes with its deployment.
+        statement = statement.join(Deployment, col(Deployment.id) == model.deployment_id)
+        statement = statement.where(col(Deployment.deleted_at).is_(None))
     rows = await _read(ctx, statement)
     return {row.id: row for row in rows}
 

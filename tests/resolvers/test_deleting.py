@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from burnish.kit import clock, live, stream
+from burnish.kit import clock, ids, live, stream
 from burnish.kit.errors import Conflict, InvalidState, NotFound
 from burnish.kit.tables import StreamChunk, StreamHead
 from engines import erasing
 from models import job, leases, ledger, transitions
-from models.deployment import Deployment
+from models.deployment import Deployment, InferenceRequest
 from models.job import Checkpoint, Job
 from models.ledger import LedgerTransaction, Meter, Posting
 from resolvers import checkpoints, deployments, downloads, inference, jobs, metrics, related
@@ -214,6 +214,8 @@ async def test_a_deployment_is_deleted_once_it_has_stopped(ctx: Context, jsonl: 
     assert (caught.value.status, caught.value.hint) == (400, "Stop it first.")
     await deployments.stop(ctx, serving.id)
     assert await messages_of(ctx, serving.id) != []
+    asked = await requested(ctx, serving)
+    assert list(await related.by_id(ctx, InferenceRequest, [asked])) == [asked]
     await deployments.delete(ctx, serving.id)
     assert await streams(ctx, serving.id) == []
     verbs = [
@@ -228,9 +230,26 @@ async def test_a_deployment_is_deleted_once_it_has_stopped(ctx: Context, jsonl: 
         await inference.complete(ctx, "/chat/completions", {"messages": []}, deployment_id=serving.id)
     assert (await deployments.page(ctx)).items == []
     assert await related.by_id(ctx, Deployment, [serving.id]) == {}
+    assert await related.by_id(ctx, InferenceRequest, [asked]) == {}
     assert await related.deployments(ctx, [serving.model]) == {}
     async with ctx.db.read() as session:
         assert await deployments.by_reference(session, ctx, serving.id) is None
+
+
+async def requested(ctx: Context, row: Deployment) -> str:
+    request = InferenceRequest(
+        id=ids.new("req"),
+        account_id=ctx.account.id,
+        deployment_id=row.id,
+        prompt_tokens=1,
+        completion_tokens=1,
+        latency_ms=1.0,
+        status_code=200,
+        created_at=clock.now(),
+    )
+    async with ctx.db.transaction() as session:
+        session.add(request)
+    return request.id
 
 
 async def messages_of(ctx: Context, deployment_id: str) -> list[str]:
