@@ -11,7 +11,7 @@ BURNISH := .venv/bin/burnish
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo up test bench faults check lint format types imports generated migrations clean
+.PHONY: help setup clients demo up test fuzz bench faults check lint format types imports generated migrations clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -19,14 +19,23 @@ help: ## List the targets
 setup: ## Build .venv from constraints.txt, for the GPU if this machine has one, else for the CPU
 	@$(PYTHON) scripts/setup.py
 
+# The published clients that the contract tests drive, each in an environment of its own.
+clients: setup
+	@$(PY) scripts/clients.py
+
 demo: setup ## Train a small model on a reward, deploy it, call it (QUICK=1: the tiny one, in 2 minutes)
 	$(BURNISH) demo $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
 up: setup ## Start the platform on this machine and leave it running
 	$(BURNISH) up $(ARGS)
 
-test: setup ## Run the tests
+test: setup clients ## Run the tests
 	$(PY) -m pytest -q --ignore=tests/faults $(ARGS)
+
+# Schemathesis for long: some 20,000 requests made of the description of REST, and 10,000 operations of GraphQL.
+fuzz: setup
+	$(PY) -m tests.contract.fuzzing --max-examples=$(or $(EXAMPLES),300) $(ARGS)
+	$(PY) -m tests.contract.fuzzing --graphql --max-examples=$(or $(EXAMPLES),300) $(ARGS)
 
 bench: setup ## Measure speed and print the numbers
 	$(PY) -m benchmarks $(ARGS)

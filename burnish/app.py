@@ -18,6 +18,7 @@ from engines import actors
 from engines.compute import local
 from resolvers.context import Platform
 from resolvers.inference import Gateway
+from rest_compat import docs
 from rest_compat.openai.routes import routes as openai_routes
 from rest_compat.veri.routes import routes as veri_routes
 from schema.app import routes as graphql_routes
@@ -48,6 +49,7 @@ def create_app(settings: Settings) -> Starlette:
         Route("/", status.page),
         Route("/health", health),
         *graphql_routes(),
+        *docs.routes(),
         *openai_routes(),
         *veri_routes(),
     ]

@@ -23,7 +23,8 @@ code {{ background: #eee; padding: .1em .3em; }}
 <p>Train a model with your reward function, deploy the checkpoint, call it with the OpenAI SDK.</p>
 <ul>
 <li>GraphQL and its explorer: <a href="/graphql">{base}/graphql</a>
-<li>REST: <code>{base}/v1</code>, described at <a href="/v1/openapi.json">{base}/v1/openapi.json</a>
+<li>REST: <code>{base}/v1</code>, its reference: <a href="/docs">{base}/docs</a>, its description:
+  <a href="/v1/openapi.json">{base}/v1/openapi.json</a>
 <li>OpenAI SDK: <code>base_url="{base}/v1"</code>
 <li>Health: <a href="/health">{base}/health</a>
 </ul>

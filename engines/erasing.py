@@ -3,8 +3,10 @@
 Whoever deletes erases at once; a host does it for what somebody was still working on, or died over.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import structlog
 from sqlalchemy import or_, update
 from sqlmodel import col, exists, select
 
@@ -14,6 +16,7 @@ from burnish.kit.tables import StreamHead
 from models.deployment import Deployment
 from models.job import Checkpoint, Job
 
+log = structlog.get_logger(__name__)
 AT_ONCE = 100
 CHUNKS_AT_ONCE = 200
 
@@ -49,9 +52,18 @@ async def sweep(core: Core) -> int:
     count = 0
     for table, erase in ((Job, erase_job), (Deployment, erase_streams)):
         for resource_id in await _left(core, table):
-            await erase(core, resource_id)
-            count += 1
+            count += await attempt(core, erase, resource_id)
     return count
+
+
+async def attempt(core: Core, erase: Callable[[Core, str], Awaitable[None]], resource_id: str) -> bool:
+    """Erase what a deleted resource has; False where that cannot be now: it is gone for everybody, and a host tries again."""
+    try:
+        await erase(core, resource_id)
+    except Exception as error:
+        log.warning("erase_failed", resource=resource_id, exc_info=error)
+        return False
+    return True
 
 
 async def _left(core: Core, table: Any) -> list[str]:

@@ -1,9 +1,12 @@
-"""The end of jobs whose client has gone: those that asked for heartbeats and have had none for too long."""
+"""The end of jobs whose client has gone: those that asked for heartbeats, have had one, and then none for too long.
+
+The clock starts with the first heartbeat: published clients ask for heartbeats by default where they send none at all, and their
+jobs are to run to their end.
+"""
 
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import func
 from sqlmodel import col, select
 
 from burnish.kit import clock
@@ -21,11 +24,10 @@ async def reap(core: Core) -> list[str]:
     limit_s = core.settings.heartbeat_timeout_s
     if not limit_s:
         return []
-    heard = func.coalesce(col(Job.heartbeat_at), col(Job.created_at))
     overdue = (
         col(Job.requires_heartbeat).is_(True),
         col(Job.status).in_(job.LIVE),
-        heard < clock.now() - timedelta(seconds=limit_s),
+        col(Job.heartbeat_at) < clock.now() - timedelta(seconds=limit_s),
     )
     async with core.db.read() as session:
         found = list((await session.exec(select(Job.id).where(*overdue).limit(AT_ONCE))).all())
@@ -35,9 +37,10 @@ async def reap(core: Core) -> list[str]:
 async def _reap(core: Core, job_id: str, limit_s: float) -> bool:
     async with core.db.transaction() as session:
         row = await session.get_one(Job, job_id, with_for_update=True)
-        heard = row.heartbeat_at or row.created_at
         # Its client may have come back, or another host may have been here first.
-        if row.status in job.TERMINAL or clock.seconds_between(heard, clock.now()) <= limit_s:
+        if row.status in job.TERMINAL or row.heartbeat_at is None:
+            return False
+        if clock.seconds_between(row.heartbeat_at, clock.now()) <= limit_s:
             return False
         message = (
             f"The job's client sent no heartbeat for {limit_s:g} seconds, and the job was to end without it. "

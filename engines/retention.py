@@ -49,14 +49,11 @@ def kept_days(settings: Settings) -> dict[str, int]:
 async def sweep_forever(core: Core) -> None:
     """Sweep every ten minutes, after deleted resources too; what fails is logged, and tried again with the next sweep."""
     while True:
-        try:
-            await sweep(core)
-            await tidy.tidy(core)
-            await trim_audit_log(core)
-            await sealed.sweep(core)
-            await erasing.sweep(core)
-        except Exception as error:
-            log.warning("sweep_failed", error=str(error), exc_info=True)
+        for part in (sweep, tidy.tidy, trim_audit_log, sealed.sweep, erasing.sweep):
+            try:
+                await part(core)
+            except Exception as error:
+                log.warning("sweep_failed", part=part.__module__, error=str(error), exc_info=True)
         await asyncio.sleep(EVERY_S)
 
 

@@ -41,6 +41,7 @@ class Supervisor:
         self.core = core
         self.inventory = Inventory(core.settings)
         self.host_id = ids.new("host")
+        self._began = clock.now()
         self.runs: dict[str, LeasedRun] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._woken = asyncio.Event()
@@ -94,8 +95,10 @@ class Supervisor:
             await self._tidy()
         if self.core.sender is not None:
             await outbox.sweep(self.core.db, self.core.sender)
-        for job_id in await reaping.reap(self.core):
-            self._look(job_id)
+        # While nothing ran here, perhaps nobody could be told that a client is there: all have their time again.
+        if clock.seconds_between(self._began, clock.now()) > self.core.settings.heartbeat_timeout_s:
+            for job_id in await reaping.reap(self.core):
+                self._look(job_id)
         await self._take_work()
 
     async def _announce(self) -> None:

@@ -32,10 +32,9 @@ class Job(Leased, table=True):
     key that was reported and its last value. `error` is `{code, message, attribution, user_code_line}`.
 
     `destination_url` is where the trained model was sent besides our own storage. `resume_checkpoint_id` is another job's
-    checkpoint that this one starts from; it may be gone by now; `first_step` is its step. A job
-    that `requires_heartbeat` is ended when its client has been
-    silent for too long since `heartbeat_at`. `dropped_prompts` counts those longer than `max_prompt_length`, once known.
-    `deleted_at` hides a row that the ledger still refers to.
+    checkpoint that this one starts from; it may be gone by now; `first_step` is its step. A job that `requires_heartbeat` is
+    ended when its client has been silent for too long since `heartbeat_at`. `dropped_prompts` counts those longer than
+    `max_prompt_length`, once known. `deleted_at` hides a row that the ledger still refers to.
     """
 
     __table_args__ = (

@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 USED_EVERY = timedelta(minutes=1)
 REMEMBERED_MICROS = 1_000_000
 MOST_REMEMBERED = 10_000
+LONG_AGO = 0
 
 
 class Principal(NamedTuple):
@@ -47,7 +48,7 @@ class _Memory:
         self._known: dict[str, tuple[int, Principal]] = {}
 
     def get(self, key_hash: str) -> Principal | None:
-        at, found = self._known.get(key_hash, (0, None))
+        at, found = self._known.get(key_hash, (LONG_AGO, None))
         # A clock that was set back makes everything old.
         return found if 0 <= clock.now_micros() - at < REMEMBERED_MICROS else None
 
@@ -62,9 +63,10 @@ class _Memory:
     def drop(self, key_hash: str) -> None:
         self._known.pop(key_hash, None)
 
-    def clear(self) -> None:
+    def forget(self) -> None:
+        """Have every key looked up again; those that were good stay no strangers."""
         self.forgotten += 1
-        self._known.clear()
+        self._known = {key_hash: (LONG_AGO, found) for key_hash, (_, found) in self._known.items()}
 
 
 _memories: WeakKeyDictionary[Core, _Memory] = WeakKeyDictionary()
@@ -97,7 +99,7 @@ async def authenticate(core: Core, key: str | None, address: str = "") -> Princi
 def forget(core: Core) -> None:
     """Have every key looked up again: called after a revocation."""
     if core in _memories:
-        _memories[core].clear()
+        _memories[core].forget()
 
 
 async def _look_up(core: Core, memory: _Memory, key_hash: str) -> Principal | None:

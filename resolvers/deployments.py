@@ -14,9 +14,8 @@ from burnish.kit.db import Session
 from burnish.kit.errors import Conflict, Invalid, InvalidState, NotFound, RateLimited
 from burnish.kit.paging import ALWAYS, Span
 from engines import erasing
+from models import books, events, job, ledger, transitions
 from models import deployment as dep
-from models import events, job, ledger, transitions
-from models.account import Account
 from models.deployment import Deployment, InferenceRequest, Replica
 from models.job import Job
 from resolvers import base_models, checkpoints, hardware
@@ -68,8 +67,9 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
     hour = hardware.hour_micros(ctx.core, shape)
 
     async def make(session: Session) -> Deployment:
-        await _check_limit(session, ctx)
+        # The job before the account, as whoever ends a job does.
         checkpoint_id = await _checkpoint(session, ctx, spec.model) if spec.source == "training_job" else None
+        await _check_limit(session, ctx)
         await _check_name(session, ctx, spec.name)
         now = clock.now()
         row = Deployment(
@@ -163,7 +163,7 @@ async def delete(ctx: Context, deployment_id: str) -> Deployment:
     request = {"deployment_id": deployment_id}
     row = await once(ctx, "deployments.delete", request, Deployment, lambda session: _delete(session, ctx, deployment_id))
     if not row.is_leased:
-        await erasing.erase_streams(ctx.core, deployment_id)
+        await erasing.attempt(ctx.core, erasing.erase_streams, deployment_id)
     return row
 
 
@@ -292,7 +292,7 @@ async def _check_limit(session: Session, ctx: Context) -> None:
     if not most:
         return
     # The account's row is the queue in which parallel starts stand.
-    await session.get_one(Account, ctx.account.id, with_for_update=True)
+    await books.lock(session, ctx.account.id)
     mine = (Deployment.account_id == ctx.account.id, col(Deployment.status).in_(dep.ACTIVE))
     count = (await session.exec(select(func.count(col(Deployment.id))).where(*mine))).one()
     if count >= most:

@@ -3,7 +3,7 @@
 import re
 from typing import Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from burnish.kit.errors import BurnishError, Invalid
 from burnish.kit.settings import Settings
@@ -29,6 +29,15 @@ class CheckpointDestination(Input):
     private: bool | None = Field(
         None, description="With `hf`: whether a repository that has to be made is private; true by default."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unwrapped(cls, value: Any) -> Any:
+        """Take what job files of the `veri` command line hold: `{"destination": "veri"}`, or a destination in that place."""
+        if not isinstance(value, dict) or set(value) != {"destination"}:
+            return value
+        inner = value["destination"]
+        return {"type": inner} if isinstance(inner, str) else inner
 
     @field_validator("uri", "repo", "private")
     @classmethod

@@ -146,7 +146,7 @@ async def _find(ctx: Context, model: Any, deployment_id: str | None) -> tuple[De
     async with ctx.db.read() as session:
         if deployment_id is not None:
             found = await session.get(Deployment, deployment_id)
-            if found is None or found.account_id != ctx.account.id:
+            if found is None or found.account_id != ctx.account.id or found.deleted_at is not None:
                 raise NotFound(f"No such deployment: {deployment_id}")
             if model is not None and model not in (found.id, found.name):
                 raise _unknown(model)

@@ -1,14 +1,26 @@
 """Reading what callers send: one strict model an input, errors that name the field."""
 
-from typing import Any, TypeVar
+import re
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator
 
 from burnish.kit.errors import SchemaInvalid
 
 M = TypeVar("M", bound=BaseModel)
 MAX_NAME = 128
 UNKNOWN = "unknown field"
+RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})", re.IGNORECASE)
+
+
+def _as_text(value: Any) -> Any:
+    """Refuse what else can be read as a time: a number of seconds, or a day."""
+    if isinstance(value, str) and not RFC_3339.fullmatch(value):
+        raise ValueError("must be a time such as 2026-04-14T12:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_as_text)]
 
 
 class Input(BaseModel):

@@ -84,7 +84,8 @@ async def put(ctx: Context, provider: str, spec: IntegrationInput) -> Setting:
             raise
         # Somebody else set the first one just now: theirs is the one before.
         row = await once(ctx, "integrations.put", request, Integration, make)
-    return _setting(provider, row)
+    # Of what was sent, also where an idempotency key replays it: the credential may have been changed since.
+    return Setting(provider, _prefix(spec.secret), row.updated_at)
 
 
 async def get(ctx: Context, provider: str) -> Setting:

@@ -18,8 +18,7 @@ from burnish.kit.errors import BurnishError, Invalid, RateLimited, SchemaInvalid
 from engines.compute import local
 from engines.compute.hardware import Shape
 from engines.training.spec import GrpoHyperparameters
-from models import integration, job
-from models.account import Account
+from models import books, integration, job
 from models.job import Checkpoint, Job
 from resolvers import base_models, checkpoints, datasets, destinations, hardware, reward_functions
 from resolvers.caps import capped
@@ -96,7 +95,7 @@ async def of_others(session: Session, ctx: Context, spec: "JobInput", given: Set
     if "dataset_id" in given:
         await found.wait(datasets.find(session, ctx, spec.dataset_id, lock=lock))
     if "reward_function_id" in given and spec.reward_function_id is not None and found.method is GRPO:
-        await found.wait(reward_functions.find(session, ctx, spec.reward_function_id))
+        await found.wait(reward_functions.find(session, ctx, spec.reward_function_id, lock=lock))
     if spec.environments is not None and found.method is GRPO:
         found.problems.append(await _environments(session, ctx))
     if "checkpoint_destination" in given:
@@ -179,8 +178,9 @@ async def _check_limit(session: Session, ctx: Context, lock: bool) -> None:
     most = ctx.core.settings.concurrent_jobs
     if not most:
         return
-    # The account's row is the queue in which parallel starts stand.
-    await session.get_one(Account, ctx.account.id, with_for_update=lock or None)
+    if lock:
+        # The account's row is the queue in which parallel starts stand.
+        await books.lock(session, ctx.account.id)
     mine = (Job.account_id == ctx.account.id, col(Job.status).in_(job.LIVE))
     count = (await session.exec(select(func.count(col(Job.id))).where(*mine))).one()
     if count >= most:

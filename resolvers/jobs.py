@@ -56,7 +56,7 @@ class JobInput(Input):
         None, max_length=128, description="A checkpoint of another job to go on from: its id, or `job_…@step`."
     )
     requires_heartbeat: bool = Field(
-        False, description="Whether the job is ended when its client has sent no heartbeat for too long (300 seconds)."
+        False, description="Whether the job is ended when heartbeats of its client came and then none for too long (300 seconds)."
     )
     volume: str | None = Field(None, max_length=256, description="Only null: volumes are a thing of another service.")
 
@@ -268,11 +268,7 @@ async def delete(ctx: Context, job_id: str) -> Job:
     ctx.require("write")
     row = await once(ctx, "jobs.delete", {"job_id": job_id}, Job, lambda session: _delete(session, ctx, job_id))
     if not row.is_leased:
-        try:
-            await erasing.erase_job(ctx.core, job_id)
-        except Exception as error:
-            # The job is gone for everybody already: a host deletes what is left.
-            log.warning("erase_failed", resource=job_id, exc_info=error)
+        await erasing.attempt(ctx.core, erasing.erase_job, job_id)
     return row
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engines.training.spec import GrpoHyperparameters
-from rest_compat import downloads, sse
+from rest_compat import about, downloads, glossary, sse, variants
 from rest_compat.errors import VERI
 from rest_compat.operation import JSON, Operation
 from rest_compat.veri import payments
@@ -44,7 +44,6 @@ MEANINGS = {
     500: ("Internal", "Our own fault; the message holds the id under which it was logged."),
     503: ("Unavailable", "Not possible just now; `Retry-After` says when to come again."),
 }
-ABOUT = """The REST interface of Burnish. Authenticate with `Authorization: Bearer vk_…`. Every answer carries `x-request-id`."""
 
 
 async def get(request: Request) -> Response:
@@ -61,9 +60,10 @@ def describe(operations: Sequence[Operation]) -> Schema:
     paths |= {_plain(path): {"get": _download(path)} for path in downloads.PATHS}
     paths[payments.PATH] = {"post": _webhook(schemas)}
     paths["/v1/openapi.json"] = {"get": _itself()}
-    return {
+    description = {
         "openapi": "3.1.0",
-        "info": {"title": "Burnish", "version": version("burnish"), "description": ABOUT},
+        "info": {"title": "Burnish", "version": version("burnish"), "description": about.ABOUT},
+        "tags": [{"name": name, "description": about.TAGS[name]} for name in _tags(paths)],
         "security": [{"bearer": []}, {"header": []}],
         "paths": paths,
         "components": {
@@ -75,6 +75,12 @@ def describe(operations: Sequence[Operation]) -> Schema:
             },
         },
     }
+    return glossary.complete(description)
+
+
+def _tags(paths: Schema) -> list[str]:
+    """Return the tags in the order in which the operations use them first."""
+    return list(dict.fromkeys(operation["tags"][0] for operations in paths.values() for operation in operations.values()))
 
 
 def _schemas(operations: Sequence[Operation]) -> tuple[dict[tuple[Any, JsonSchemaMode], Schema], Schema]:
@@ -89,15 +95,7 @@ def _schemas(operations: Sequence[Operation]) -> tuple[dict[tuple[Any, JsonSchem
     components: Schema = defs["$defs"]
     # The job's input takes them as they are, and reads them once the method is known.
     components["JobInput"]["properties"]["hyperparameters"] = {"$ref": REF.format(model="GrpoHyperparameters")}
-    components["GpuInput"] = _both_spellings(components["GpuInput"])
-    return dict(schemas), components
-
-
-def _both_spellings(gpu: Schema) -> Schema:
-    """Return the schema of `{type, count}` together with that of `{gpu_type, gpu_count}`, which is read too."""
-    names = {"gpu_" + name: field for name, field in gpu["properties"].items()}
-    other = {"type": "object", "properties": names, "required": sorted(names), "additionalProperties": False}
-    return {"title": gpu["title"], "description": gpu["description"], "anyOf": [gpu, other]}
+    return dict(schemas), {name: variants.shaped(name, model) for name, model in components.items()}
 
 
 def _operation(operation: Operation, schemas: dict[tuple[Any, JsonSchemaMode], Schema]) -> Schema:
@@ -115,7 +113,7 @@ def _operation(operation: Operation, schemas: dict[tuple[Any, JsonSchemaMode], S
 
 def _documented(text: str | None) -> Schema:
     summary, _, rest = cleandoc(text or "").partition("\n")
-    return {"summary": summary.rstrip("."), **({"description": rest.strip()} if rest.strip() else {})}
+    return {"summary": summary.rstrip("."), "description": rest.strip() or summary}
 
 
 def _operation_id(operation: Operation) -> str:
@@ -128,14 +126,14 @@ def _parameters(operation: Operation) -> list[Schema]:
         schema = operation.query.model_json_schema(ref_template=REF)
         needed = schema.get("required", [])
         found += [_query_parameter(name, dict(field), name in needed) for name, field in schema.get("properties", {}).items()]
-    headers = dict(operation.headers)
+    found += [_header(name, text, {"type": "string"}) for name, text in operation.headers.items()]
     if operation.idempotent:
-        headers["Idempotency-Key"] = IDEMPOTENCY
-    found += [
-        {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
-        for name, text in headers.items()
-    ]
+        found.append(_header("Idempotency-Key", IDEMPOTENCY, {"type": "string", "minLength": 1, "maxLength": 255}))
     return found
+
+
+def _header(name: str, text: str, schema: Schema) -> Schema:
+    return {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
 
 
 def _path_parameter(name: str) -> Schema:
@@ -174,7 +172,10 @@ def _responses(operation: Operation, schemas: dict[tuple[Any, JsonSchemaMode], S
     else:
         content = {JSON: {"schema": schemas[answers, WRITTEN]}}
     if operation.streams:
-        content[sse.MEDIA_TYPE] = {"schema": {"type": "string"}}
+        content[sse.MEDIA_TYPE] = {}
+    if sse.MEDIA_TYPE in content:
+        # Neither a string nor an object: its events are described by the operation.
+        content[sse.MEDIA_TYPE] = {"schema": {"description": "Server-sent events."}}
     codes = {401, 403, 429, 500, 503, *operation.errors}
     if operation.query or operation.body:
         codes.add(422)

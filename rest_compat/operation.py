@@ -110,7 +110,8 @@ class Unmatched(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         partial = [route for route in scope["app"].routes if route.matches(scope)[0] is Match.PARTIAL]
-        allowed = sorted({method for route in partial for method in route.methods or ()})
+        # A path may be a plain one and also look like an id within another: the plain one comes first.
+        allowed = sorted({method for route in partial if route.path == partial[0].path for method in route.methods or ()})
         what = f"{scope['method']} {scope['path']}"
         if allowed:
             error = MethodNotAllowed(f"No such method: {what}. This path has {', '.join(allowed)}.", allowed)

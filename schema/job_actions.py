@@ -58,7 +58,8 @@ class TrainingJobInput:
         default=None, description="A checkpoint of another job to go on from: its id, or `job_…@step`. Its steps count."
     )
     requires_heartbeat: bool = strawberry.field(
-        default=False, description="Whether to end the job when its client has sent no heartbeat for too long (300 seconds)."
+        default=False,
+        description="Whether to end the job when heartbeats of its client came and then none for too long (300 seconds).",
     )
     idempotency_key: str | None = strawberry.field(default=None, description="A retry with the same key makes nothing twice.")
 

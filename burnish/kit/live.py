@@ -29,6 +29,7 @@ PAGE = 1000
 PAGE_OF_KIND = {"rollouts": 16}
 PAGE_CHARACTERS = 500_000
 BUFFERED_FRAMES = 256
+DELETED = "deleted"
 TOPICS_AT_ONCE = 500
 SEND_S = 2.0
 
@@ -156,6 +157,8 @@ class Hub:
         async with self._db.read() as session:
             last, reason = await stream.head(session, resource_id, kind)
             rows = await stream.read(session, resource_id, kind, after=after, limit=limit) if last > after else []
+        if _is_removed(last, after):
+            return Batch([], after, DELETED)
         rows = _some([row for row in rows if row.seq <= until])
         # Rows that retention has deleted count as read.
         cursor = rows[-1].seq if rows else max(after, min(last, until))
@@ -208,9 +211,10 @@ class Hub:
             except Exception as error:
                 log.warning("live_heal_failed", error=str(error))
                 continue
-            for topic, (last, reason) in heads.items():
+            for topic in topics:
+                last, reason = heads.get(topic, (0, None))
                 for follower in self._topics.get(topic, ()):
-                    if follower.cursor < last or reason:
+                    if follower.cursor < last or reason or _is_removed(last, follower.cursor):
                         follower.wake.set()
 
     async def _heads(self, topics: list[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, str | None]]:
@@ -221,6 +225,11 @@ class Hub:
                 for head in (await session.exec(select(StreamHead).where(some))).all():
                     found[head.resource_id, head.kind] = (head.last_seq, head.end_reason)
         return found
+
+
+def _is_removed(last: int, cursor: int) -> bool:
+    """Tell whether a stream that rows were read of is there no more: it was deleted with its resource."""
+    return last == 0 < cursor
 
 
 def _page(kind: str) -> int:

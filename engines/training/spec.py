@@ -3,7 +3,7 @@
 Both models refuse unknown keys and values of the wrong type, so that an error names the key and nothing is ever ignored.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -16,6 +16,12 @@ class Strict(BaseModel):
     """Takes what it knows, as the type it has."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _whole(cls, value: Any) -> Any:
+        """JSON has one kind of number: 8.0 is a count of 8."""
+        return int(value) if type(value) is float and value.is_integer() else value
 
 
 class GrpoHyperparameters(Strict):

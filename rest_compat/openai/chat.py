@@ -24,11 +24,20 @@ ERRORS = (400, 402, 404, 413, 429, 503)
 MODEL = {"type": "string", "description": "The id of a deployment, or the name of an active one."}
 COMMON = {
     "model": MODEL,
-    "stream": {"type": "boolean", "default": False, "description": "Answer with server-sent events; the last one is `[DONE]`."},
-    "max_tokens": {"type": "integer", "minimum": 1},
-    "temperature": {"type": "number", "minimum": 0, "default": 1.0},
+    "stream": {
+        "type": ["boolean", "null"],
+        "default": False,
+        "description": "Answer with server-sent events; the last one is `[DONE]`.",
+    },
+    "max_tokens": {"type": ["integer", "null"], "minimum": 1},
+    "temperature": {"type": ["number", "null"], "minimum": 0, "default": 1.0},
 }
-MESSAGES = {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["role"]}}
+MESSAGES = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"type": "object", "required": ["role"], "properties": {"role": {"type": "string", "description": "Who says it."}}},
+}
+PROMPT = {"type": ["string", "array"], "description": "A text, a list of texts, or token ids."}
 PASSED_ON = "Whatever else the engine understands is passed on as it is."
 CHAT_BODY: Mapping[str, Any] = {
     "type": "object",
@@ -40,10 +49,17 @@ CHAT_BODY: Mapping[str, Any] = {
 TEXT_BODY: Mapping[str, Any] = {
     "type": "object",
     "required": ["model", "prompt"],
-    "properties": {**COMMON, "prompt": {"description": "A text, a list of texts, or token ids."}},
+    "properties": {**COMMON, "prompt": PROMPT},
     "additionalProperties": True,
     "description": PASSED_ON,
 }
+
+
+def _named_by_the_path(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the body of a route that names the deployment already."""
+    named = {**MODEL, "type": ["string", "null"], "description": "The id or the name of this deployment, if anything."}
+    required = [name for name in body["required"] if name != "model"]
+    return {**body, "required": required, "properties": {**body["properties"], "model": named}}
 
 
 async def chat(ctx: Context, request: Request) -> Response:
@@ -82,6 +98,9 @@ async def _in_force(ctx: Context, stream: Any) -> AsyncGenerator[bytes, None]:
 
 
 def _operations(prefix: str) -> list[Operation]:
+    chat_body, text_body = CHAT_BODY, TEXT_BODY
+    if "{deployment_id}" in prefix:
+        chat_body, text_body = _named_by_the_path(CHAT_BODY), _named_by_the_path(TEXT_BODY)
     return [
         Operation(
             method="POST",
@@ -89,7 +108,7 @@ def _operations(prefix: str) -> list[Operation]:
             handler=chat,
             tag=TAG,
             answers=JSON,
-            schema=CHAT_BODY,
+            schema=chat_body,
             streams=True,
             errors=ERRORS,
             dialect=OPENAI,
@@ -101,7 +120,7 @@ def _operations(prefix: str) -> list[Operation]:
             handler=text,
             tag=TAG,
             answers=JSON,
-            schema=TEXT_BODY,
+            schema=text_body,
             streams=True,
             errors=ERRORS,
             dialect=OPENAI,

@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from starlette.requests import Request
 
 from burnish.kit.paging import Span
 from models.audit import AuditEntry
 from resolvers import audit
 from resolvers.context import Context
+from resolvers.inputs import Moment
 from rest_compat import http
 from rest_compat.operation import Operation
 from rest_compat.wire import Listing, PageQuery, Wire, listing
@@ -35,8 +36,8 @@ class AuditQuery(PageQuery):
     resource_id: str | None = Field(None, description="Only of this thing.")
     action: str | None = Field(None, description="Only this, such as `jobs.cancel`, or everything of a noun, such as `jobs`.")
     actor: str | None = Field(None, description="Only by this API key, or `operator`.")
-    created_after: AwareDatetime | None = Field(None, description="Only from this moment on.")
-    created_before: AwareDatetime | None = Field(None, description="Only before this moment.")
+    created_after: Moment | None = Field(None, description="Only from this moment on.")
+    created_before: Moment | None = Field(None, description="Only before this moment.")
 
 
 def shape(row: AuditEntry) -> AuditEntryObject:

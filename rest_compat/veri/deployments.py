@@ -20,6 +20,7 @@ from rest_compat.wire import Deleted, Listing, PageQuery, Wire, listing
 
 TAG = "Deployments"
 DEPLOYMENT = "/v1/deployments/{deployment_id}"
+OWN_HOSTS = "local"
 
 
 class DeploymentObject(Wire):
@@ -94,7 +95,8 @@ def shape(row: Deployment) -> DeploymentObject:
             **row.model_dump(),
             "endpoint_url": row.endpoint_url,
             "gpu": row.gpu or row.gpu_requested,
-            "provider": row.provider or row.provider_requested,
+            # Where nobody asked for another, it is one of our own hosts that will take it.
+            "provider": row.provider or row.provider_requested or OWN_HOSTS,
             "cost_per_hour_usd": None if rate is None else usd_float(rate),
             "total_cost_usd": usd_float(row.cost_micros),
         }

@@ -47,8 +47,9 @@ async def stream(ctx: Context, request: Request) -> Stream:
 
     Server-sent events, one a line: `id` is a cursor, sent back as `Last-Event-ID` to go on after it. It is the cursor that
     `jobLogs` of GraphQL gives for the line, and either side takes it. The last event of a job that has ended reads
-    `[Job completed]`, `[Job failed]` or `[Job cancelled]`. A comment every 15 seconds, with the cursor as `id`, keeps a quiet
-    stream open. A failure after the start is an event named `error` with the usual error body; so is the end of the API key.
+    `[Job completed]`, `[Job failed]` or `[Job cancelled]`, and `[Job deleted]` where it was deleted under the reader. A comment
+    every 15 seconds, with the cursor as `id`, keeps a quiet stream open. A failure after the start is an event named `error`
+    with the usual error body; so is the end of the API key.
     """
     query = http.query(request, LogQuery)
     job_id = request.path_params["job_id"]

@@ -66,7 +66,7 @@ class JobObject(Wire):
     method: str
     output_name: str
     hyperparameters: dict[str, Any] = Field(description="Those that were given, and the defaults of all others.")
-    dashboard_url: str
+    dashboard_url: str | None = Field(description="A page about it, for a browser; null while it is queued.")
     download_url: str | None = Field(description="The trained model as a `.tar.gz` once completed; works for a limited time.")
     error: JobError | None
     gpu: Gpu | None = Field(description="What it really runs on.")
@@ -74,7 +74,6 @@ class JobObject(Wire):
     provider: str | None
     duration_seconds: float | None
     cost_usd: float | None
-    max_cost_usd: float | None = Field(description="Before it costs more, it saves a checkpoint and stops.")
     started_at: datetime | None
     completed_at: datetime | None
     created_at: datetime
@@ -90,6 +89,7 @@ class JobObject(Wire):
     resumed_from: str | None = Field(description="The checkpoint of another job that it goes on from.")
     requires_heartbeat: bool
     heartbeat_at: datetime | None = Field(description="When its client last sent a heartbeat.")
+    max_cost_usd: float | None = Field(description="Before it costs more, it saves a checkpoint and stops.")
 
 
 class JobQuery(PageQuery):
@@ -105,7 +105,7 @@ def shape(core: Core, row: Job) -> JobObject:
         {
             **row.model_dump(),
             "resumed_from": row.resume_checkpoint_id,
-            "dashboard_url": f"{core.settings.base_url}/jobs/{row.id}",
+            "dashboard_url": None if row.status == job.QUEUED else f"{core.settings.base_url}/jobs/{row.id}",
             "download_url": downloads.job_url(core, row),
             "provider": row.provider or row.provider_requested,
             "duration_seconds": _duration_s(row),
@@ -148,8 +148,8 @@ async def cancel(ctx: Context, request: Request) -> JobObject:
 async def heartbeat(ctx: Context, request: Request) -> JobObject:
     """Tell a training job that its client is there.
 
-    A job that was created with `requires_heartbeat` fails with `timeout` once none has come for 300 seconds, which is a setting
-    of the installation. A job that has ended is 400.
+    A job that was created with `requires_heartbeat` fails with `timeout` once none has come for 300 seconds after the last one,
+    which is a setting of the installation. A job that has ended is 400.
     """
     return shape(ctx.core, await jobs.heartbeat(ctx, request.path_params["job_id"]))
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlmodel import select
@@ -13,6 +14,7 @@ from burnish.kit.errors import Forbidden, InvalidState
 from burnish.kit.settings import Settings
 from burnish.kit.tables import Outbox
 from engines import reaping
+from engines.supervise import Supervisor
 from models import leases, ledger, transitions
 from models.job import Job
 from models.ledger import Hold, LedgerTransaction
@@ -37,9 +39,15 @@ def travel(monkeypatch: pytest.MonkeyPatch) -> Travel:
     return forward
 
 
-async def test_a_queued_job_without_heartbeats_fails_after_its_time(server: Server, tmp_path: Path, travel: Travel) -> None:
+async def heard_job(server: Server, ctx: Context, tmp_path: Path, **given: Any) -> Job:
+    """Make a job that needs its client, and has heard of it once."""
+    made = await new_job(server, ctx, tmp_path, requires_heartbeat=True, **given)
+    return await jobs.heartbeat(ctx, made.id)
+
+
+async def test_a_queued_job_whose_heartbeats_end_fails_after_its_time(server: Server, tmp_path: Path, travel: Travel) -> None:
     ctx = await server.context()
-    silent = await new_job(server, ctx, tmp_path, requires_heartbeat=True)
+    silent = await heard_job(server, ctx, tmp_path)
     other = await new_job(server, ctx, tmp_path)
     travel(300)
     assert await reaping.reap(ctx.core) == []
@@ -61,11 +69,19 @@ async def test_a_queued_job_without_heartbeats_fails_after_its_time(server: Serv
         assert await session.get(Hold, silent.id) is None
     assert (await jobs.get(ctx, other.id)).status == "queued"
     assert await reaping.reap(ctx.core) == []
-    patient = await new_job(server, ctx, tmp_path, requires_heartbeat=True)
+    patient = await heard_job(server, ctx, tmp_path)
     ctx.core.settings.heartbeat_timeout_s = 0
     travel(1e6)
     assert await reaping.reap(ctx.core) == []
     assert (await jobs.get(ctx, patient.id)).status == "queued"
+
+
+async def test_a_job_whose_client_never_sent_a_heartbeat_runs_on(server: Server, tmp_path: Path, travel: Travel) -> None:
+    ctx = await server.context()
+    job = await new_job(server, ctx, tmp_path, requires_heartbeat=True)
+    travel(1e6)
+    assert await reaping.reap(ctx.core) == []
+    assert (await jobs.get(ctx, job.id)).status == "queued"
 
 
 async def test_a_heartbeat_counts_from_when_it_came(server: Server, tmp_path: Path, travel: Travel) -> None:
@@ -83,7 +99,7 @@ async def test_a_heartbeat_counts_from_when_it_came(server: Server, tmp_path: Pa
 
 async def test_a_running_job_is_billed_to_its_end_and_its_host_is_told(server: Server, tmp_path: Path, travel: Travel) -> None:
     ctx = await server.context()
-    job = await new_job(server, ctx, tmp_path, requires_heartbeat=True)
+    job = await heard_job(server, ctx, tmp_path)
     async with ctx.db.transaction() as session:
         await leases.take(session, Job, job.id, "host", 3600)
         row = await session.get_one(Job, job.id)
@@ -105,6 +121,22 @@ async def test_a_running_job_is_billed_to_its_end_and_its_host_is_told(server: S
     assert len(told) == 2
 
 
+async def test_clients_have_their_time_again_after_the_platform_was_down(
+    server: Server, tmp_path: Path, travel: Travel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def leave_it() -> None: ...
+
+    ctx = await server.context()
+    job = await heard_job(server, ctx, tmp_path)
+    travel(3600)
+    supervisor = Supervisor(server.platform.core)
+    monkeypatch.setattr(supervisor, "_take_work", leave_it)
+    for seconds, status in ((0, "queued"), (300, "queued"), (1, "failed")):
+        travel(seconds)
+        await supervisor._tick(tidy=False)
+        assert (await jobs.get(ctx, job.id)).status == status
+
+
 async def test_a_host_ends_the_trainer_of_a_client_that_is_gone(
     settings: Settings, server: Server, tmp_path: Path, tiny_model: Path
 ) -> None:
@@ -112,7 +144,7 @@ async def test_a_host_ends_the_trainer_of_a_client_that_is_gone(
     ctx = await server.context()
     await base_models.add(server.platform.core, "tiny", tiny_model)
     endless = {"max_steps": 100_000, "rollouts_per_prompt": 2, "global_batch_size": 4, "max_response_length": 3, "kl_coef": 0.0}
-    job = await new_job(server, ctx, tmp_path, requires_heartbeat=True, hyperparameters=endless)
+    job = await heard_job(server, ctx, tmp_path, hyperparameters=endless)
     async with supervising(server) as supervisor:
         row = await until(ended(ctx, job.id))
         assert (row.status, row.error["code"]) == ("failed", "timeout")

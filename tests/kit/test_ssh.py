@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,3 +116,32 @@ def test_what_is_no_key_is_refused_without_showing_it() -> None:
 def test_a_certificate_is_no_key() -> None:
     _, private = pair(ed25519.Ed25519PrivateKey.generate())
     refused("ssh-ed25519-cert-v01@openssh.com AAAAIHNzaC1lZDI1NTE5LWNlcnQtdjAxQG9wZW5zc2guY29t", private, "public_key")
+
+
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+@pytest.mark.parametrize("curve", [ec.SECP256K1(), ec.SECP224R1()])
+def test_a_curve_that_ssh_does_not_have_is_refused(curve: ec.EllipticCurve, form: PrivateFormat) -> None:
+    private = ec.generate_private_key(curve).private_bytes(Encoding.PEM, form, NoEncryption()).decode()
+    assert "not taken" in refused(pair(ed25519.Ed25519PrivateKey.generate())[0], private, "private_key")
+
+
+@pytest.mark.parametrize("form", [PrivateFormat.OpenSSH, PrivateFormat.PKCS8])
+def test_reading_a_large_key_does_not_stop_everything_else(form: PrivateFormat) -> None:
+    # Whoever checks the factors of such a key for being prime holds the interpreter for seconds.
+    public, private = pair(rsa.generate_private_key(65537, 6144), form)
+    began = time.thread_time()
+    assert ssh.read_pair(public, private).public_key == public
+    assert time.thread_time() - began < 0.3
+
+
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+@pytest.mark.parametrize("wrong", ["d", "dmp1", "dmq1", "iqmp"])
+def test_a_damaged_rsa_key_is_refused(wrong: str, form: PrivateFormat) -> None:
+    sound = rsa.generate_private_key(65537, 2048)
+    numbers = sound.private_numbers()
+    parts = {name: getattr(numbers, name) for name in ("p", "q", "d", "dmp1", "dmq1", "iqmp")}
+    parts[wrong] -= 2
+    damaged = rsa.RSAPrivateNumbers(**parts, public_numbers=numbers.public_numbers).private_key(
+        unsafe_skip_rsa_key_validation=True
+    )
+    refused(pair(sound)[0], pair(damaged, form)[1], "private_key")

@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from burnish.kit import clock
 from burnish.kit.core import Core
-from burnish.kit.errors import Unauthenticated
+from burnish.kit.errors import RateLimited, Unauthenticated
 from models.api_key import ApiKey
 from resolvers import accounts, api_keys, auth
 from resolvers.context import Context, Platform
@@ -155,6 +155,20 @@ async def test_a_look_up_that_a_revocation_overtakes_brings_no_key_back(
     await auth.authenticate(core, key)
     with pytest.raises(Unauthenticated):
         await auth.authenticate(core, key)
+
+
+async def test_where_an_address_guesses_too_often_a_revocation_makes_no_strangers_of_its_good_keys(
+    core: Core, key: str, ctx_of: Context
+) -> None:
+    core.settings.requests_per_minute = 10
+    await auth.authenticate(core, key, "192.0.2.1")
+    with pytest.raises(Unauthenticated):
+        await auth.authenticate(core, "vk_guess0", "192.0.2.1")
+    with pytest.raises(RateLimited):
+        await auth.authenticate(core, "vk_guess1", "192.0.2.1")
+    other, _ = await api_keys.create(ctx_of, api_keys.ApiKeyInput(name="other"))
+    await api_keys.revoke(ctx_of, other.id)
+    assert (await auth.authenticate(core, key, "192.0.2.1")).key.id == ctx_of.key.id
 
 
 async def test_a_key_that_expires_is_refused_at_once(core: Core, key: str, monkeypatch: pytest.MonkeyPatch) -> None:

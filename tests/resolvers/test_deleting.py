@@ -1,12 +1,13 @@
 """Deleted jobs and deployments: gone for every verb, their files and streams with them, the ledger untouched."""
 
 import asyncio
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 from sqlmodel import select
 
-from burnish.kit import clock, stream
+from burnish.kit import clock, live, stream
 from burnish.kit.errors import Conflict, InvalidState, NotFound
 from burnish.kit.tables import StreamChunk, StreamHead
 from engines import erasing
@@ -14,7 +15,7 @@ from models import job, leases, ledger, transitions
 from models.deployment import Deployment
 from models.job import Checkpoint, Job
 from models.ledger import LedgerTransaction, Meter, Posting
-from resolvers import checkpoints, deployments, downloads, jobs, metrics, related
+from resolvers import checkpoints, deployments, downloads, inference, jobs, metrics, related
 from resolvers.context import Context
 from resolvers.deployments import DeploymentInput
 from tests.resolvers.conftest import Tenants
@@ -157,6 +158,55 @@ async def test_what_a_host_still_adds_to_a_deleted_job_is_swept(on_both: Tenants
     assert await erasing.sweep(ctx.core) == 0
 
 
+async def test_what_cannot_be_erased_now_keeps_nothing_else_from_it(
+    ctx: Context, jsonl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [await completed(ctx, jsonl) for _ in range(3)]
+    whole = ctx.core.storage.delete
+
+    async def fail(prefix: str) -> None:
+        if rows[0].id in prefix or (rows[1].id not in prefix and not allowed):
+            raise OSError("the store is away")
+        await whole(prefix)
+
+    allowed = False
+    monkeypatch.setattr(ctx.core.storage, "delete", fail)
+    for row in rows:
+        await jobs.delete(ctx, row.id)
+    assert [bool(await stored(ctx, row)) for row in rows] == [True, False, True]
+    allowed = True
+    assert await erasing.sweep(ctx.core) == 1
+    assert [bool(await stored(ctx, row)) for row in rows] == [True, False, False]
+    monkeypatch.undo()
+    assert await erasing.sweep(ctx.core) == 1
+    assert await stored(ctx, rows[0]) == []
+
+
+async def test_who_still_reads_a_deleted_jobs_log_is_told_of_its_end(
+    ctx: Context, jsonl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "PAGE", 1)
+    monkeypatch.setattr(live, "HEAL_S", 0.01)
+    row, there = await completed(ctx, jsonl), await running(ctx, jsonl)
+    hearing = asyncio.create_task(ctx.core.hub.run())
+    async with aclosing(jobs.follow(ctx, row.id, "logs")) as reading, aclosing(jobs.follow(ctx, there.id, "logs")) as waiting:
+        await anext(reading)
+        for _ in await messages(ctx, there):
+            await anext(waiting)
+        await jobs.delete(ctx, row.id)
+        # As with one whose end was told while the broker was away.
+        await erasing.erase_streams(ctx.core, there.id)
+        async with asyncio.timeout(10):
+            assert [batch.end_reason async for batch in reading] == ["deleted"]
+            assert [batch.end_reason async for batch in waiting] == ["deleted"]
+    hearing.cancel()
+    await asyncio.gather(hearing, return_exceptions=True)
+
+
+async def messages(ctx: Context, row: Job) -> list[str]:
+    return [line.data["message"] for line in await jobs.rows(ctx, row.id, "logs")]
+
+
 async def test_a_deployment_is_deleted_once_it_has_stopped(ctx: Context, jsonl: Path) -> None:
     serving = await deployment_of(ctx, await completed(ctx, jsonl))
     with pytest.raises(InvalidState) as caught:
@@ -174,6 +224,8 @@ async def test_a_deployment_is_deleted_once_it_has_stopped(ctx: Context, jsonl: 
     for verb in verbs:
         with pytest.raises(NotFound):
             await verb
+    with pytest.raises(NotFound):
+        await inference.complete(ctx, "/chat/completions", {"messages": []}, deployment_id=serving.id)
     assert (await deployments.page(ctx)).items == []
     assert await related.by_id(ctx, Deployment, [serving.id]) == {}
     assert await related.deployments(ctx, [serving.model]) == {}

@@ -25,6 +25,8 @@ async def test_of_many_hosts_one_reaps_a_job_and_only_those_that_are_overdue(
     silent = await make(ctx, {**body, "requires_heartbeat": True})
     heard = await make(ctx, {**body, "requires_heartbeat": True})
     alone = await make(ctx, body)
+    unheard = await make(ctx, {**body, "requires_heartbeat": True})
+    await jobs.heartbeat(ctx, silent.id)
     started = clock.now_micros()
     monkeypatch.setattr(clock, "now_micros", lambda: started + 200_000_000)
     assert (await jobs.heartbeat(ctx, heard.id)).heartbeat_at == clock.now()
@@ -34,14 +36,15 @@ async def test_of_many_hosts_one_reaps_a_job_and_only_those_that_are_overdue(
 
     assert sorted(found) == [[], [], [], [], [silent.id]]
     rows = {row.id: row for row in await all_of(ctx, Job)}
-    assert {job_id: rows[job_id].status for job_id in (silent.id, heard.id, alone.id)} == {
+    assert {job_id: rows[job_id].status for job_id in (silent.id, heard.id, alone.id, unheard.id)} == {
         silent.id: "failed",
+        unheard.id: "queued",
         heard.id: "queued",
         alone.id: "queued",
     }
     assert (rows[silent.id].error["code"], rows[silent.id].error["attribution"]) == ("timeout", "user")
     assert await messages(ctx, silent.id, "events") == ["created", "failed"]
-    assert {hold.resource_id for hold in await all_of(ctx, Hold)} == {heard.id, alone.id}
-    assert (await held(ctx))[1] == 200_000
+    assert {hold.resource_id for hold in await all_of(ctx, Hold)} == {heard.id, alone.id, unheard.id}
+    assert (await held(ctx))[1] == 300_000
     with pytest.raises(InvalidState):
         await jobs.heartbeat(ctx, silent.id)

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 from sqlmodel import select
@@ -22,6 +23,18 @@ async def test_of_many_who_set_the_first_credential_at_once_all_succeed_and_one_
         assert await integration.secret(session, ctx.core.secrets, ctx.account.id, "wandb") in given
         entries = (await session.exec(select(AuditEntry.action).where(AuditEntry.action == "integrations.put"))).all()
     assert len(entries) == 20
+
+
+async def test_a_replayed_credential_answers_what_it_did_whatever_has_become_of_it(on_both: Tenants) -> None:
+    ctx = await on_both()
+    keyed = replace(ctx, idempotency_key="once")
+    first = await integrations.put(keyed, "wandb", IntegrationInput(token="first" * 8))
+    assert await integrations.put(keyed, "wandb", IntegrationInput(token="first" * 8)) == first
+    await integrations.put(ctx, "wandb", IntegrationInput(token="other" * 8))
+    assert (await integrations.put(keyed, "wandb", IntegrationInput(token="first" * 8))).key_prefix == "firstfir"
+    await integrations.remove(ctx, "wandb")
+    assert (await integrations.put(keyed, "wandb", IntegrationInput(token="first" * 8))).configured
+    assert not (await integrations.get(ctx, "wandb")).configured
 
 
 async def test_a_credential_of_another_account_is_not_read(on_both: Tenants) -> None:

@@ -38,9 +38,10 @@ class Replica:
         self.asked.set()
         if self.silent:
             await self._until_gone(request)
-        if any(message["content"] == "too long" for message in body["messages"]):
-            message = "This model's maximum context length is 2048 tokens."
-            return JSONResponse({"error": {"message": message, "type": "BadRequestError", "param": None, "code": 400}}, 400)
+        if not _is_readable(body, "messages"):
+            return _refusal("The body cannot be read.")
+        if any(message.get("content") == "too long" for message in body["messages"]):
+            return _refusal("This model's maximum context length is 2048 tokens.")
         if body.get("stream"):
             return StreamingResponse(self._chunks(body), media_type="text/event-stream")
         choice = {"index": 0, "message": {"role": "assistant", "content": "".join(WORDS)}, "finish_reason": "stop"}
@@ -49,11 +50,15 @@ class Replica:
     async def text(self, request: Request) -> Response:
         body = await request.json()
         self.seen.append(body)
+        if not _is_readable(body, "prompt"):
+            return _refusal("The body cannot be read.")
+        if body.get("stream"):
+            return StreamingResponse(self._chunks(body, "text_completion"), media_type="text/event-stream")
         choice = {"index": 0, "text": "four", "finish_reason": "stop", "logprobs": None}
         return JSONResponse({**_head(body, "text_completion"), "choices": [choice], "usage": USAGE})
 
-    async def _chunks(self, body: dict[str, Any]) -> AsyncIterator[bytes]:
-        head = _head(body, "chat.completion.chunk")
+    async def _chunks(self, body: dict[str, Any], kind: str = "chat.completion.chunk") -> AsyncIterator[bytes]:
+        head = _head(body, kind)
         try:
             for word in WORDS:
                 yield _frame({**head, "choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]})
@@ -71,6 +76,21 @@ class Replica:
         while not await request.is_disconnected():
             await asyncio.sleep(0.01)
         self.left.set()
+
+
+def _is_readable(body: dict[str, Any], what: str) -> bool:
+    """Say whether an engine would take the body: it looks at the types of what it knows."""
+    told = body.get(what)
+    good = isinstance(told, list) or (isinstance(told, str) and what == "prompt")
+    if isinstance(told, list) and what == "messages":
+        good = bool(told) and all(isinstance(one, dict) and isinstance(one.get("role"), str) for one in told)
+    most, heat = body.get("max_tokens"), body.get("temperature")
+    counts = most is None or (type(most) in (int, float) and most >= 1 and most == int(most))
+    return good and counts and (heat is None or (type(heat) in (int, float) and heat >= 0))
+
+
+def _refusal(message: str) -> Response:
+    return JSONResponse({"error": {"message": message, "type": "BadRequestError", "param": None, "code": 400}}, 400)
 
 
 def _head(body: dict[str, Any], kind: str) -> dict[str, Any]:

@@ -57,7 +57,7 @@ async def test_the_documented_request_gets_the_documented_answer(client: httpx2.
         "source": "training_job",
         "endpoint_url": None,
         "gpu": {"type": "H100", "count": 1},
-        "provider": None,
+        "provider": "local",
         "cost_per_hour_usd": None,
         "total_cost_usd": 0,
         "total_requests": 0,

@@ -46,6 +46,7 @@ BEYOND = {
     "resumed_from": None,
     "requires_heartbeat": False,
     "heartbeat_at": None,
+    "max_cost_usd": None,
 }
 WRONG: list[tuple[dict[str, Any], int, str | None, str]] = [
     ({"gpu": {"type": "B2000", "count": 1}}, 400, "INVALID_GPU_TYPE", "gpu.type"),
@@ -149,7 +150,7 @@ async def test_the_documented_request_gets_the_documented_answer(client: httpx2.
         "method": "grpo",
         "output_name": "qwen3-4b-math",
         "hyperparameters": {**GRPO, **OPTIONAL},
-        "dashboard_url": f"{server.url}/jobs/{made['id']}",
+        "dashboard_url": None,
         "download_url": None,
         "error": None,
         "gpu": None,
@@ -198,6 +199,7 @@ async def test_a_running_job_shows_where_it_runs(client: httpx2.AsyncClient, ser
     assert found == {
         **made,
         "status": "running",
+        "dashboard_url": f"{server.url}/jobs/{made['id']}",
         "gpu": {"type": "CPU", "count": 1},
         "provider": "local",
         "current_step": 3,
@@ -282,6 +284,7 @@ async def test_cancelling_answers_with_the_cancelled_job(client: httpx2.AsyncCli
         **made,
         "status": "cancelled",
         "cost_usd": 0.0,
+        "dashboard_url": f"{server.url}/jobs/{made['id']}",
         "updated_at": found["updated_at"],
         "completed_at": found["completed_at"],
     }
