@@ -32,8 +32,17 @@ async def test_what_is_given_back_of_an_earlier_month_adds_nothing_to_this_ones_
     begin = at(monkeypatch, "2026-10-31T23:00:00+00:00")
     await rows.account(database, 1000 * USD)
     async with database.transaction() as session:
-        times = {"period_began_at": month_of(begin), "created_at": begin, "updated_at": begin}
-        session.add(Budget(account_id="acct", limit_micros=100 * USD, period=MONTH, **times))
+        month = month_of(begin)
+        session.add(
+            Budget(
+                account_id="acct",
+                limit_micros=100 * USD,
+                period=MONTH,
+                period_began_at=month,
+                created_at=month,
+                updated_at=month,
+            )
+        )
     october = at(monkeypatch, "2026-10-31T23:00:40+00:00")
     await work(database, "job_1", 1, begin, october)
     november = at(monkeypatch, "2026-11-01T00:00:10+00:00")

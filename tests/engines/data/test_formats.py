@@ -7,8 +7,8 @@ from engines.data import formats
 MAX_LINE = 2**24
 
 
-def elements(data: bytes) -> list[bytes | None]:
-    return [item for item in formats._array(io.BufferedReader(io.BytesIO(data)), MAX_LINE) if not isinstance(item, dict)]  # type: ignore[arg-type]
+def elements(data: bytes) -> list[formats.Item]:
+    return list(formats._array(io.BufferedReader(io.BytesIO(data)), MAX_LINE))
 
 
 def test_small_elements_behind_a_large_one_are_read_in_time_that_grows_with_their_number() -> None:
