@@ -100,8 +100,8 @@ class JobRun(LeasedRun):
         except protocol.ChildFailure as failure:
             return failure
         except reading.Interrupted:
-            is_over = self.ended.is_set() or self.halted.is_set()
-            return None if is_over else protocol.ChildFailure("QUOTA_EXCEEDED", "The account's credit is used up.", "user")
+            limit = None if self.ended.is_set() or self.halted.is_set() else self.purse.limit
+            return None if limit is None else self._limited(limit)
         except (LeaseLost, DBAPIError):
             raise
         except Exception as error:

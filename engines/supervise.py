@@ -198,17 +198,22 @@ class Supervisor:
         message = f"No host offers {asked}. " + "; ".join(reasons)
         async with self.core.db.transaction() as session:
             fresh = await session.get_one(kind.table, row.id, with_for_update=True)
-            if fresh.status in kind.terminal:
+            if fresh.status in kind.terminal or fresh.is_leased:
                 return
+            # It may have run on a host that is gone.
+            what = f"{kind.noun} {row.id}"
+            await ledger.accrue(session, row.id, fresh.at_work_until, description=what, close=True)
+            if kind is JobRun:
+                await ledger.refund(session, fresh.account_id, row.id, description=f"{what}: refunded")
             await ledger.release(session, row.id)
-            now = clock.now()
+            now, cost = clock.now(), await ledger.charged(session, row.id)
             line = f"Status: failed (CAPACITY_UNAVAILABLE): {message}"
             values: dict[str, Any]
             if kind is JobRun:
                 error = {"code": "CAPACITY_UNAVAILABLE", "message": message, "attribution": "platform", "user_code_line": None}
-                values = {"error": error, "completed_at": now}
+                values = {"error": error, "completed_at": now, "cost_micros": cost}
             else:
-                values = {"error": f"CAPACITY_UNAVAILABLE: {message}", "stopped_at": now}
+                values = {"error": f"CAPACITY_UNAVAILABLE: {message}", "stopped_at": now, "cost_micros": cost}
             await transitions.move(session, fresh, job.FAILED, line=line, level="error", **values)
             await stream.end(session, row.id, kind.streams, job.FAILED)
 

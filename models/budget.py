@@ -16,7 +16,7 @@ class Budget(SQLModel, table=True):
     """One account's limit. A `month` is a calendar month in UTC, `total` counts from `created_at`; a limit of 0 lets nothing
     start.
 
-    `spent_micros` is what the ledger took for work, less what it gave back, in the period that began at `period_began_at`;
+    `spent_micros` is what the ledger took for work in the period that began at `period_began_at`, less what it gave back of that;
     `warned_percent` is the highest share of the limit that was warned of in it, so that each warning is given once a period.
     """
 

@@ -133,10 +133,13 @@ async def release(session: Session, resource_id: str) -> None:
     await session.flush()
 
 
-async def charged(session: Session, resource_id: str) -> int:
-    """Return what a resource has been charged, less what was given back, in micro-dollars."""
+async def charged(session: Session, resource_id: str, *, before: datetime | None = None) -> int:
+    """Return what a resource has been charged, less what was given back, in micro-dollars; until a moment, where one is given."""
     total = func.coalesce(func.sum(col(LedgerTransaction.amount_micros)), 0)
-    return -int((await session.exec(select(total).where(LedgerTransaction.resource_id == resource_id))).one())
+    conditions = [col(LedgerTransaction.resource_id) == resource_id]
+    if before is not None:
+        conditions.append(col(LedgerTransaction.created_at) < before)
+    return -int((await session.exec(select(total).where(*conditions))).one())
 
 
 async def refund(session: Session, account_id: str, resource_id: str, *, description: str) -> int:
@@ -255,8 +258,9 @@ async def _book(
         return None
     await _change(session, account_id, balance=amount)
     budget = await limits.budget_of(session, account_id) if resource_id is not None else None
-    if budget is not None:
-        budget.spent_micros -= amount
+    if budget is not None and resource_id is not None:
+        # What an earlier period spent adds nothing to this one's budget.
+        budget.spent_micros -= amount - await charged(session, resource_id, before=budget.period_began_at)
     return await _enter(
         session, account_id, amount, against, reference=reference, description=description, resource_id=resource_id
     )

@@ -29,10 +29,13 @@ async def budget_of(session: Session, account_id: str) -> Budget | None:
 
 
 async def used(session: Session, account_id: str, since: datetime) -> int:
-    """Return what an account's work was charged since a moment, less what was given back, in micro-dollars."""
+    """Return what an account's work was charged since a moment, less what was given back of that, in micro-dollars."""
     total = func.coalesce(func.sum(col(LedgerTransaction.amount_micros)), 0)
-    mine = (LedgerTransaction.account_id == account_id, col(LedgerTransaction.created_at) >= since)
-    work = select(total).where(*mine, col(LedgerTransaction.resource_id).is_not(None))
+    mine, lately = LedgerTransaction.account_id == account_id, col(LedgerTransaction.created_at) >= since
+    # What was given back is all that was charged, so that of such work the earlier charges are part of the sum.
+    back = select(LedgerTransaction.resource_id).where(mine, lately, col(LedgerTransaction.reference).startswith("refund:"))
+    counted = lately | col(LedgerTransaction.resource_id).in_(back)
+    work = select(total).where(mine, counted, col(LedgerTransaction.resource_id).is_not(None))
     return -int((await session.exec(work)).one())
 
 

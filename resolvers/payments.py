@@ -3,7 +3,8 @@
 A finished checkout and the payment behind it both credit under the payment's own id, so that the first to come counts and the
 other changes nothing; so does any replay. The account is the one that the checkout or the payment names (`client_reference_id`,
 or `account_id` in its metadata), else the one that the customer belongs to. What belongs to nobody here is logged and answered
-like the rest: Stripe would only send it again. A refund takes back no more than what is free, and never what work has used.
+like the rest: Stripe would only send it again. That is what a refund wants whose payment nobody has told of yet, for Stripe keeps
+no order. A refund takes back no more than what is free, and never what work has used.
 """
 
 import json
@@ -13,9 +14,10 @@ from typing import Any
 import structlog
 from sqlmodel import col, select
 
+from burnish.kit import clock
 from burnish.kit.core import Core
 from burnish.kit.db import Session
-from burnish.kit.errors import Invalid, NotFound
+from burnish.kit.errors import Invalid, NotFound, Unavailable
 from burnish.kit.money import MAX_MICROS, usd
 from models import audit, books, ledger
 from models.account import Account
@@ -23,6 +25,8 @@ from models.ledger import LedgerTransaction
 
 log = structlog.get_logger(__name__)
 TOLERANCE_S = 300
+# For as long Stripe goes on sending an event that was not taken.
+RESENT_S = 3 * 86_400
 CURRENCY = "usd"
 MICROS_PER_CENT = 10_000
 CREDITED, REFUNDED, KNOWN, IGNORED = "credited", "refunded", "known", "ignored"
@@ -33,7 +37,8 @@ Json = Mapping[str, Any]
 async def receive(core: Core, payload: bytes, signature: str | None) -> str:
     """Act on an event of Stripe's; return what was done: `credited`, `refunded`, `known` or `ignored`.
 
-    NotFound where no signing secret is set, Invalid (`invalid_signature`) for an event that Stripe did not sign just now.
+    NotFound where no signing secret is set, Invalid (`invalid_signature`) for an event that Stripe did not sign just now,
+    Unavailable (`payment_unknown`) for one that has to come again.
     """
     secret = core.settings.stripe_webhook_secret
     if not secret:
@@ -99,6 +104,8 @@ async def _refund(session: Session, found: Json) -> str:
     if total is None or not isinstance(charge, str):
         return IGNORED
     paid = (await session.exec(select(LedgerTransaction).where(LedgerTransaction.reference == f"stripe:{payment}"))).first()
+    if paid is None and found.get("currency") == CURRENCY and _is_recent(found.get("created")):
+        raise Unavailable("Nothing has told of this payment yet.", retry_after_s=60, code="payment_unknown")
     if paid is None:
         return IGNORED
     await books.lock(session, paid.account_id)
@@ -143,6 +150,10 @@ async def _link(session: Session, account: Account, customer: object) -> None:
         account.stripe_customer_id = customer
         session.add(account)
         await session.flush()
+
+
+def _is_recent(created: object) -> bool:
+    return isinstance(created, int) and clock.now_micros() / 1e6 - created < RESENT_S
 
 
 def _micros(cents: object) -> int | None:

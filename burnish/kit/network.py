@@ -17,8 +17,9 @@ CONNECT_S = 10.0
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 # Deprecated, and routed as IPv4 where a system still knows them.
 V4_COMPATIBLE = ipaddress.IPv6Network("::/96")
-# Special blocks that some versions of Python count among the global ones: protocol assignments, 6to4 relays, site-local.
-BESIDES = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10")))
+# Special blocks that some versions of Python count among the global ones: protocol assignments, 6to4 relays, site-local. The last
+# is public, and yet it is where a machine of Azure finds its own metadata.
+BESIDES = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10", "168.63.129.16/32")))
 
 
 class Refused(Exception):

@@ -104,11 +104,14 @@ def parse(provider: str, lines: Iterable[str]) -> dict[str, int]:
     if COLUMNS - set(reader.fieldnames or ()):
         raise CatalogueInvalid(f"the columns {', '.join(sorted(COLUMNS))} are not all there")
     cheapest: dict[str, Decimal] = {}
-    for row in reader:
-        known = NAMES.get(row["AcceleratorName"] or "")
-        price = _price(row)
-        if known is not None and price is not None and _is_plausible(provider, known, price):
-            cheapest[known] = min(price, cheapest.get(known, price))
+    try:
+        for row in reader:
+            known = NAMES.get(row["AcceleratorName"] or "")
+            price = _price(row)
+            if known is not None and price is not None and _is_plausible(provider, known, price):
+                cheapest[known] = min(price, cheapest.get(known, price))
+    except csv.Error as error:
+        raise CatalogueInvalid(str(error)) from None
     if not cheapest:
         raise CatalogueInvalid("no GPU of a known type has a plausible price there")
     return {gpu: int(price * MICROS) for gpu, price in cheapest.items()}

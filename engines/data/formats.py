@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -22,6 +23,7 @@ KINDS = {
 PACKED = (".gz", ".zst")
 PARQUET = b"PAR1"
 BATCH = 500
+BETWEEN = re.compile(r"[ \t\r\n,]*")
 # A line of the file as it is, or a row that has been read already; None for a line too long to be held.
 Item = bytes | Mapping[str, Any] | None
 
@@ -121,19 +123,20 @@ def _array(stream: io.BufferedReader, max_line_bytes: int) -> Iterator[Item]:
     buffer, at, decoder, ended = text.read(unpack.PIECE).lstrip()[1:], 0, json.JSONDecoder(), False
     try:
         while True:
-            buffer, at = buffer[at:].lstrip(" \t\r\n,"), 0
-            if buffer.startswith("]"):
+            begin = at = BETWEEN.match(buffer, at).end()  # type: ignore[union-attr]
+            if buffer.startswith("]", at):
                 return
             try:
-                _, at = decoder.raw_decode(buffer)
+                _, at = decoder.raw_decode(buffer, begin)
             except ValueError:
+                buffer, at = buffer[begin:], 0
                 if len(buffer) > max_line_bytes or ended:
                     message = "The JSON array is broken, or has an element that is longer than a line may be."
                     raise SourceError("invalid_dataset", message) from None
                 more = text.read(max(unpack.PIECE, len(buffer)))
                 ended, buffer = not more, buffer + more
                 continue
-            yield buffer[:at].replace("\n", " ").replace("\r", " ").encode()
+            yield buffer[begin:at].replace("\n", " ").replace("\r", " ").encode()
     except UnicodeDecodeError:
         raise SourceError("invalid_dataset", "The JSON array is not UTF-8.") from None
 

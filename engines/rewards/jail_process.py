@@ -189,7 +189,7 @@ class JailProcess:
         """Tell whether the process that closed its end is ending, rather than alive without it."""
         pidfd = os.pidfd_open(self.pid)
         try:
-            return bool(select.select([pidfd], [], [], EXIT_WAIT_S)[0])
+            return _readable(pidfd, EXIT_WAIT_S)
         finally:
             os.close(pidfd)
 
@@ -202,7 +202,7 @@ class JailProcess:
     def _dump(self, wait_s: float) -> str:
         """Read the stack that the process writes on its way out; wait up to `wait_s` for it to begin."""
         dump = b""
-        while len(dump) < _CHUNK and select.select([self._dumps], [], [], wait_s)[0]:
+        while len(dump) < _CHUNK and _readable(self._dumps, wait_s):
             data = os.read(self._dumps, _CHUNK)
             if not data:
                 break
@@ -215,3 +215,10 @@ class JailProcess:
     def _close_pipes(self) -> None:
         for fd in self._ends():
             os.close(fd)
+
+
+def _readable(fd: int, wait_s: float) -> bool:
+    """Wait for something to read. An API process may have more files open than `select` can take."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(wait_s * 1000))

@@ -7,8 +7,15 @@ import pytest
 from sqlmodel import col, select
 
 from burnish.kit import stream
+from burnish.kit.core import Core
 from burnish.kit.settings import Settings
+from engines.compute.hardware import Shape
+from engines.compute.local import Inventory, Placement
+from engines.data import reading
+from engines.jobs import JobRun
+from engines.protocol import ChildFailure
 from models.job import Checkpoint, Job
+from models.outlook import CAP, Limit
 from resolvers import base_models
 from resolvers.context import Context
 from tests.conftest import Server
@@ -75,3 +82,17 @@ async def test_a_cap_saves_a_checkpoint_and_stops_before_it_is_exceeded(server: 
     kinds = await happened(server, job.id)
     assert kinds.index("limit_reached") < kinds.index("checkpoint_saved") < kinds.index("failed")
     await assert_nothing_held(server, job.id)
+
+
+async def test_a_limit_reached_while_the_dataset_is_read_is_named(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = JobRun(core, Inventory(core.settings), "job_1", "host", Placement(Shape("CPU", 1), (), 0))
+    run.purse.limit = Limit(CAP, 500_000, 10)
+
+    async def interrupted(folder: Path) -> None:
+        raise reading.Interrupted
+
+    monkeypatch.setattr(run, "_spec", interrupted)
+    failure = await run._attempt()
+    assert isinstance(failure, ChildFailure)
+    assert (failure.code, failure.attribution) == ("QUOTA_EXCEEDED", "user")
+    assert failure.message.startswith("The job's max_cost_usd of 0.50 USD is used up.")

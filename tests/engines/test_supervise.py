@@ -16,7 +16,7 @@ from burnish.kit import clock, stream
 from burnish.kit.settings import Settings
 from burnish.kit.tables import IdempotencyKey
 from engines.supervise import Supervisor
-from models import leases
+from models import leases, ledger
 from models.account import Account
 from models.deployment import Deployment
 from models.job import Job
@@ -103,6 +103,38 @@ async def test_hardware_that_no_host_offers_fails_with_the_reasons(settings: Set
     assert row.error["attribution"] == "platform"
     assert row.cost_micros == 0
     await assert_nothing_held(server, job.id)
+
+
+@pytest.mark.parametrize("kind", [Job, Deployment])
+async def test_work_whose_only_host_is_gone_fails_with_its_billing_ended(
+    settings: Settings, server: Server, tmp_path: Path, kind: type[Any]
+) -> None:
+    settings.cpu_fallback = False
+    ctx = await server.context()
+    begin, heard = clock.now() - timedelta(seconds=600), clock.now() - timedelta(seconds=300)
+    if kind is Job:
+        made: Any = await new_job(server, ctx, tmp_path)
+    else:
+        spec = {"model": "org/model", "source": "huggingface", "name": "tiny", "gpu": {"type": "L4-24GB", "count": 1}}
+        made = await deployments.create(ctx, deployments.DeploymentInput.model_validate(spec))
+    async with server.platform.db.transaction() as session:
+        values = {"status": "provisioning", "attempt": 1, "lease_holder": "gone", "lease_token": 1, "lease_renewed_at": heard}
+        await session.exec(update(kind).where(col(kind.id) == made.id).values(**values, lease_expires_at=heard))
+        await ledger.start_meter(session, ctx.account.id, made.id, 1, 3_600_000, begin)
+        await ledger.accrue(session, made.id, begin + timedelta(seconds=60), description="Work")
+    async with supervising(server):
+        row = await until(ended(ctx, made.id) if kind is Job else lambda: stopped(ctx, made.id), 10)
+    async with server.platform.db.read() as session:
+        meter = await session.get_one(ledger.Meter, (made.id, 1))
+        charged = await ledger.charged(session, made.id)
+    assert (row.status, meter.closed) == ("failed", True)
+    assert charged == row.cost_micros == (0 if kind is Job else 300_000)
+    await assert_nothing_held(server, made.id)
+
+
+async def stopped(ctx: Context, deployment_id: str) -> Deployment | None:
+    row = await deployments.get(ctx, deployment_id)
+    return row if row.stopped_at else None
 
 
 async def test_a_provider_that_is_not_set_up_fails_with_the_reason(server: Server, tmp_path: Path) -> None:

@@ -185,3 +185,11 @@ async def test_without_a_secret_there_is_no_webhook(server: Server, settings: Se
 
 async def test_a_body_that_is_too_large_is_413(server: Server) -> None:
     assert (await tell(server, b" " * (2**20 + 1), 413))["code"] == "payload_too_large"
+
+
+async def test_a_refund_that_is_told_of_before_its_payment_is_told_again_and_then_counts(server: Server) -> None:
+    assert (await tell(server, refund(1000, created=int(time.time())), 503))["code"] == "payment_unknown"
+    assert (await account(server)).balance_micros == 100_000_000
+    assert await tell(server, checkout(server)) == "credited"
+    assert await tell(server, refund(1000, created=int(time.time()))) == "refunded"
+    assert (await account(server)).balance_micros == 115_500_000

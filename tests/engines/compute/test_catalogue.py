@@ -49,6 +49,7 @@ def test_spot_prices_and_what_is_no_price_are_left_out() -> None:
         ("", "the columns AcceleratorCount, AcceleratorName, Price are not all there"),
         ("<html>\n404\n", "the columns"),
         ("AcceleratorName,AcceleratorCount,Price\n", "no GPU of a known type"),
+        ("AcceleratorName,AcceleratorCount,Price\n" + "x" * 200_000, "field larger than"),
         ("AcceleratorName,AcceleratorCount,Price\nH100,1,0\nV100,1,1\n", "no GPU of a known type"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -166,6 +167,19 @@ def test_the_deadline_ends_the_batch_and_the_next_one_works(make_jail: MakeJail,
     assert not Path(f"/proc/{pid}").exists()
     assert works(jail)
     assert jail.pid != pid
+
+
+@pytest.mark.parametrize(("code", "message"), [("while True: pass", "within its deadline"), ("os._exit(3)", "exit code 3")])
+def test_a_host_with_many_open_files_is_told_why_a_batch_was_lost(make_jail: MakeJail, code: str, message: str) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    with contextlib.ExitStack() as opened:
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        last = 0
+        while last < 1100:
+            last = os.dup(0)
+            opened.callback(os.close, last)
+        assert message in failure_of(make_jail(RUNNER, deadline_s=1.0), code).message
 
 
 def test_the_deadline_bounds_loading_too(make_jail: MakeJail) -> None:
