@@ -283,7 +283,13 @@ async def test_a_deployment_that_cannot_be_worked_on_fails_instead_of_trying_for
 async def test_a_host_that_stops_while_a_model_is_fetched_leaves_the_deployment_to_the_next(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    silent = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", free_port())
+    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            writer.close()
+
+    silent = await asyncio.start_server(never_answer, "127.0.0.1", free_port())
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}")
     ctx = await server.context()
     spec = {"model": "some/model", "source": "huggingface", "name": "d", "gpu": {"type": "CPU", "count": 1}}

@@ -153,8 +153,10 @@ async def test_a_source_that_fails_is_the_jobs_dataset_error_and_stays_unread(
 
 async def test_a_source_that_never_ends_is_left_when_the_job_is_stopped_or_its_time_is_over(ctx: Context) -> None:
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
+        try:
+            await reader.read()
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
     async with server:

@@ -130,6 +130,10 @@ def mysql() -> Iterator[str]:
         started.set()
         await stopped.wait()
         server.close()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     stopped = asyncio.Event()
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
@@ -138,9 +142,6 @@ def mysql() -> Iterator[str]:
     yield f"mysql://127.0.0.1:{ports[0]}/data"
     loop.call_soon_threadsafe(stopped.set)
     thread.join()
-    for task in asyncio.all_tasks(loop):
-        task.cancel()
-    loop.run_until_complete(asyncio.sleep(0))
     loop.close()
 
 
