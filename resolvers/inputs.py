@@ -1,15 +1,17 @@
 """Reading what callers send: one strict model an input, errors that name the field."""
 
 import re
-from typing import Annotated, Any, TypeVar
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from burnish.kit.errors import SchemaInvalid
 
 M = TypeVar("M", bound=BaseModel)
 MAX_NAME = 128
 UNKNOWN = "unknown field"
+NUMBERS = {int, float, Decimal}
 RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})", re.IGNORECASE)
 
 
@@ -30,10 +32,18 @@ class Input(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_nul(cls, value: Any) -> Any:
+    def _plain(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str) and "\x00" in value:
             raise ValueError("holds a NUL character")
+        # Python counts true as 1; a caller who writes it means something else.
+        if isinstance(value, bool) and _is_number(cls.model_fields[info.field_name or ""].annotation):
+            raise ValueError("must be a number, not true or false")
         return value
+
+
+def _is_number(annotation: Any) -> bool:
+    kinds = set(get_args(annotation)) or {annotation}
+    return bool(kinds & NUMBERS) and bool not in kinds
 
 
 def parse(model: type[M], data: Any, *, at: str = "") -> M:

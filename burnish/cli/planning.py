@@ -88,5 +88,7 @@ def _tell(cli: Cli, found: Mapping[str, Any]) -> None:
         return
     hour, needed = (Decimal(str(found[name])) for name in ("cost_per_hour_usd", "needed_usd"))
     covers = "which covers the start" if found["covered"] else "which does not cover the start"
+    if found["covered"] and free < needed:
+        covers = "and the account is metered: it owes what it uses"
     cli.out.say(f"The job runs on {cell(found['gpu'])} at {hour:.2f} USD an hour; {needed:.2f} USD is set aside at the start.")
     cli.out.say(f"{credit}, {covers}.")

@@ -36,6 +36,8 @@ def test_what_is_right_is_read_without_the_spaces_around_it() -> None:
         ({"name": "a", "inner": {"count": 1, "x": 1}}, "inner.x", "inner.x: unknown field"),
         ({"name": "a", "inner": []}, "inner", "inner: must be an object"),
         ({"name": "a\x00", "inner": {"count": 1}}, "name", "name: holds a NUL character"),
+        ({"name": "a", "inner": {"count": True}}, "inner.count", "inner.count: must be a number, not true or false"),
+        ({"name": "a", "inner": {"count": 1}, "ratio": False}, "ratio", "ratio: must be a number, not true or false"),
         ({"name": "a", "inner": {"count": 1}, "ratio": float("nan")}, "ratio", "ratio: Input should be a finite number"),
     ],
 )
