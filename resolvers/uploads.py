@@ -7,7 +7,7 @@ used is deleted after a day, when the account asks for another upload.
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -88,10 +88,12 @@ async def create_dataset(ctx: Context, spec: DatasetInput, upload_id: str) -> Da
     key = _key(ctx.account.id, upload_id)
     if (receipt := await _receipt(ctx.core, key)) is not None:
         return await _replay(ctx, spec, receipt)
+    # Of calls at the same time, which find no receipt yet, one makes the dataset and the others are given it.
+    claimed = ctx if ctx.idempotency_key else replace(ctx, idempotency_key=f"upload:{upload_id}")
     draft = _draft(ctx.core)
     try:
         await _fetch(ctx.core, key, draft, upload_id)
-        row = await datasets.create(ctx, spec, draft)
+        row = await datasets.create(claimed, spec, draft)
     except Invalid as error:
         if error.code == "invalid_dataset":
             await ctx.core.storage.delete(key)

@@ -1,5 +1,6 @@
 """Uploads and the datasets made of them: whole, once, in time, within the limit, or nothing."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -77,6 +78,15 @@ async def test_an_upload_is_used_once(api: Api) -> None:
         "InvalidStateError",
         f"This upload was used for {first['dataset']['id']} already.",
     )
+
+
+async def test_calls_at_the_same_time_make_one_dataset_of_an_upload(api: Api) -> None:
+    upload_id = await api.upload()
+    answers = await asyncio.gather(*(create(api, upload_id) for _ in range(4)))
+    made = {answer["dataset"]["id"] for answer in answers if answer["dataset"]}
+    assert {error["__typename"] for answer in answers for error in answer["errors"]} <= {"InvalidStateError", "NotFoundError"}
+    assert [node["id"] for node in (await api.data("{ datasets { nodes { id } } }"))["datasets"]["nodes"]] == list(made)
+    assert len([key for key in await stored(api) if key.endswith("data.jsonl")]) == 1
 
 
 async def test_a_retry_under_the_same_idempotency_key_finds_the_dataset(api: Api) -> None:
