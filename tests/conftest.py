@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from starlette.applications import Starlette
 
 from burnish.app import create_app
+from burnish.kit import ids
 from burnish.kit.core import Core
 from burnish.kit.db import Database
 from burnish.kit.money import parse_usd
@@ -33,6 +34,12 @@ from resolvers.context import Context, Platform
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def ids_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids only ever grow: without this, those made on a clock that a test moved on would date all that follow."""
+    monkeypatch.setattr(ids, "_last", 0)
 
 
 @pytest.fixture(scope="session")
