@@ -201,6 +201,7 @@ OPERATIONS = [
         handler=check,
         tag=TAG,
         answers=BalanceCheck,
+        scope="read",
         body=CheckInput,
         errors=(402, 404, 413),
     ),

@@ -133,6 +133,9 @@ def test_every_operation_that_may_change_something_is_walked() -> None:
     assert set(CHANGES) >= OPERATIONS
 
 
+SHOWN = {"name", "slug", "output_name", "provider", "scopes", "fingerprint", "limit_usd", "period"}
+
+
 @pytest.mark.parametrize("operation", sorted(name for name in OPERATIONS if not isinstance(CHANGES.get(name, ""), str)))
 async def test_every_change_has_its_entry_and_a_replay_none(operation: str, client: httpx2.AsyncClient, server: Server) -> None:
     prepare = CHANGES[operation]
@@ -150,7 +153,7 @@ async def test_every_change_has_its_entry_and_a_replay_none(operation: str, clie
     shown = answer.json()
     if "id" in shown:
         assert entry.resource_id == shown["id"]
-    assert "." in entry.action and not set(entry.details) - {"name", "slug", "output_name", "provider", "scopes", "fingerprint"}
+    assert "." in entry.action and not set(entry.details) - SHOWN
 
 
 async def test_what_fails_or_changes_nothing_leaves_no_entry(client: httpx2.AsyncClient, server: Server) -> None:

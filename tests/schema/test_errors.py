@@ -14,6 +14,8 @@ def kinds(root: type[BurnishError]) -> list[type[BurnishError]]:
 def made(kind: type[BurnishError]) -> BurnishError:
     if kind is errors.InsufficientCredit:
         return errors.InsufficientCredit("short", balance_micros=1, needed_micros=2)
+    if kind is errors.BudgetExceeded:
+        return errors.BudgetExceeded("spent", limit_micros=1, spent_micros=1, needed_micros=2)
     return kind("wrong")
 
 
@@ -29,7 +31,8 @@ def test_every_error_is_data_or_is_raised(kind: type[BurnishError]) -> None:
 
 
 def test_every_type_of_error_can_come() -> None:
-    coming = {*PLAIN.values(), *REJECTED.values(), TryLaterError, type(user_errors(made(errors.InsufficientCredit), NAMES)[0])}
+    of_money = {type(user_errors(made(kind), NAMES)[0]) for kind in (errors.InsufficientCredit, errors.BudgetExceeded)}
+    coming = {*PLAIN.values(), *REJECTED.values(), TryLaterError, *of_money}
     assert coming == set(TYPES)
 
 
