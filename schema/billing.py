@@ -135,6 +135,7 @@ class BillingQueries:
         info: Info,
         estimated_cost_usd: Annotated[Decimal, strawberry.argument(description="The cost, in dollars.")],
     ) -> BalanceCheck:
+        info.context.known.require("read")
         spec = parse(CheckInput, {"estimated_cost_usd": estimated_cost_usd})
         account = await billing.balance(info.context.known)
         return BalanceCheck(

@@ -165,6 +165,7 @@ class CostQueries:
         duration_minutes: Minutes = Decimal(60),
         markup: Annotated[Decimal, strawberry.argument(description="What rented hardware is multiplied by.")] = prices.MARKUP,
     ) -> CostEstimate:
+        info.context.known.require("read")
         spec = {**_gpu(hardware), "duration_minutes": duration_minutes, "markup": markup, "provider": hardware.provider}
         found = await prices.estimate(info.context.known, parse(EstimateInput, spec))
         return CostEstimate(
@@ -185,6 +186,7 @@ class CostQueries:
         jobs_per_day: Annotated[int, strawberry.argument(description="How many jobs a day.")],
         average_minutes: Annotated[Decimal, strawberry.argument(description="How many minutes each takes.")],
     ) -> CostProjection:
+        info.context.known.require("read")
         spec = {**_gpu(hardware), "jobs_per_day": jobs_per_day, "avg_duration_minutes": average_minutes}
         found = await prices.project(info.context.known, parse(ProjectionInput, spec | {"provider": hardware.provider}))
         return CostProjection(
@@ -203,6 +205,7 @@ class CostQueries:
         count: Annotated[int, strawberry.argument(description="How many.")] = 1,
         duration_minutes: Minutes = Decimal(60),
     ) -> list[ProviderOffer]:
+        info.context.known.require("read")
         spec = {"gpu_type": type, "gpu_count": count, "duration_minutes": duration_minutes}
         rows = await prices.compare(info.context.known, parse(CompareInput, spec))
         return [
