@@ -82,7 +82,7 @@ def _of_file(key: str, path: Path) -> list[str]:
 
 def _tell(cli: Cli, found: Mapping[str, Any]) -> None:
     balance, free = (Decimal(str(found[name])) for name in ("balance_usd", "free_usd"))
-    credit = f"{free:.2f} USD are free" + (f" of a balance of {balance:.2f} USD" if balance != free else "")
+    credit = f"{free:z.2f} USD are free" + (f" of a balance of {balance:z.2f} USD" if balance != free else "")
     if found["gpu"] is None:
         cli.out.say(f"{credit}.")
         return
