@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 
 import pytest
 
+from burnish.kit.core import Core
 from models import deployment as dep
 from models import events, job, transitions
 from models.deployment import Deployment
-from resolvers import deployments
+from resolvers import auth, deployments
 from schema import connections, feeds
 from tests.conftest import Server
 from tests.schema.conftest import Answer, Api, NewRun, Sockets, seats, until
@@ -230,7 +232,14 @@ async def test_closing_a_socket_stops_all_of_its_operations(sockets: Sockets, ne
 async def test_a_revoked_key_ends_what_it_follows(
     server: Server, api: Api, sockets: Sockets, new_run: NewRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    look, asked = auth.ended, asyncio.Event()
+
+    async def ended(core: Core, key_ids: Sequence[str]) -> list[str]:
+        await asked.wait()
+        return await look(core, key_ids)
+
     monkeypatch.setattr(connections, "WATCH_S", 0.05)
+    monkeypatch.setattr(auth, "ended", ended)
     run = await new_run()
     async with sockets() as socket:
         following = await socket.start(LOGS, id=run.id)
@@ -240,6 +249,7 @@ async def test_a_revoked_key_ends_what_it_follows(
         assert (await api.data(revoked, id=viewer["viewer"]["apiKey"]["id"]))["revokeApiKey"]["errors"] == []
         again = await socket.start(LOGS, id=run.id)
         assert (await again.next())["payload"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+        asked.set()
         await until(lambda: socket.socket.close_code == 4403)
     assert following.arrived.empty()
 
