@@ -53,6 +53,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "downloads.job_url": ("TrainingJob.modelUrl",),
     "downloads.url": ("Checkpoint.downloadUrl",),
     "exports.metrics_url": ("TrainingJob.metricsExportUrl",),
+    "hardware.kinds": ("Query.hardwareTypes",),
     "hardware.offer": ("Query.hardwareOffers",),
     "integrations.all_": ("Query.integrations",),
     "integrations.get": ("Query.integration",),
