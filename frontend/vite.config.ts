@@ -7,6 +7,9 @@ import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
 const OUT = "../burnish/dashboard/dist";
+// The development server asks with this key instead of a session: see README.md.
+const KEY = process.env.VITE_BURNISH_API_KEY;
+const headers = KEY ? { authorization: `Bearer ${KEY}` } : {};
 const API = process.env.BURNISH_API ?? "http://127.0.0.1:8400";
 // Replaced by the server in each answer: styles that libraries add while the page runs carry it.
 const NONCE = "{{nonce}}";
@@ -43,9 +46,9 @@ export default defineConfig(({ command }) => ({
   server: {
     strictPort: true,
     proxy: {
-      "/graphql": { target: API, ws: true, changeOrigin: true },
-      "/v1": { target: API, changeOrigin: true },
-      "/files": { target: API, changeOrigin: true },
+      "/graphql": { target: API, ws: true, changeOrigin: true, headers },
+      "/v1": { target: API, changeOrigin: true, headers },
+      "/uploads": { target: API, changeOrigin: true, headers },
     },
   },
   test: { environment: "jsdom", include: ["src/**/*.test.{ts,tsx}"], restoreMocks: true },

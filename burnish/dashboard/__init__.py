@@ -23,7 +23,8 @@ NONCE = "{{nonce}}"
 # Styles that a library adds while the page runs carry the nonce; scripts come from files alone.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data: blob:; "
-    "media-src 'self' blob:; font-src 'self'; connect-src 'self'{connect}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "media-src 'self' blob:; font-src 'self'; connect-src 'self'{connect}; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
 )
 # The page that hands a new key to the command line which asked for it, on this machine.
 CLI_LOGIN = "/cli-login"

@@ -13,6 +13,8 @@ import { GRAPHQL_URL } from "./session";
 export type Connection = "idle" | "connecting" | "live" | "reconnecting" | "polling";
 export type StreamState = "waiting" | "live" | "polling" | "ended" | "failed";
 
+const DEVELOPMENT_KEY: string | undefined = import.meta.env.VITE_BURNISH_API_KEY;
+
 export const FLUSH_MS = 100;
 export const POLL_MS = 3000;
 /** How long the socket may be away before streams are polled. */
@@ -34,6 +36,7 @@ class Wire {
     this.socket = createSocket({
       url,
       lazy: true,
+      ...(import.meta.env.DEV && DEVELOPMENT_KEY ? { connectionParams: { apiKey: DEVELOPMENT_KEY } } : {}),
       lazyCloseTimeout: 10_000,
       keepAlive: 20_000,
       // Streams are asked for again by their own cursor, so a lost socket is given up at once, and the loop below waits.
