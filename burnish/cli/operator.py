@@ -54,6 +54,31 @@ async def set_customer(name: str, customer: str) -> dict[str, Any]:
         return _account(await accounts.set_customer(core, name, customer))
 
 
+async def link_account(name: str) -> dict[str, Any]:
+    """Make a link that signs in to an account once; return it."""
+    from resolvers import sign_in_links
+
+    async with database() as core:
+        link = await sign_in_links.create(core, name)
+    return {"url": link.url, "expires_at": link.expires_at.isoformat().replace("+00:00", "Z")}
+
+
+async def set_password(name: str, password: str) -> None:
+    """Set an account's password and end its sessions."""
+    from resolvers import passwords
+
+    async with database() as core:
+        await passwords.put(core, name, password)
+
+
+async def set_email(name: str, email: str) -> None:
+    """Set the address that an account signs in with beside its name."""
+    from resolvers import account_users
+
+    async with database() as core:
+        await account_users.set_email(core, name, email)
+
+
 async def list_rates() -> list[dict[str, Any]]:
     """Return every rate of the installation."""
     from burnish.kit.money import usd_float
