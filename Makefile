@@ -11,7 +11,7 @@ BURNISH := .venv/bin/burnish
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup clients demo up test fuzz bench faults check lint format types imports generated migrations clean
+.PHONY: help setup clients dashboard frontend browser demo up test fuzz bench faults check lint format types imports generated migrations clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -23,13 +23,22 @@ setup: ## Build .venv from constraints.txt, for the GPU if this machine has one,
 clients: setup
 	@$(PY) scripts/clients.py
 
-demo: setup ## Train a small model on a reward, deploy it, call it (QUICK=1: the tiny one, in 2 minutes)
+# Built again where anything that it is made of has changed.
+dashboard: setup ## Build the dashboard that the API serves
+	@$(PY) scripts/dashboard.py build
+
+# A Chromium for the tests that look at it.
+browser: setup
+	@$(PY) scripts/browser.py
+
+demo: setup dashboard ## Train a small model on a reward, deploy it, call it (QUICK=1: the tiny one, in 2 minutes)
 	$(BURNISH) demo $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
-up: setup ## Start the platform on this machine and leave it running
+up: setup dashboard ## Start the platform on this machine and leave it running
 	$(BURNISH) up $(ARGS)
 
-test: setup clients ## Run the tests
+test: setup clients dashboard browser ## Run the tests
+	@$(PY) scripts/dashboard.py test
 	$(PY) -m pytest -q --ignore=tests/faults $(ARGS)
 
 # Schemathesis for long: some 20,000 requests made of the description of REST, and 10,000 operations of GraphQL.
@@ -46,7 +55,7 @@ faults: setup
 	$(PY) -m pytest -q tests/faults $(ARGS)
 endif
 
-check: lint format types imports generated migrations ## Run everything that judges the code without running it
+check: lint format types imports generated migrations frontend ## Run everything that judges the code without running it
 	@echo "make check: all good"
 
 lint: setup
@@ -69,6 +78,10 @@ generated: setup
 # The migrations build exactly what the models say, on SQLite and on Postgres.
 migrations: setup
 	$(PY) -m models.migrations.check
+
+# Types, format and lint of the dashboard.
+frontend: setup
+	@$(PY) scripts/dashboard.py check
 
 clean: ## Remove the environment and every cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

@@ -1,4 +1,4 @@
-"""The API process: GraphQL, the REST dialects and the status page over one core."""
+"""The API process: GraphQL, the REST dialects and the dashboard over one core."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from burnish import status
+from burnish import dashboard
 from burnish.kit.core import Core
 from burnish.kit.settings import Settings
 from burnish.requests import RequestId
@@ -46,12 +46,12 @@ def create_app(settings: Settings) -> Starlette:
             await core.close()
 
     routes: list[BaseRoute] = [
-        Route("/", status.page),
         Route("/health", health),
         *graphql_routes(),
         *docs.routes(),
         *openai_routes(),
         *veri_routes(),
+        *dashboard.routes(),
     ]
     return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(RequestId)])
 

@@ -1,0 +1,7 @@
+import { useTitle } from "@/lib/page";
+import { Page } from "@/ui/Panel";
+
+export default function ComparePage() {
+  useTitle("Compare");
+  return <Page title="Compare">{null}</Page>;
+}

@@ -1,0 +1,3 @@
+export default function Overview({ jobId }: { jobId: string }) {
+  return <div data-job={jobId} />;
+}
