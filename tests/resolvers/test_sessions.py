@@ -211,8 +211,19 @@ async def test_an_address_and_all_together_guess_so_often_at_an_account(ctx: Con
     assert await stored(ctx.core) == []
 
 
+async def test_an_address_guesses_so_often_at_all_accounts_together(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limits, "GUESSES_AT_ANY", 3)
+    await passwords.put(ctx.core, "tenant", PASSWORD)
+    for number in range(3):
+        await refused(ctx, account=f"nobody{number}", password="wrong password")
+    with pytest.raises(RateLimited):
+        await enter(ctx, account="tenant", password=PASSWORD)
+    assert (await enter(ctx, account="tenant", password=PASSWORD, address="10.0.0.2")).secret
+
+
 async def test_right_passwords_count_for_nothing(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limits, "GUESSES_OF_ADDRESS", 2)
+    for limit in ("GUESSES_OF_ADDRESS", "GUESSES_OF_ALL", "GUESSES_AT_ANY"):
+        monkeypatch.setattr(rate_limits, limit, 2)
     await passwords.put(ctx.core, "tenant", PASSWORD)
     for _ in range(6):
         await enter(ctx, account="tenant", password=PASSWORD)

@@ -59,6 +59,9 @@ async def test_a_page_of_another_site_signs_nobody_in(server: Server) -> None:
         (error,) = (await browser.sign_in(apiKey=server.tenant.key))["errors"]
         assert (error["__typename"], error["reason"]) == ("ForbiddenError", "foreign_origin")
         assert browser.secret is None
+    for site in ("cross-site", "same-site", "none"):
+        found = await Browser(server, None).post(SIGN_IN, {"Sec-Fetch-Site": site}, input={"apiKey": server.tenant.key})
+        assert found.json()["data"]["signIn"]["errors"][0]["reason"] == "foreign_origin"
     # A program names no origin.
     assert (await Browser(server, None).sign_in(apiKey=server.tenant.key))["errors"] == []
 
