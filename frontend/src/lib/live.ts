@@ -159,8 +159,7 @@ export function follow<Result, Variables, F extends Frame>(
         },
         complete() {
           if (!current()) return;
-          // A connection that was closed in good order ends its operations the same way.
-          if (on.connection === "live") return later();
+          // Without a `StreamEnd` it is not over, whether the operation ended or the connection did, in good order.
           lost();
           on.stalled(rider);
         },
