@@ -39,20 +39,12 @@ const HardwareQuery = graphql(`
   }
 `);
 
-/** A name that a deployment may have, made of another: lower case, digits and dashes. */
-export const deploymentName = (name: string): string =>
-  name
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, "-")
-    .replace(/^-+|-+$/g, "")
-    .slice(0, 60) || "model";
-
 /** The trained model onto hardware, with what an hour of it costs. */
 export function DeployDialog({ job, onClose }: { job: Job; onClose: () => void }) {
   const client = useClient();
   const navigate = useNavigate();
   const kinds = useId();
-  const [name, setName] = useState(() => deploymentName(job.outputName));
+  const [name, setName] = useState(job.outputName);
   const [type, setType] = useState(job.hardwareRequested.type);
   const [count, setCount] = useState(1);
   const [busy, setBusy] = useState(false);
