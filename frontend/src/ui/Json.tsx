@@ -21,7 +21,7 @@ function Node({ name, value, depth, last }: { name?: string | undefined; value: 
   const items: [string | undefined, Value][] =
     typeof value !== "object" || value === null ? [] : isList ? value.map((one) => [undefined, one]) : Object.entries(value);
   const [open, setOpen] = useState(depth < OPEN_DEPTH && items.length <= OPEN_ITEMS);
-  const label = name !== undefined && <span className="text-ink-2">{JSON.stringify(name)}: </span>;
+  const label = name !== undefined && <span className="whitespace-pre text-ink-2">{JSON.stringify(name)}: </span>;
   const comma = last ? "" : ",";
   if (typeof value !== "object" || value === null || items.length === 0) {
     return (
@@ -39,7 +39,7 @@ function Node({ name, value, depth, last }: { name?: string | undefined; value: 
         type="button"
         aria-expanded={open}
         onClick={() => setOpen(!open)}
-        className="-my-px inline-flex items-center rounded-sm text-left hover:bg-hover"
+        className="flex h-5 items-center rounded-sm text-left hover:bg-hover"
       >
         <ChevronRight aria-hidden className={cx("size-4 shrink-0 p-0.5 text-ink-3", open && "rotate-90")} />
         {label}

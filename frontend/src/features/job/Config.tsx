@@ -46,6 +46,19 @@ interface Row {
 const shown = (value: Value | undefined): string =>
   value === null || value === undefined ? "off" : typeof value === "object" ? JSON.stringify(value) : String(value);
 
+/** Names between backticks, as names. */
+const withCode = (text: string) =>
+  text.split("`").map((part, index) =>
+    index % 2 ? (
+      // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a text have nothing else to be known by
+      <code key={index} className="font-mono">
+        {part}
+      </code>
+    ) : (
+      part
+    ),
+  );
+
 const COLUMNS: Column<Row>[] = [
   {
     id: "name",
@@ -66,14 +79,16 @@ const COLUMNS: Column<Row>[] = [
       row.defaulted ? (
         <Badge>default</Badge>
       ) : row.standard !== undefined ? (
-        <span className="text-ink-3 text-xs">default {shown(row.standard)}</span>
+        <span className="text-ink-3 text-xs">
+          {shown(row.standard) === shown(row.value) ? "same as the default" : `default ${shown(row.standard)}`}
+        </span>
       ) : null,
   },
   {
     id: "about",
     header: "What it does",
     from: "md",
-    cell: (row) => <span className="whitespace-normal text-ink-2 text-xs">{row.description}</span>,
+    cell: (row) => <span className="whitespace-normal text-ink-2 text-xs">{withCode(row.description ?? "")}</span>,
   },
 ];
 

@@ -55,7 +55,7 @@ export default function Events({ events, live }: { events: readonly JobEvent[]; 
                     <Icon aria-hidden className={cx("mt-0.5 size-4 shrink-0", INK[mood])} />
                     {index < all.length - 1 && <span aria-hidden className="my-1 w-px flex-1 bg-line" />}
                   </span>
-                  <div className="flex min-w-0 flex-1 flex-wrap items-baseline gap-x-3 pb-3">
+                  <div className="flex min-w-0 flex-1 flex-wrap items-start gap-x-3 pb-3">
                     <span className="min-w-0 flex-1 basis-52">
                       <span className="font-medium">{text}</span>
                       {attempts > 2 && event.attempt > 0 && (
@@ -63,7 +63,7 @@ export default function Events({ events, live }: { events: readonly JobEvent[]; 
                       )}
                       {detail && <span className="block break-words text-ink-2 text-xs">{detail}</span>}
                     </span>
-                    <span className="flex gap-3 text-ink-3 text-xs tabular-nums">
+                    <span className="flex gap-3 pt-px text-ink-3 text-xs tabular-nums">
                       <span>{since(event, before)}</span>
                       <time dateTime={event.at} title={dateTime(event.at)}>
                         {timeOfDay(event.at)}

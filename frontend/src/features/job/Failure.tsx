@@ -8,6 +8,9 @@ import type { Job } from "./queries";
 /** How many of the last lines are shown: the rest is one step away. */
 const LINES = 8;
 
+/** What went wrong is the last line of a traceback; how it came to that stands in the log below. */
+const headline = (message: string): string => message.trimEnd().split("\n").at(-1) ?? message;
+
 /** Why it failed, whose it is to mend, and the last that was heard of it. */
 export function Failure({ job }: { job: Job }) {
   const { error } = job;
@@ -18,7 +21,7 @@ export function Failure({ job }: { job: Job }) {
       <div className="flex flex-wrap items-start gap-x-3 gap-y-2 bg-bad-soft px-3 py-2.5 text-bad">
         <CircleX aria-hidden className="mt-0.5 size-4 shrink-0" />
         <div className="min-w-0 flex-1 basis-64">
-          <div className="break-words font-medium">{error.message}</div>
+          <div className="break-words font-medium">{headline(error.message)}</div>
           <div className="mt-1 flex flex-wrap items-center gap-2 text-xs">
             <code className="font-mono">{error.code}</code>
             <Badge mood="bad">
@@ -48,6 +51,9 @@ export function Failure({ job }: { job: Job }) {
           </Link>
         </div>
       </div>
+      {lines.length === 0 && headline(error.message) !== error.message.trimEnd() && (
+        <pre className="overflow-x-auto bg-sunken px-3 py-2 font-mono text-xs leading-5">{error.message}</pre>
+      )}
       {lines.length > 0 && (
         <ol className="overflow-x-auto bg-sunken px-3 py-2 font-mono text-xs leading-5" aria-label="The last lines of its log">
           {lines.map((line) => (

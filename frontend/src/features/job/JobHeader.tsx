@@ -49,7 +49,7 @@ export function JobHeader({ job, postedAt, events }: Props) {
               : ""}
         </span>
       </div>
-      <dl className="mt-2 flex flex-wrap gap-x-6 gap-y-2">
+      <dl className="mt-2 grid grid-cols-2 gap-x-6 gap-y-2 sm:flex sm:flex-wrap">
         <Fact name="Base model" wide>
           <span title={job.baseRevision ? `${job.baseModel} at ${job.baseRevision}` : job.baseModel}>
             {job.baseModel}

@@ -21,11 +21,11 @@ function Steps({ row }: { row: JobRow }) {
       : "–";
   if (!moves) return <span className="text-ink-2 text-xs tabular-nums">{steps}</span>;
   return (
-    <div className="flex w-32 flex-col gap-1" title={etaSeconds === null ? undefined : `About ${duration(etaSeconds)} left`}>
+    <div className="flex w-36 flex-col gap-1" title={etaSeconds === null ? undefined : `About ${duration(etaSeconds)} left`}>
       <Progress fraction={fraction} label={`Progress of ${row.outputName}`} />
-      <span className="flex justify-between text-2xs text-ink-3 leading-none tabular-nums">
+      <span className="flex justify-between gap-2 text-2xs text-ink-3 leading-none tabular-nums">
         <span>{steps}</span>
-        {etaSeconds !== null && <span>{duration(etaSeconds)}</span>}
+        {etaSeconds !== null && <span>{duration(etaSeconds).split(" ").slice(0, 2).join(" ")}</span>}
       </span>
     </div>
   );
@@ -36,7 +36,7 @@ function Reward({ row }: { row: JobRow }) {
   const series = row.metrics[0];
   if (latest === undefined) return <span className="text-ink-3">–</span>;
   return (
-    <span className="inline-flex items-center justify-end gap-2.5">
+    <span className="flex items-center justify-end gap-2.5">
       {series && series.values.length > 1 && (
         <span className="max-sm:hidden">
           <Sparkline
@@ -79,13 +79,13 @@ export function jobColumns(select: (row: JobRow) => React.ReactNode, menu: (row:
       header: "Status",
       width: "8rem",
       cell: (row) => (
-        <span className="inline-flex items-baseline gap-1.5" title={row.error?.message}>
+        <span className="flex items-center gap-2" title={row.error?.message}>
           <Status status={row.status} />
-          {row.phase && <span className="text-2xs text-ink-3 max-lg:hidden">{words(row.phase)}</span>}
+          {row.phase && <span className="w-20 text-2xs text-ink-3 max-lg:hidden">{words(row.phase)}</span>}
         </span>
       ),
     },
-    { id: "progress", header: "Steps", from: "md", width: "10rem", cell: (row) => <Steps row={row} /> },
+    { id: "progress", header: "Steps", from: "md", width: "11rem", cell: (row) => <Steps row={row} /> },
     { id: "reward", header: "Reward", numeric: true, from: "sm", width: "11rem", cell: (row) => <Reward row={row} /> },
     {
       id: "model",
