@@ -73,15 +73,13 @@ const COLUMNS: Column<Row>[] = [
   },
   {
     id: "from",
-    header: "",
+    header: "Default",
     width: "9rem",
     cell: (row) =>
       row.defaulted ? (
-        <Badge>default</Badge>
+        <Badge>used</Badge>
       ) : row.standard !== undefined ? (
-        <span className="text-ink-3 text-xs">
-          {shown(row.standard) === shown(row.value) ? "same as the default" : `default ${shown(row.standard)}`}
-        </span>
+        <span className="text-ink-3 text-xs">{shown(row.standard) === shown(row.value) ? "the same" : shown(row.standard)}</span>
       ) : null,
   },
   {

@@ -47,7 +47,7 @@ type Posting = ResultOf<typeof PostingsQuery>["transactions"]["nodes"][number];
 const COLUMNS: Column<Posting>[] = [
   { id: "at", header: "Posted", cell: (row) => dateTime(row.createdAt) },
   { id: "what", header: "For", from: "sm", cell: (row) => <span className="text-ink-2">{row.description}</span> },
-  { id: "ago", header: "", numeric: true, from: "md", cell: (row) => <Ago at={row.createdAt} /> },
+  { id: "ago", header: "When", numeric: true, from: "md", cell: (row) => <Ago at={row.createdAt} /> },
   { id: "amount", header: "Amount", numeric: true, cell: (row) => usd(row.amount.amount) },
 ];
 

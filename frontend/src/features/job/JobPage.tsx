@@ -57,7 +57,7 @@ function JobOf({ id }: { id: string }) {
         job && (
           <span className="inline-flex items-center gap-2" role="status">
             <Status status={job.status} />
-            {job.phase && <Badge mood="live">{words(job.phase)}</Badge>}
+            {job.phase && !hasEnded(job.status) && <Badge mood="live">{words(job.phase)}</Badge>}
           </span>
         )
       }
@@ -71,7 +71,7 @@ function JobOf({ id }: { id: string }) {
           <JobHeader job={job} postedAt={live.postedAt} events={live.events} />
         </>
       ) : (
-        !error && <Skeleton className="h-25" />
+        !error && <Skeleton className="h-40 sm:h-21" />
       )}
       <JobTabs id={id} live={live} />
     </Page>

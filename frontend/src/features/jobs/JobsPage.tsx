@@ -180,17 +180,17 @@ function NoJobs() {
       title="Nothing has been trained yet"
       action={
         <>
-          <Link to="/jobs/new" search={{ sample: true }} className={buttonClass("solid")}>
+          <Link to="/jobs/new" className={buttonClass("solid")}>
             Create a sample run
           </Link>
-          <Link to="/jobs/new" className={buttonClass()}>
-            Start from your own data
+          <Link to="/datasets" className={buttonClass()}>
+            Upload your own data
           </Link>
         </>
       }
     >
       A job takes prompts and a reward function, and trains a model to earn more of it. The sample teaches a tiny model to add, in
-      about five seconds on one core.
+      about five seconds on one core: take the sample as the dataset and as the reward function.
     </Empty>
   );
 }

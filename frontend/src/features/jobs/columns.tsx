@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { hardwareText } from "@/features/job/eventText";
+import { hasEnded } from "@/features/job/queries";
 import { RunDot } from "@/features/job/RunDot";
 import { dateTime, duration, measure, usd, words } from "@/lib/format";
 import { runColor } from "@/lib/runs";
@@ -81,7 +82,9 @@ export function jobColumns(select: (row: JobRow) => React.ReactNode, menu: (row:
       cell: (row) => (
         <span className="flex items-center gap-2" title={row.error?.message}>
           <Status status={row.status} />
-          {row.phase && <span className="w-20 text-2xs text-ink-3 max-lg:hidden">{words(row.phase)}</span>}
+          {row.phase && !hasEnded(row.status) && (
+            <span className="w-20 text-2xs text-ink-3 max-lg:hidden">{words(row.phase)}</span>
+          )}
         </span>
       ),
     },
