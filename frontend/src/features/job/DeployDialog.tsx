@@ -32,9 +32,9 @@ const CreateDeployment = graphql(`
 
 const HardwareQuery = graphql(`
   query HardwareKinds {
-    rates {
-      provider
-      gpuType
+    hardwareTypes {
+      type
+      available
     }
   }
 `);
@@ -51,15 +51,15 @@ export function DeployDialog({ job, onClose }: { job: Job; onClose: () => void }
   const [errors, setErrors] = useState<Record<string, string>>({});
   // A retry of the same form makes nothing twice.
   const key = useMemo(() => `deploy-${job.id}-${Math.random().toString(36).slice(2)}`, [job.id]);
-  const [{ data: rates }] = useQuery({ query: HardwareQuery, requestPolicy: "cache-first" });
+  const [{ data: hardware }] = useQuery({ query: HardwareQuery, requestPolicy: "cache-first" });
   const [{ data: price, fetching }] = useQuery({
     query: PriceQuery,
     variables: { type, count },
-    pause: !type || count < 1,
+    pause: !type || !(count >= 1),
     requestPolicy: "cache-first",
   });
   const offer = price?.hardwareOffers[0];
-  const types = [...new Set(rates?.rates.map((one) => one.gpuType))];
+  const types = hardware?.hardwareTypes ?? [];
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
@@ -92,7 +92,7 @@ export function DeployDialog({ job, onClose }: { job: Job; onClose: () => void }
                 <Input {...ids} list={kinds} value={type} required onChange={(event) => setType(event.target.value.trim())} />
                 <datalist id={kinds}>
                   {types.map((one) => (
-                    <option key={one} value={one} />
+                    <option key={one.type} value={one.type} label={one.available ? undefined : "no host has it"} />
                   ))}
                 </datalist>
               </>
