@@ -70,12 +70,15 @@ class Rule(NamedTuple):
 
 RULES: dict[str, Rule] = {
     "Checkpoint.files": Rule(items=20),
+    "Dataset.rendered": Rule(price=LOOKING),
+    "Dataset.rows": Rule(search="search", search_price=LOOKING_FAR),
     "Deployment.logCount": Rule(price=LOOKING_FAR),
     "Deployment.logs": Rule(search="filter", search_price=LOOKING),
     "JobComparison.metrics": Rule(items=10, points="maxPoints", point_price=0.4),
     "JobComparison.settings": Rule(items=30),
     "LogBatch.lines": Rule(items=100),
     "Query.compareJobs": Rule(page="ids"),
+    "RenderedRow.pieces": Rule(items=10),
     "Rollout.components": Rule(items=3),
     "RolloutGroup.completions": Rule(items=8),
     "Subscription.jobRollouts": Rule(page="sampleGroups"),

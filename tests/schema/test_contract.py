@@ -37,6 +37,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "comparison.compare": ("Query.compareJobs",),
     "comparison.curves": ("JobComparison.metrics",),
     "costs.report": ("Query.costs",),
+    "dataset_rows.page": ("Dataset.rows",),
     "datasets.delete": ("Mutation.deleteDataset",),
     "datasets.page": ("Query.datasets",),
     "deployments.allowed": ("Deployment.viewerCan",),
@@ -86,6 +87,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "related.jobs": ("Dataset.jobs", "RewardFunction.jobs"),
     "related.last_lines": ("JobFailure.lastLogs",),
     "related.replicas": ("Deployment.replicas",),
+    "rendering.read": ("Dataset.rendered",),
     "reward_functions.create": ("Mutation.createRewardFunction",),
     "reward_functions.delete": ("Mutation.deleteRewardFunction",),
     "reward_functions.page": ("Query.rewardFunctions",),
@@ -157,6 +159,7 @@ NOT_FIELDS = {
     "job_checks.of_others": INNER,
     "jobs.follow": STREAMED,
     "jobs.last_rows": STREAMED,
+    "keeping.kept": INNER,
     "metric_rows.load": INNER,
     "payments.receive": "Stripe itself tells of payments, over plain HTTP",
     "metrics.latest": "TrainingJob.latestMetrics reads the job's own row",
@@ -167,6 +170,7 @@ NOT_FIELDS = {
     "reward_functions.find": INNER,
     "secrets.rotate": OPERATOR,
     "secrets.uses": OPERATOR,
+    "statistics.tokenizer_source": INNER,
     "uploads.receive": "the URL that a field gave takes the file over plain HTTP",
 }
 # The GraphQL input that stands for a resolver's, and what it calls fields that it calls otherwise.
