@@ -86,6 +86,8 @@ RULES: dict[str, Rule] = {
     "TrainingJob.logCount": Rule(price=LOOKING_FAR),
     "TrainingJob.logs": Rule(search="filter", search_price=LOOKING),
     "TrainingJob.metrics": Rule(points="maxPoints"),
+    "TrainingJob.rolloutGroups": Rule(search="filter", search_price=LOOKING_FAR),
+    "TrainingJob.rolloutSteps": Rule(items=4, points="maxPoints"),
     "__Field.args": Rule(items=2),
     "__Schema.directives": Rule(items=6),
     "__Schema.types": Rule(items=150),
