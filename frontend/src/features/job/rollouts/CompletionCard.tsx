@@ -32,7 +32,6 @@ export function CompletionCard({ completion, rank, scale, reading, onOpen, onPla
   return (
     <article
       aria-label={name}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: Enter opens it; its button says so
       tabIndex={onOpen ? 0 : undefined}
       onKeyDown={(event) => {
         if (event.key !== "Enter" || event.target !== event.currentTarget || !onOpen) return;

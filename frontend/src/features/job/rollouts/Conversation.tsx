@@ -34,7 +34,7 @@ function words(content: Json): string {
 const INK: Record<string, string> = { system: "border-line-strong", user: "border-accent", assistant: "border-live" };
 
 /** A prompt as it was given: messages as a conversation, a text as a text. */
-export function Conversation({ prompt, reading }: { prompt: Json; reading: Reading }) {
+function Conversation({ prompt, reading }: { prompt: Json; reading: Reading }) {
   const messages = messagesOf(prompt);
   if (!messages)
     return (
@@ -57,5 +57,18 @@ export function Conversation({ prompt, reading }: { prompt: Json; reading: Readi
         </li>
       ))}
     </ol>
+  );
+}
+
+export function PromptBox({ prompt, reading }: { prompt: Json; reading: Reading }) {
+  return (
+    <section
+      aria-label="Prompt"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+      tabIndex={0}
+      className="max-h-96 overflow-y-auto rounded-md border border-line bg-surface px-3 py-2.5"
+    >
+      <Conversation prompt={prompt} reading={reading} />
+    </section>
   );
 }

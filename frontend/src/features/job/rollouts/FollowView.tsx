@@ -6,9 +6,9 @@ import { Empty, ErrorNote, Skeleton } from "@/ui/Empty";
 import { Select } from "@/ui/Field";
 import { Badge } from "@/ui/Status";
 import { signed } from "./CompletionCard";
-import { Conversation } from "./Conversation";
+import { PromptBox } from "./Conversation";
 import type { Group } from "./documents";
-import { changes, PICK_NAMES, PICKS, type Pick, pick } from "./follow";
+import { type Change, changes, PICK_NAMES, PICKS, type Pick, pick } from "./follow";
 import { Outcome } from "./GroupList";
 import { pieces } from "./text";
 import { useGroups } from "./useGroups";
@@ -35,14 +35,9 @@ export default function FollowView({ jobId, row, which, reading, step, onWhich, 
   if (!first) return <Empty title={`Row ${row} was never sampled`}>No step of this job has rollouts of it.</Empty>;
   return (
     <section aria-label={`Row ${row} through the steps`} className="flex min-w-0 flex-col gap-3">
-      <div className="max-h-64 overflow-y-auto rounded-md border border-line bg-surface px-3 py-2.5">
-        <Conversation prompt={first.prompt} reading={reading} />
-      </div>
+      <PromptBox prompt={first.prompt} reading={reading} />
       <div className="flex flex-wrap items-center gap-2 text-xs">
-        <span className="text-ink-3">
-          {groups.length === 1 ? "Sampled at one step" : `Sampled at ${groups.length}${found.hasMore ? " or more" : ""} steps`};
-          what changed since the time before is marked
-        </span>
+        <span className="text-ink-3">{told(groups.length, found.hasMore)} What changed since the time before is marked.</span>
         <span className="flex-1" />
         <Select
           aria-label="Which completion of each step"
@@ -78,6 +73,9 @@ export default function FollowView({ jobId, row, which, reading, step, onWhich, 
     </section>
   );
 }
+
+const told = (steps: number, more: boolean): string =>
+  steps === 1 && !more ? "Sampled at one step." : `Sampled at ${steps}${more ? " steps and more." : " steps."}`;
 
 interface EntryProps {
   group: Group;
@@ -117,28 +115,21 @@ function Entry({ group, before, which, reading, here, onStep }: EntryProps) {
         </div>
         <div className="whitespace-pre-wrap break-words font-mono text-xs leading-5">
           {text === "" && !last?.text && <span className="text-ink-3 italic">empty</span>}
-          {parts.map((part, index) => {
-            const shown = pieces(part.text, reading.whitespace, null)
-              .map((piece) => piece.text)
-              .join("");
+          {parts.map((part, index) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: the pieces of one diff never move
-            if (part.kind === "added")
-              return (
-                <ins key={index} className="rounded-xs bg-good-soft text-good no-underline">
-                  {shown}
-                </ins>
-              );
-            // biome-ignore lint/suspicious/noArrayIndexKey: the pieces of one diff never move
-            if (part.kind === "removed")
-              return (
-                <del key={index} className="rounded-xs bg-bad-soft text-bad">
-                  {shown}
-                </del>
-              );
-            return shown;
-          })}
+            <Part key={index} part={part} whitespace={reading.whitespace} />
+          ))}
         </div>
       </div>
     </li>
   );
+}
+
+function Part({ part, whitespace }: { part: Change; whitespace: boolean }) {
+  const shown = pieces(part.text, whitespace, null)
+    .map((piece) => piece.text)
+    .join("");
+  if (part.kind === "added") return <ins className="rounded-xs bg-good-soft text-good no-underline">{shown}</ins>;
+  if (part.kind === "removed") return <del className="rounded-xs bg-bad-soft text-bad">{shown}</del>;
+  return shown;
 }

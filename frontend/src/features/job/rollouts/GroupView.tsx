@@ -4,7 +4,7 @@ import { Button, IconButton } from "@/ui/Button";
 import { CodeBlock } from "@/ui/Copy";
 import { Badge } from "@/ui/Status";
 import { CompletionCard } from "./CompletionCard";
-import { Conversation } from "./Conversation";
+import { PromptBox } from "./Conversation";
 import type { Completion, Group } from "./documents";
 import { Outcome } from "./GroupList";
 import { ranked, scaleOf } from "./groups";
@@ -55,15 +55,7 @@ export function GroupView({ group, reading, open, onOpen, onFollow, onPlay }: Gr
           To the playground
         </Button>
       </header>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
-      <div
-        role="region"
-        aria-label="Prompt"
-        tabIndex={0}
-        className="max-h-96 overflow-y-auto rounded-md border border-line bg-surface px-3 py-2.5"
-      >
-        <Conversation prompt={group.prompt} reading={reading} />
-      </div>
+      <PromptBox prompt={group.prompt} reading={reading} />
       {one && open !== null ? (
         <div className="flex flex-col gap-2">
           <div className="flex items-center gap-1">

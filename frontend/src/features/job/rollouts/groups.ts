@@ -14,7 +14,7 @@ export const FILTER_NAMES: Record<Filter, string> = {
 };
 
 /** The filter as the API takes it; null where everything is wanted. */
-export function filterInput(filter: Filter, pattern: string): GroupsVariables["filter"] {
+export function filterInput(filter: Filter, pattern: string): NonNullable<GroupsVariables["filter"]> | null {
   const input: NonNullable<GroupsVariables["filter"]> = {};
   if (filter === "mixed") input.outcome = ["MIXED"];
   else if (filter === "all-fail") input.outcome = ["ALL_FAIL"];
