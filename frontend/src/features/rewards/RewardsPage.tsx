@@ -63,6 +63,7 @@ export default function RewardsPage() {
       {error && <ErrorNote onRetry={() => again({ requestPolicy: "network-only" })}>{sentence(error)}</ErrorNote>}
       {(rows || !error) && (
         <Panel flush>
+          <h2 className="sr-only">Reward functions</h2>
           <RewardsTable
             rows={rows}
             onOpen={(row) => open(row.id)}

@@ -58,17 +58,6 @@ export function CompletionCard({ completion, rank, scale, reading, onOpen, onPla
         )}
         <span className="flex-1" />
         <span className="text-ink-3 text-xs tabular-nums">{count(completion.tokens)} tok</span>
-        <span className="flex">
-          <CopyButton text={completion.text} label={`Copy ${name}`} />
-          <IconButton label={`Send ${name} to the reward playground`} onClick={onPlay}>
-            <FlaskConical aria-hidden className="size-3.5" />
-          </IconButton>
-          {onOpen && (
-            <IconButton label={`Open ${name}`} onClick={onOpen}>
-              <Maximize2 aria-hidden className="size-3.5" />
-            </IconButton>
-          )}
-        </span>
       </header>
       {completion.components.length > 0 && (
         <div className="border-line border-b px-2.5 py-1.5">
@@ -85,8 +74,21 @@ export function CompletionCard({ completion, rank, scale, reading, onOpen, onPla
           {completion.scoreError}
         </p>
       )}
-      <div className="px-2.5 py-2 font-mono text-xs leading-5">
-        <VisibleText text={completion.text} reading={reading} className={onOpen && "line-clamp-12"} />
+      <div className="flex items-start">
+        <div className="min-w-0 flex-1 px-2.5 py-2 font-mono text-xs leading-5">
+          <VisibleText text={completion.text} reading={reading} className={onOpen && "line-clamp-12"} />
+        </div>
+        <span className="flex shrink-0 p-1">
+          <CopyButton text={completion.text} label={`Copy ${name}`} />
+          <IconButton label={`Send ${name} to the reward playground`} onClick={onPlay}>
+            <FlaskConical aria-hidden className="size-3.5" />
+          </IconButton>
+          {onOpen && (
+            <IconButton label={`Open ${name}`} onClick={onOpen}>
+              <Maximize2 aria-hidden className="size-3.5" />
+            </IconButton>
+          )}
+        </span>
       </div>
       {onOpen && isLong(completion.text) && (
         <button

@@ -41,7 +41,7 @@ export default function FollowView({ jobId, row, which, reading, step, onWhich, 
         <span className="flex-1" />
         <Select
           aria-label="Which completion of each step"
-          className="h-7 w-auto text-xs"
+          className="h-7! w-auto! text-xs"
           value={which}
           onChange={(event) => onWhich(PICKS.find((one) => one === event.target.value) ?? "best")}
         >

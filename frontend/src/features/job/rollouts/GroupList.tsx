@@ -20,17 +20,23 @@ interface GroupListProps {
 
 /** The groups that were found, each by its prompt and how its rewards came out. */
 export function GroupList({ groups, chosen, onChoose, across, old, hasMore, fetching, onMore }: GroupListProps) {
-  const here = useRef<HTMLButtonElement>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the one that was chosen is brought into view
-  useEffect(() => here.current?.scrollIntoView({ block: "nearest" }), [chosen]);
+  const list = useRef<HTMLOListElement>(null);
+  useEffect(() => {
+    const item = list.current?.children[chosen];
+    if (!list.current || !(item instanceof HTMLElement)) return;
+    // Within the list only: the page stays where it is.
+    const { scrollTop, clientHeight } = list.current;
+    const top = item.offsetTop;
+    if (top < scrollTop) list.current.scrollTop = top;
+    else if (top + item.offsetHeight > scrollTop + clientHeight) list.current.scrollTop = top + item.offsetHeight - clientHeight;
+  }, [chosen]);
   return (
     <nav aria-label="Groups" className={cx("min-w-0", old && "opacity-60")}>
-      <ol className="max-h-72 divide-y divide-line overflow-y-auto lg:max-h-[calc(100dvh-8rem)]">
+      <ol ref={list} className="relative max-h-72 divide-y divide-line overflow-y-auto lg:max-h-[calc(100dvh-8rem)]">
         {groups.map((group, index) => (
           <li key={group.id}>
             <button
               type="button"
-              ref={index === chosen ? here : null}
               aria-current={index === chosen || undefined}
               onClick={() => onChoose(index)}
               className={cx(

@@ -1,5 +1,5 @@
 import { ArrowLeft, MessagesSquare } from "lucide-react";
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef } from "react";
+import { lazy, Suspense, useCallback, useMemo, useRef } from "react";
 import { useShortcuts } from "@/lib/shortcuts";
 import { choice, flag, integer, text, useUrlState } from "@/lib/url";
 import { Button } from "@/ui/Button";
@@ -13,7 +13,7 @@ import { GroupView } from "./GroupView";
 import { FILTERS, type Filter, filterInput, marker } from "./groups";
 import { Scrubber } from "./Scrubber";
 import { rolloutSnippets } from "./snippets";
-import { moved } from "./steps";
+import { between, moved } from "./steps";
 import { Toolbar } from "./Toolbar";
 import { useGroups } from "./useGroups";
 import { usePlay } from "./usePlay";
@@ -70,12 +70,10 @@ export default function Rollouts({ jobId }: { jobId: string }) {
   const reading = useMemo(() => ({ whitespace: view.ws, pattern: marker(view.q) }), [view.ws, view.q]);
   const play = usePlay(run);
 
-  // What came while an older step is read.
-  const seen = useRef(live.arrived);
-  useEffect(() => {
-    if (view.step === null) seen.current = live.arrived;
-  }, [view.step, live.arrived]);
-  const missed = view.step === null ? 0 : live.arrived - seen.current;
+  // The newest step when the reader left it: what is beyond came since.
+  const left = useRef<number | null>(null);
+  if (steps && (view.step === null || left.current === null)) left.current = steps.last;
+  const missed = steps && left.current !== null ? between(steps, left.current) : 0;
 
   const go = useCallback((part: Partial<View>) => setView(part), [setView]);
   const move = (by: number) => {
@@ -121,6 +119,7 @@ export default function Rollouts({ jobId }: { jobId: string }) {
   const at = { step: view.scope === "run" ? null : step, row: view.row, filter: view.filter, pattern: view.q };
   return (
     <div className="flex min-w-0 flex-col gap-3">
+      <h2 className="sr-only">Rollouts</h2>
       <Scrubber steps={steps} step={step} onStep={(to) => go({ step: to, scope: "step", c: null })} />
       {view.row === null ? (
         <Toolbar view={view} step={step} live={!ended} missed={missed} onView={go} onMove={move}>

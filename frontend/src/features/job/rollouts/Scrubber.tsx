@@ -19,7 +19,7 @@ export function Scrubber({ steps, step, onStep }: ScrubberProps) {
   const span = Math.max(1, last - first);
   const place = (at: number) => (at - first) / span;
   const { line, area, low, high } = useMemo(() => draw(steps.reward, first, span), [steps.reward, first, span]);
-  const dead = useMemo(() => draw(steps.zeroVariance, first, span, [0, 1]).area, [steps.zeroVariance, first, span]);
+  const dead = useMemo(() => draw(steps.zeroVariance, first, span, [0, 1]).line, [steps.zeroVariance, first, span]);
   const value = valueAt(steps.reward, step);
 
   const scrub = (event: PointerEvent<HTMLDivElement>) => {
@@ -65,9 +65,9 @@ export function Scrubber({ steps, step, onStep }: ScrubberProps) {
         onPointerMove={(event) => event.currentTarget.hasPointerCapture(event.pointerId) && scrub(event)}
       >
         <svg aria-hidden className="absolute inset-0 size-full" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none">
-          <path d={dead} className="fill-hover" />
           <path d={area} className="fill-accent-soft" />
           <path d={line} className="fill-none stroke-accent" strokeWidth={1.5} vectorEffect="non-scaling-stroke" />
+          <path d={dead} className="fill-none stroke-line-strong" strokeDasharray="2 2" vectorEffect="non-scaling-stroke" />
         </svg>
         <div aria-hidden className="absolute inset-y-0 w-px bg-ink" style={{ left: `${place(step) * 100}%` }} />
         {y !== null && (
@@ -82,7 +82,7 @@ export function Scrubber({ steps, step, onStep }: ScrubberProps) {
         <span>step {first}</span>
         <span className="max-sm:hidden">
           mean reward
-          {low < high && ` ${measure(low)} to ${measure(high)}`}; grey: share of groups without variance
+          {low < high && ` ${measure(low)} to ${measure(high)}`}; dashed: share of groups without variance, 0 to 1
         </span>
         <span>step {last}</span>
       </div>
@@ -101,7 +101,7 @@ function draw(series: Steps["reward"], first: number, span: number, limits?: rea
   const points = steps.map((step, index) => {
     const x = ((step - first) / span) * WIDTH;
     const value = values[index] ?? 0;
-    const y = limits ? HEIGHT - value * HEIGHT : yOf(value, low, high);
+    const y = yOf(value, low, high);
     return `${x.toFixed(1)},${y.toFixed(1)}`;
   });
   if (points.length === 0) return { line: "", area: "", low: 0, high: 0 };

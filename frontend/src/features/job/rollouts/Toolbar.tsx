@@ -50,7 +50,7 @@ export function Toolbar({ view, step, live, missed, onView, onMove, children }: 
       </Button>
       <Select
         aria-label="Which groups"
-        className="h-7 w-auto text-xs"
+        className="h-7! w-auto! text-xs"
         value={view.filter}
         onChange={(event) => onView({ filter: FILTERS.find((one) => one === event.target.value) ?? "all", g: 0, c: null })}
       >
@@ -67,14 +67,14 @@ export function Toolbar({ view, step, live, missed, onView, onMove, children }: 
           placeholder="Regex over the text"
           maxLength={200}
           spellCheck={false}
-          className="h-7 font-mono text-xs"
+          className="h-7! font-mono text-xs"
           value={typed}
           onChange={(event) => setTyped(event.target.value)}
         />
       </span>
       <Select
         aria-label="Where to look"
-        className="h-7 w-auto text-xs"
+        className="h-7! w-auto! text-xs"
         value={view.scope}
         onChange={(event) => onView({ scope: event.target.value === "run" ? "run" : "step", g: 0, c: null })}
       >

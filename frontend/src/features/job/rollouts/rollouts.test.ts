@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Completion, Group, RolloutFrame } from "./documents";
 import { changes, pick } from "./follow";
 import { filterInput, marker, preview, ranked, scaleOf, toJsonl } from "./groups";
-import { moved, nearest, type Steps, stepsOf, valueAt } from "./steps";
+import { between, moved, nearest, type Steps, stepsOf, valueAt } from "./steps";
 import { pieces } from "./text";
 import { arrive } from "./useRun";
 
@@ -94,6 +94,7 @@ test("steps are walked one by one where all have rollouts, else from kept step t
   expect(moved(some, 10, -1)).toBe(10);
   expect(nearest(some, 28)).toBe(20);
   expect(nearest(some, 99)).toBe(40);
+  expect([between(some, 10), between(some, 40), between(steps(1, 9, null), 6)]).toEqual([2, 0, 3]);
 });
 
 test("what arrived live lies beyond what was asked for", () => {
@@ -111,12 +112,12 @@ test("frames make steps known, and the newest three are held whole", () => {
     cursor: `c${step}`,
     groups: [group(step)],
   }));
-  const none = { last: 1, count: 0, fresh: new Map() };
+  const none = { last: 1, fresh: new Map() };
   const whole = arrive(none, frames, true);
-  expect([whole.last, whole.count, [...whole.fresh.keys()]]).toEqual([5, 4, [3, 4, 5]]);
+  expect([whole.last, [...whole.fresh.keys()]]).toEqual([5, [3, 4, 5]]);
   // With a sample only, a step is known but not held; and one that was held is no longer believed.
   const sampled = arrive(whole, [{ __typename: "RolloutBatch", cursor: "c5b", groups: [group(5)] }], false);
-  expect([sampled.last, sampled.count, [...sampled.fresh.keys()]]).toEqual([5, 4, [3, 4]]);
+  expect([sampled.last, [...sampled.fresh.keys()]]).toEqual([5, [3, 4]]);
 });
 
 test("what goes unseen is shown where it is asked for, and what hides is always shown", () => {

@@ -27,6 +27,10 @@ export function stepsOf(found: Run["rolloutSteps"], newest: number | null): Step
   };
 }
 
+/** How many steps with rollouts come after one. */
+export const between = (steps: Steps, after: number): number =>
+  steps.only === null ? Math.max(0, steps.last - after) : steps.only.filter((step) => step > after).length;
+
 /** The step so many places further, within what there is. */
 export function moved(steps: Steps, from: number, by: number): number {
   if (steps.only === null) return Math.min(Math.max(from + by, steps.first), steps.last);

@@ -19,33 +19,27 @@ export interface Live {
   /** The groups of the newest steps, whole, as the stream brought them. */
   fresh: ReadonlyMap<number, readonly Group[]>;
   state: StreamState;
-  /** How many steps came while this screen was open. */
-  arrived: number;
 }
 
 interface Arrivals {
   last: number | null;
-  count: number;
   fresh: ReadonlyMap<number, readonly Group[]>;
 }
 
 export function arrive(was: Arrivals, frames: readonly RolloutFrame[], whole: boolean): Arrivals {
   const fresh = new Map(was.fresh);
-  let { last, count } = was;
+  let { last } = was;
   for (const frame of frames) {
     if (frame.__typename !== "RolloutBatch") continue;
     const step = frame.groups[0]?.step;
     if (step === undefined) continue;
-    if (last === null || step > last) {
-      last = step;
-      count += 1;
-    }
+    last = Math.max(step, last ?? step);
     // A step that another attempt goes over again replaces what it was.
     if (whole && frame.groups.length < MOST_GROUPS) fresh.set(step, frame.groups);
     else fresh.delete(step);
   }
   for (const step of [...fresh.keys()].sort((a, b) => a - b).slice(0, -HELD)) fresh.delete(step);
-  return { last, count, fresh };
+  return { last, fresh };
 }
 
 /** The job's steps, live. With `whole`, the stream brings all groups of each new step; else one, to know of it. */
@@ -54,7 +48,7 @@ export function useRun(jobId: string, whole: boolean): Live {
   const [{ data, error, stale }, ask] = useQuery({ query: RunQuery, variables: { jobId } });
   const run = data?.job ?? null;
   const newest = run?.newest.nodes[0];
-  const [arrivals, setArrivals] = useState<Arrivals>({ last: null, count: 0, fresh: new Map() });
+  const [arrivals, setArrivals] = useState<Arrivals>({ last: null, fresh: new Map() });
   const cursor = useRef<string | null>(null);
   cursor.current ??= newest?.cursor ?? null;
   const started = useRef(false);
@@ -104,6 +98,5 @@ export function useRun(jobId: string, whole: boolean): Live {
     steps: run && stepsOf(run.rolloutSteps, arrivals.last),
     fresh: arrivals.fresh,
     state,
-    arrived: arrivals.count,
   };
 }

@@ -87,7 +87,9 @@ function Reward({ scored, change, old }: { scored: Scored | undefined; change: n
         </span>
       )}
       {scored.reward === null ? (
-        <Badge mood={scored.errors.length ? "bad" : "warn"}>{scored.errors.length ? "error" : "None: left out"}</Badge>
+        <Badge mood={scored.errors.length || scored.unscored ? "bad" : "warn"}>
+          {scored.errors.length ? "error" : scored.unscored ? "not scored" : "None: left out"}
+        </Badge>
       ) : (
         <span className="font-semibold text-base tabular-nums">{measure(scored.reward)}</span>
       )}

@@ -17,7 +17,7 @@ export function TemplatePicker({ current }: { current: string }) {
   return (
     <Select
       aria-label="Begin with"
-      className="h-7 max-w-56 text-xs"
+      className="h-7! max-w-56 text-xs"
       value={current}
       onChange={(event) => choose(event.target.value)}
     >
