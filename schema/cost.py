@@ -78,6 +78,7 @@ RULES: dict[str, Rule] = {
     "JobComparison.settings": Rule(items=30),
     "LogBatch.lines": Rule(items=100),
     "Query.compareJobs": Rule(page="ids"),
+    "Query.hardwareTypes": Rule(items=12),
     "RenderedRow.pieces": Rule(items=10),
     "Rollout.components": Rule(items=3),
     "RolloutGroup.completions": Rule(items=8),

@@ -14,15 +14,9 @@ GROUPS = """query($id: ID!, $first: Int! = 10, $after: Cursor, $fromStep: Int, $
 
 
 def group(row: int, *rewards: float | None) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "text": f"t{row}",
-        "components": {},
-        "advantage": None,
-        "tokens": 1,
-        "truncated": False,
-        "score_error": None,
-    }
-    return {"dataset_row": row, "prompt": "p", "completions": [{**made, "reward": reward} for reward in rewards], "weights": {}}
+    made: dict[str, Any] = {"text": f"t{row}", "components": {}, "advantage": None, "tokens": 1, "truncated": False}
+    completions = [{**made, "score_error": None, "reward": reward} for reward in rewards]
+    return {"dataset_row": row, "prompt": "p", "completions": completions, "weights": {}}
 
 
 @pytest.fixture
