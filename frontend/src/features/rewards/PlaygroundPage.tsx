@@ -67,7 +67,10 @@ export default function PlaygroundPage() {
             Save as new
           </Button>
           <Button tone="solid" icon={<Play aria-hidden className="size-3.5" />} busy={runs.busy} disabled={!draft} onClick={run}>
-            Run <Kbd keys="Mod+Enter" />
+            Run
+            <span className="max-sm:hidden">
+              <Kbd keys="Mod+Enter" />
+            </span>
           </Button>
         </>
       }

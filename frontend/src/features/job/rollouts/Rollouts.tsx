@@ -109,11 +109,14 @@ export default function Rollouts({ jobId }: { jobId: string }) {
   if (!run) return <Waiting />;
   if (!steps)
     return (
-      <Empty icon={<MessagesSquare />} title="No rollouts yet">
-        {run.status === "RUNNING" || run.status === "QUEUED" || run.status === "PROVISIONING"
-          ? "What the model writes appears here with the first step."
-          : "The job ended before its first step, or trains without a reward."}
-      </Empty>
+      <>
+        <h2 className="sr-only">Rollouts</h2>
+        <Empty icon={<MessagesSquare />} title="No rollouts yet">
+          {run.status === "RUNNING" || run.status === "QUEUED" || run.status === "PROVISIONING"
+            ? "What the model writes appears here with the first step."
+            : "The job ended before its first step, or trains without a reward."}
+        </Empty>
+      </>
     );
   const ended = live.state === "ended" || !["RUNNING", "QUEUED", "PROVISIONING"].includes(run.status);
   const at = { step: view.scope === "run" ? null : step, row: view.row, filter: view.filter, pattern: view.q };
