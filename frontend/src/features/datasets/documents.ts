@@ -14,7 +14,7 @@ export const DatasetsQuery = graphql(`
         columns
         sizeBytes
         createdAt
-        jobs(first: 100) {
+        jobs(first: 10) {
           nodes {
             id
           }
@@ -49,7 +49,7 @@ export const DatasetQuery = graphql(`
     }
   }
 `);
-export type DatasetFacts = NonNullable<ResultOf<typeof DatasetQuery>["dataset"]>;
+export type OneDataset = NonNullable<ResultOf<typeof DatasetQuery>["dataset"]>;
 
 export const DatasetContentsQuery = graphql(`
   query DatasetContents($id: ID!) {
@@ -68,6 +68,8 @@ export const DatasetContentsQuery = graphql(`
     }
   }
 `);
+
+export type Statistics = NonNullable<ResultOf<typeof DatasetContentsQuery>["dataset"]>["statistics"];
 
 export const DatasetTokensQuery = graphql(`
   query DatasetTokens($id: ID!, $baseModel: String!, $maxPromptLength: Int) {
@@ -224,3 +226,44 @@ export const DeleteDataset = graphql(`
     }
   }
 `);
+
+export const DatasetRowsQuery = graphql(`
+  query DatasetRows($id: ID!, $first: Int!, $offset: Int, $after: Cursor, $search: String) {
+    dataset(id: $id) {
+      id
+      rows(first: $first, offset: $offset, after: $after, search: $search) {
+        nodes {
+          number
+          sizeBytes
+          data
+          preview
+        }
+        pageInfo {
+          hasNextPage
+          endCursor
+        }
+      }
+    }
+  }
+`);
+export type RowOfDataset = NonNullable<ResultOf<typeof DatasetRowsQuery>["dataset"]>["rows"]["nodes"][number];
+
+export const RenderedRowsQuery = graphql(`
+  query RenderedRows($id: ID!, $baseModel: String!, $first: Int!, $offset: Int!) {
+    dataset(id: $id) {
+      id
+      rendered(baseModel: $baseModel, first: $first, offset: $offset) {
+        number
+        tokens
+        pieces {
+          text
+          special
+          tokens
+        }
+        truncated
+        problem
+      }
+    }
+  }
+`);
+export type RenderedRow = NonNullable<ResultOf<typeof RenderedRowsQuery>["dataset"]>["rendered"][number];

@@ -3,7 +3,7 @@ import { useCallback, useMemo, useState } from "react";
 import { type CombinedError, useClient, useQuery } from "urql";
 import { type DatasetRow, DatasetsQuery } from "./documents";
 
-const PAGE = 50;
+const PAGE = 25;
 /** Lists that were empty know nothing of what is made next; this tells them. */
 export const CONTEXT = { additionalTypenames: ["Dataset"] };
 

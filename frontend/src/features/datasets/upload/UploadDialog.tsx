@@ -48,7 +48,7 @@ export function UploadDialog({ file: given, onClose, onDone }: UploadDialogProps
         <>
           {state.phase === "sending" && <Button onClick={cancel}>Cancel the upload</Button>}
           {file && !moves && <Button onClick={reset}>Choose another file</Button>}
-          {file && !moves && (
+          {file && !moves && state.phase !== "rejected" && (
             <Button
               tone={problems ? "plain" : "solid"}
               disabled={!name.trim() || state.phase === "looking"}
@@ -134,7 +134,11 @@ function Stage({ state }: { state: UploadState }) {
     case "rejected":
       return (
         <div className="flex flex-col gap-2">
-          <ErrorNote hint="Nothing of it was kept. Correct the lines and choose the file again.">{state.message}</ErrorNote>
+          <ErrorNote hint="Nothing of it was kept. Correct it and choose the file again.">
+            {state.issues.length
+              ? `${state.issues.length === 1 ? "A line is no row" : `${state.issues.length} lines are no rows`} of a dataset.`
+              : state.message}
+          </ErrorNote>
           <Issues issues={state.issues} />
         </div>
       );
