@@ -97,7 +97,4 @@ const field = StateField.define<Shown>({
   provide: (self) => EditorView.decorations.from(self, (shown) => shown.decorations),
 });
 
-export const issues: Extension = [
-  field,
-  gutter({ class: "cm-issueGutter", markers: (view) => view.state.field(field).marks }),
-];
+export const issues: Extension = [field, gutter({ class: "cm-issueGutter", markers: (view) => view.state.field(field).marks })];

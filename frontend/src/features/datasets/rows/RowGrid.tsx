@@ -45,8 +45,11 @@ export function RowGrid({ columns, size, at, numberAt, onSee, chosen, onChoose }
 
   const jump = useRef(virtual.scrollToIndex);
   jump.current = virtual.scrollToIndex;
+  const before = useRef(-2);
   useEffect(() => {
-    if (chosen >= 0) jump.current(chosen, { align: "auto" });
+    // A step keeps still what it can; a leap lands in the middle.
+    if (chosen >= 0) jump.current(chosen, { align: Math.abs(chosen - before.current) > 1 ? "center" : "auto" });
+    before.current = chosen;
   }, [chosen]);
 
   const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? 320) / ROW_PX) - 2);
@@ -59,7 +62,7 @@ export function RowGrid({ columns, size, at, numberAt, onSee, chosen, onChoose }
     onChoose(Math.min(size - 1, Math.max(0, chosen < 0 && step === 1 ? 0 : to)));
   };
   const grid = {
-    gridTemplateColumns: `4.5rem minmax(14rem, 3fr) ${shown
+    gridTemplateColumns: `5.5rem minmax(14rem, 3fr) ${shown
       .slice(1)
       .map(() => "minmax(7rem, 1fr)")
       .join(" ")}`,

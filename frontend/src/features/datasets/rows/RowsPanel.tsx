@@ -111,7 +111,7 @@ export function RowsPanel({ datasetId, size, columns, baseModel }: RowsPanelProp
           </div>
         )}
       </Panel>
-      <div ref={detail} className="scroll-mt-4">
+      <div ref={detail} className="scroll-mt-4 lg:sticky lg:top-4">
         {chosen === null ? (
           <Panel>
             <p className="py-10 text-center text-ink-3 text-sm">Choose a row to see it as the model reads it.</p>

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { cell, ordered, promptText } from "./cells";
 
-test("a prompt of one message is its text, a longer one names who speaks", () => {
+test("a prompt is what was said to the model: one message as its text, several with who speaks", () => {
   expect(promptText("1+1")).toBe("1+1");
   expect(promptText([{ role: "user", content: "1+1" }])).toBe("1+1");
   expect(
@@ -9,7 +9,15 @@ test("a prompt of one message is its text, a longer one names who speaks", () =>
       { role: "system", content: "Add." },
       { role: "user", content: [{ type: "text", text: "1+1" }] },
     ]),
-  ).toBe("system: Add.  user: 1+1");
+  ).toBe("1+1");
+  expect(
+    promptText([
+      { role: "user", content: "1+1" },
+      { role: "assistant", content: "3" },
+      { role: "user", content: "no" },
+    ]),
+  ).toBe("user: 1+1  assistant: 3  user: no");
+  expect(promptText([{ role: "system", content: "Add." }])).toBe("Add.");
 });
 
 test("a cell is a text, JSON, or nothing where the row has no such column", () => {

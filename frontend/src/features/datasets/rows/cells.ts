@@ -13,10 +13,12 @@ function textOf(content: Json | undefined): string {
   return content.map((part) => (isRecord(part) && typeof part.text === "string" ? part.text : "")).join("");
 }
 
-/** Messages as one line: the roles only where there is more than what a user said. */
+/** Messages as one line: without the system's, which most rows share; with roles only where several are left. */
 export function promptText(prompt: Json): string {
   if (!Array.isArray(prompt)) return typeof prompt === "string" ? prompt : JSON.stringify(prompt);
-  const messages = prompt.filter(isRecord);
+  const all = prompt.filter(isRecord);
+  const said = all.filter((message) => message.role !== "system");
+  const messages = said.length > 0 ? said : all;
   if (messages.length === 1) return textOf(messages[0]?.content);
   return messages.map((message) => `${String(message.role)}: ${textOf(message.content)}`).join("  ");
 }

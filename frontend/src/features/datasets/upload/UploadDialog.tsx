@@ -32,6 +32,7 @@ export function UploadDialog({ file: given, onClose, onDone }: UploadDialogProps
     if (given) first.current(given);
   }, [given]);
 
+  const isRejected = state.phase === "rejected";
   const moves = state.phase === "sending" || state.phase === "checking";
   const file = state.phase === "empty" ? null : state.file;
   const problems = state.phase === "ready" && (state.look?.issues.length ?? 0) > 0;
@@ -48,17 +49,13 @@ export function UploadDialog({ file: given, onClose, onDone }: UploadDialogProps
         <>
           {state.phase === "sending" && <Button onClick={cancel}>Cancel the upload</Button>}
           {file && !moves && <Button onClick={reset}>Choose another file</Button>}
-          {file && !moves && state.phase !== "rejected" && (
+          {file && !moves && !isRejected && (
             <Button
               tone={problems ? "plain" : "solid"}
               disabled={!name.trim() || state.phase === "looking"}
               onClick={() => void send(file, name.trim())}
             >
-              {problems
-                ? "Send it all the same"
-                : state.phase === "failed" || state.phase === "rejected"
-                  ? "Try again"
-                  : "Upload"}
+              {problems ? "Send it all the same" : state.phase === "failed" ? "Try again" : "Upload"}
             </Button>
           )}
         </>

@@ -1,14 +1,15 @@
 /** Reward functions to begin with. Each runs as it stands, on the samples that come with it. */
-import exactMatch from "./starters/exact_match.py?raw";
+
 import exactMatchSamples from "./starters/exact_match.jsonl?raw";
-import formatCorrect from "./starters/format_correct.py?raw";
+import exactMatch from "./starters/exact_match.py?raw";
 import formatCorrectSamples from "./starters/format_correct.jsonl?raw";
-import jsonSchema from "./starters/json_schema.py?raw";
+import formatCorrect from "./starters/format_correct.py?raw";
 import jsonSchemaSamples from "./starters/json_schema.jsonl?raw";
-import lengthPenalty from "./starters/length_penalty.py?raw";
+import jsonSchema from "./starters/json_schema.py?raw";
 import lengthPenaltySamples from "./starters/length_penalty.jsonl?raw";
-import numeric from "./starters/numeric.py?raw";
+import lengthPenalty from "./starters/length_penalty.py?raw";
 import numericSamples from "./starters/numeric.jsonl?raw";
+import numeric from "./starters/numeric.py?raw";
 
 export interface Template {
   id: string;
