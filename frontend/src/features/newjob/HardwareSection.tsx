@@ -4,9 +4,8 @@ import { usd } from "@/lib/format";
 import { cx } from "@/ui/cx";
 import { Note, Skeleton } from "@/ui/Empty";
 import { Field, Input, Select } from "@/ui/Field";
-import { type Plan, RatesQuery } from "./documents";
+import { type HardwareType, HardwareTypesQuery, type Plan } from "./documents";
 import type { Draft } from "./draft";
-import { choicesOf, type HardwareChoice } from "./hardware";
 import { Section } from "./Section";
 
 interface HardwareSectionProps {
@@ -19,9 +18,10 @@ interface HardwareSectionProps {
 
 /** What it runs on, and the most it may cost. */
 export function HardwareSection({ draft, change, errors, offer, state }: HardwareSectionProps) {
-  const [{ data }] = useQuery({ query: RatesQuery, requestPolicy: "cache-first" });
-  const choices = data ? choicesOf(data.rates) : undefined;
-  const providers = choices?.find(({ type }) => type === draft.gpuType)?.providers ?? [];
+  const [{ data }] = useQuery({ query: HardwareTypesQuery, requestPolicy: "cache-first" });
+  const choices = data?.hardwareTypes;
+  const providers = data?.rates.filter(({ gpuType }) => gpuType === draft.gpuType).map(({ provider }) => provider) ?? [];
+  const chosen = choices?.find(({ type }) => type === draft.gpuType);
   const isOther = draft.gpuType !== "" && choices !== undefined && !choices.some(({ type }) => type === draft.gpuType);
   const runsOnCpu = offer?.hardware.type === "CPU" && draft.gpuType !== "CPU" && draft.gpuType !== "";
   return (
@@ -50,6 +50,9 @@ export function HardwareSection({ draft, change, errors, offer, state }: Hardwar
           </p>
         )}
       </fieldset>
+      {chosen && !chosen.available && (
+        <Note mood="warn">{chosen.unavailableReason ?? "No running host has it: the job waits until one does."}</Note>
+      )}
       {runsOnCpu && <Note mood="warn">There is no GPU here: it runs on the CPU, and is charged as such.</Note>}
       <div className="grid gap-4 sm:grid-cols-3">
         <Field label="How many" error={errors["hardware.count"]}>
@@ -58,7 +61,6 @@ export function HardwareSection({ draft, change, errors, offer, state }: Hardwar
               {...ids}
               type="number"
               min={1}
-              max={8}
               value={draft.gpuCount}
               onChange={(event) => change({ gpuCount: Math.max(1, Math.round(Number(event.target.value) || 1)) })}
             />
@@ -103,7 +105,7 @@ export function HardwareSection({ draft, change, errors, offer, state }: Hardwar
   );
 }
 
-function Choice({ choice, checked, onChoose }: { choice: HardwareChoice; checked: boolean; onChoose: () => void }) {
+function Choice({ choice, checked, onChoose }: { choice: HardwareType; checked: boolean; onChoose: () => void }) {
   const id = useId();
   const name = choice.type.replace(/-\d+GB$/, "");
   return (
@@ -125,7 +127,7 @@ function Choice({ choice, checked, onChoose }: { choice: HardwareChoice; checked
       <span className="font-medium text-sm">{name}</span>
       <span className="text-ink-3 text-xs tabular-nums">
         {choice.vramGb === null ? "no GPU" : `${choice.vramGb} GB`}
-        {choice.pricePerHour !== null && ` · ${usd(choice.pricePerHour)}/h`}
+        {choice.pricePerHour !== null && ` · ${usd(choice.pricePerHour.amount)}/h`}
       </span>
     </label>
   );

@@ -185,7 +185,7 @@ function Money({ draft, planned: { plan, isCurrent } }: PlanPanelProps) {
               "–"
             ) : covered ? (
               <span key="covered" className="text-good">
-                yes
+                {Number(free.amount) < Number(needed.amount) ? "yes, it is billed afterwards" : "yes"}
               </span>
             ) : (
               <span key="covered" className="text-bad">

@@ -153,26 +153,26 @@ export const ChosenRewardQuery = graphql(`
 `);
 export type ChosenReward = NonNullable<ResultOf<typeof ChosenRewardQuery>["rewardFunction"]>;
 
-export const RatesQuery = graphql(`
-  query HardwareRates {
-    rates {
-      provider
-      gpuType
-      perHour {
-        amount
-      }
-    }
-    hardwareOffers(type: "CPU") {
-      hardware {
-        type
-        provider
-      }
+export const HardwareTypesQuery = graphql(`
+  query HardwareTypes {
+    hardwareTypes {
+      type
+      vramGb
+      maxCount
+      runsOn
       pricePerHour {
         amount
       }
+      available
+      unavailableReason
+    }
+    rates {
+      provider
+      gpuType
     }
   }
 `);
+export type HardwareType = ResultOf<typeof HardwareTypesQuery>["hardwareTypes"][number];
 
 export const JobToCloneQuery = graphql(`
   query JobToClone($id: ID!) {
