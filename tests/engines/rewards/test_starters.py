@@ -13,7 +13,7 @@ REWARDS = {
     "exact_match": [1, 1, 0, 0],
     "numeric": [1, 1, 0, 0],
     "format_correct": [1.2, 0.2, 0, 0],
-    "length_penalty": [1, 0.8, 0],
+    "length_penalty": [1, 0.78, 0],
     "json_schema": [1, 0.75, 0.6, 0],
 }
 

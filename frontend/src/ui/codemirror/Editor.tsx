@@ -34,7 +34,7 @@ const READING: Extension = [EditorState.readOnly.of(true), EditorView.editable.o
 const attributes = (label: string, readOnly: boolean): Record<string, string> =>
   readOnly
     ? { "aria-label": label, "aria-readonly": "true", tabindex: "0" }
-    : { "aria-label": label, "aria-description": "Tab indents. Press Escape and then Tab to leave the editor." };
+    : { "aria-label": label, tabindex: "0", "aria-description": "Tab indents. Press Escape and then Tab to leave the editor." };
 
 /** CodeMirror itself: loaded by `CodeEditor` when it is first needed. */
 export default function Editor({ value, onChange, label, issues, className }: EditorProps) {

@@ -24,11 +24,12 @@ export function byLine(issues: readonly Issue[], lines: number): Map<number, Iss
 }
 
 class Mark extends GutterMarker {
-  constructor(
-    readonly text: string,
-    readonly mood: Issue["mood"],
-  ) {
+  readonly text: string;
+  readonly mood: Issue["mood"];
+  constructor(text: string, mood: Issue["mood"]) {
     super();
+    this.text = text;
+    this.mood = mood;
   }
   override eq(other: Mark): boolean {
     return other.text === this.text && other.mood === this.mood;
@@ -43,11 +44,12 @@ class Mark extends GutterMarker {
 }
 
 class Words extends WidgetType {
-  constructor(
-    readonly text: string,
-    readonly mood: Issue["mood"],
-  ) {
+  readonly text: string;
+  readonly mood: Issue["mood"];
+  constructor(text: string, mood: Issue["mood"]) {
     super();
+    this.text = text;
+    this.mood = mood;
   }
   override eq(other: Words): boolean {
     return other.text === this.text && other.mood === this.mood;

@@ -13,6 +13,8 @@ export interface Scored {
   reward: number | null;
   components: Component[];
   errors: { line: number | null; message: string }[];
+  /** The function failed on all samples at once. */
+  unscored: boolean;
 }
 
 export interface Run {
@@ -27,11 +29,13 @@ export const fingerprint = (sample: Sample): string => JSON.stringify([sample.pr
 
 export function runOf(test: RewardTest, samples: readonly Sample[]): Run {
   const scores = new Map<string, Scored>();
+  const unscored = test.errors.some((one) => one.sample === null);
   samples.forEach((sample, index) => {
     scores.set(sample.key, {
       reward: test.rewards[index] ?? null,
       components: test.components.map(({ name, weight, values }) => ({ name, weight, value: values[index] ?? null })),
       errors: test.errors.filter((one) => one.sample === index),
+      unscored,
     });
   });
   return { test, scores, texts: new Map(samples.map((sample) => [sample.key, fingerprint(sample)])) };

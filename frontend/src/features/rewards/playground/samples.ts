@@ -44,7 +44,11 @@ export function value(text: string): Json {
   }
 }
 
-export const shown = (given: Json): string => (typeof given === "string" ? given : JSON.stringify(given, null, 1));
+/** As it is edited: a text as it is, messages one a line. */
+export function shown(given: Json): string {
+  if (typeof given === "string") return given;
+  return Array.isArray(given) ? `[${given.map((one) => JSON.stringify(one)).join(",\n ")}]` : JSON.stringify(given);
+}
 
 /** Why the columns cannot be used; null where they can. */
 export function columnsProblem(text: string): string | null {
