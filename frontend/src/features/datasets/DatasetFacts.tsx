@@ -10,7 +10,11 @@ function Repeated({ statistics }: { statistics: Statistics | undefined }) {
   if (!statistics) return <Skeleton className="my-1 h-3 w-32" />;
   const repeated = Number(statistics.duplicatePrompts ?? 0);
   if (repeated === 0) return "no prompt occurs twice";
-  return <span className="text-warn">{count(repeated)} prompts occurred before</span>;
+  return (
+    <span className="text-warn">
+      {count(repeated)} {repeated === 1 ? "prompt" : "prompts"} occurred before
+    </span>
+  );
 }
 
 /** What a dataset is. */

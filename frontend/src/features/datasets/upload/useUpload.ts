@@ -103,13 +103,13 @@ export function useUpload(onDone: (dataset: MadeDataset) => void) {
         if (dataset) onDone(dataset);
         else if (rejected) setState({ phase: "rejected", file, ...rejected });
       } catch (error) {
-        if (abort.signal.aborted) setState({ phase: "ready", file, look: null });
+        if (abort.signal.aborted) await choose(file);
         else if (error instanceof Refused) setState({ phase: "failed", file, message: error.message, hint: error.hint });
         else if (error instanceof UploadFailed) setState({ phase: "failed", file, message: error.message });
         else throw error;
       }
     },
-    [client, onDone],
+    [client, onDone, choose],
   );
 
   return { state, choose, send, cancel: () => running.current?.abort(), reset: () => setState({ phase: "empty" }) };
