@@ -46,6 +46,8 @@ export default defineConfig(({ command }) => ({
   },
   server: {
     strictPort: true,
+    // The examples are read where they are: what the dashboard offers as a sample is the very file.
+    fs: { allow: [".", "../examples"] },
     proxy: {
       "/graphql": { target: API, ws: true, changeOrigin: true, headers },
       "/v1": { target: API, changeOrigin: true, headers },
