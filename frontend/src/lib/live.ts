@@ -8,7 +8,7 @@ import { stringifyDocument } from "@urql/core";
 import type { TadaDocumentNode } from "gql.tada";
 import { createClient as createSocket, type Client as Socket } from "graphql-ws";
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
-import { GRAPHQL_URL } from "./session";
+import { askWhoIsSignedIn, GRAPHQL_URL } from "./session";
 
 export type Connection = "idle" | "connecting" | "live" | "reconnecting" | "polling";
 export type StreamState = "waiting" | "live" | "polling" | "ended" | "failed";
@@ -17,6 +17,8 @@ const DEVELOPMENT_KEY: string | undefined = import.meta.env.VITE_BURNISH_API_KEY
 
 export const FLUSH_MS = 100;
 export const POLL_MS = 3000;
+/** How a socket is closed that has no key or session. */
+const FORBIDDEN = 4403;
 /** How long the socket may be away before streams are polled. */
 export const PATIENCE_MS = 5000;
 
@@ -45,7 +47,10 @@ class Wire {
       on: {
         connecting: () => this.set(this.state === "idle" ? "connecting" : this.state),
         connected: () => this.set("live"),
-        closed: () => this.lost(),
+        closed: (event) => {
+          this.lost();
+          if ((event as CloseEvent).code === FORBIDDEN) void askWhoIsSignedIn().catch(() => undefined);
+        },
         // The pong that does not come: a connection that died without a word is closed, so that streams begin again.
         ping: (received) => {
           if (received) return;

@@ -1,5 +1,8 @@
 const mac = /Mac|iPhone|iPad/.test(navigator.userAgent);
 
+const written = (key: string) =>
+  key.replace(/(^|\+)([a-z])$/, (letter) => letter.toUpperCase()).replace("Mod+", mac ? "⌘" : "Ctrl ");
+
 /** Keys as `lib/shortcuts` writes them: `g j`, `Mod+k`. */
 export function Kbd({ keys }: { keys: string }) {
   return (
@@ -10,7 +13,7 @@ export function Kbd({ keys }: { keys: string }) {
           key={index}
           className="inline-flex h-5 min-w-5 items-center justify-center rounded-sm border border-line bg-sunken px-1 font-sans text-2xs text-ink-2"
         >
-          {key.replace("Mod+", mac ? "⌘" : "Ctrl ").replace(/([a-z])$/, (letter) => letter.toUpperCase())}
+          {written(key)}
         </kbd>
       ))}
     </span>
