@@ -163,7 +163,7 @@ async def _first_account(settings: Settings) -> str | None:
     """
     async with opened(settings) as core:
         key = await accounts.ensure_first(core)
-        link = None if key is None else (await sign_in_links.create(core, accounts.FIRST)).url
+        link = None if key is None else (await sign_in_links.create(core, accounts.FIRST)).url(settings.base_url)
     path = settings.home / "credentials.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     api_key = key or known.get("api_key")

@@ -2,7 +2,6 @@
 
 import re
 
-from sqlalchemy import func
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
@@ -53,6 +52,6 @@ async def named(session: Session, name: str) -> tuple[Account, AccountUser | Non
     """Return the account of a name or an email address, whatever its case, with its user."""
     statement = select(Account, AccountUser).join(AccountUser, col(AccountUser.account_id) == col(Account.id), isouter=True)
     wanted = name.lower()
-    which = func.lower(AccountUser.email) == wanted if "@" in wanted else col(Account.slug) == wanted
+    which = col(AccountUser.email) == wanted if "@" in wanted else col(Account.slug) == wanted
     row = (await session.exec(statement.where(which))).first()
     return None if row is None else (row[0], row[1])

@@ -10,9 +10,10 @@ from burnish.kit.limits import Limiter, Standing
 from resolvers.context import Context
 
 SHARE_OF_STRANGERS = 10
-# Wrong passwords a minute for one account.
+# Wrong passwords a minute: for one account by one address and by all, and by one address for any account.
 GUESSES_OF_ADDRESS = 10
 GUESSES_OF_ALL = 100
+GUESSES_AT_ANY = 30
 
 
 class Allowance(NamedTuple):
@@ -75,7 +76,8 @@ class Allowance(NamedTuple):
 
 
 class Guesses(NamedTuple):
-    """The guesses at one account's password: of one address, and of all together, so that many addresses are no way around.
+    """The guesses at passwords: at one account's, of one address and of all together, so that many addresses are no way around;
+    and of one address at any, since each takes a tenth of a second of this machine.
 
     They count whether there is such an account or not, and also where `requests_per_minute` limits nothing.
     """
@@ -96,11 +98,15 @@ class Guesses(NamedTuple):
         for name, most in self._buckets():
             self.core.limiter.give_back(name, most)
 
-    def _buckets(self) -> tuple[tuple[str, int], tuple[str, int]]:
+    def _buckets(self) -> list[tuple[str, int]]:
         # Whatever was typed into the field, passwords too, goes to no other process as it is.
         account = self.core.secrets.hash_token("guesses", self.account.lower())
-        own = f"passwords:{account}:{_network(self.address)}"
-        return (own, GUESSES_OF_ADDRESS), (f"passwords:{account}", GUESSES_OF_ALL)
+        network = _network(self.address)
+        return [
+            (f"passwords:{account}:{network}", GUESSES_OF_ADDRESS),
+            (f"passwords:{account}", GUESSES_OF_ALL),
+            (f"passwords:any:{network}", GUESSES_AT_ANY),
+        ]
 
 
 def _network(address: str) -> str:

@@ -20,10 +20,14 @@ USE = "sign-in-link"
 
 
 class Link(NamedTuple):
-    """`url` holds the token behind its `#`: no browser sends that to a server, so that no log or proxy ever has it."""
+    """What a link is made of; the token is stored nowhere."""
 
-    url: str
+    token: str
     expires_at: datetime
+
+    def url(self, base_url: str) -> str:
+        """Return the link. The token stands behind its `#`: no browser sends that to a server, so that no log or proxy has it."""
+        return f"{base_url}/sign-in#link={self.token}"
 
 
 async def create(core: Core, slug: str) -> Link:
@@ -43,7 +47,7 @@ async def create(core: Core, slug: str) -> Link:
         )
         session.add(row)
         audit.note(session, "sign_in_links.create", account_id=account.id, resource_id=row.id, details={"slug": account.slug})
-    return Link(f"{core.settings.base_url}/sign-in#link={token}", row.expires_at)
+    return Link(token, row.expires_at)
 
 
 async def use(session: Session, token_hash: str) -> str | None:

@@ -139,8 +139,9 @@ def _parsed(text: bytes | str) -> Any:
 
 def _browser(request: Request) -> Browser:
     base_url = request.app.state.platform.core.settings.base_url
-    # Who shows no cookie is no browser that could be tricked, and names no origin.
-    is_ours = "origin" not in request.headers or cookies.is_ours(request.headers, base_url, changes=True)
+    # What is no browser says nothing of pages, and cannot be tricked by one.
+    is_page = any(name in request.headers for name in ("origin", "sec-fetch-site"))
+    is_ours = not is_page or cookies.is_ours(request.headers, base_url, changes=True)
     return Browser(request.headers.get("user-agent"), is_ours)
 
 

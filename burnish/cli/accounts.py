@@ -111,12 +111,16 @@ def _done(out: Output, name: str, what: str) -> None:
 
 
 def _password(out: Output, stdin: bool) -> str:
-    if stdin or not sys.stdin.isatty():
+    if stdin or not _is_asked():
         return sys.stdin.readline().removesuffix("\n").removesuffix("\r")
     first, second = (out.err.input(asked, password=True) for asked in ("New password: ", "The same again: "))
     if first != second:
         raise CliError("The two are not the same.", USAGE)
     return first
+
+
+def _is_asked() -> bool:
+    return sys.stdin.isatty()
 
 
 def _micros(text: str, flag: str) -> int:

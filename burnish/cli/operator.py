@@ -4,6 +4,7 @@ The platform's own modules are imported when a command runs and not before: they
 should pay.
 """
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -60,7 +61,8 @@ async def link_account(name: str) -> dict[str, Any]:
 
     async with database() as core:
         link = await sign_in_links.create(core, name)
-    return {"url": link.url, "expires_at": link.expires_at.isoformat().replace("+00:00", "Z")}
+        base_url = _address(core.settings)
+    return {"url": link.url(base_url), "expires_at": link.expires_at.isoformat().replace("+00:00", "Z")}
 
 
 async def set_password(name: str, password: str) -> None:
@@ -207,6 +209,15 @@ def read_settings(**flags: Any) -> "Settings":
         name = str(first["loc"][0]) if first["loc"] else "settings"
         shown = f"--{name}" if flags.get(name) is not None else f"BURNISH_{name.upper()}"
         raise CliError(f"{shown}: {first['msg']}", USAGE) from None
+
+
+def _address(settings: "Settings") -> str:
+    """Return where browsers reach the installation: `burnish up` was perhaps told another port than this command."""
+    try:
+        kept = json.loads((settings.home / "credentials.json").read_text())["base_url"]
+    except (OSError, ValueError, KeyError):
+        kept = settings.base_url
+    return settings.base_url if settings.public_url else str(kept)
 
 
 def _model(row: "BaseModel") -> dict[str, Any]:

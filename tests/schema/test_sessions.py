@@ -32,9 +32,7 @@ DAY_S = 86_400
 
 
 async def token_of(server: Server, slug: str = "tenant") -> str:
-    url = (await sign_in_links.create(server.platform.core, slug)).url
-    assert url.startswith(f"{server.url}/sign-in#link=")
-    return url.partition("#link=")[2]
+    return (await sign_in_links.create(server.platform.core, slug)).token
 
 
 async def rows(server: Server) -> list[ApiKey]:
@@ -95,8 +93,9 @@ async def test_over_https_the_cookie_is_secure_and_of_this_host_alone(server: Se
 
 
 async def test_a_key_signs_in_and_lends_its_scopes_and_its_end(api: Api, server: Server) -> None:
-    make = 'mutation { createApiKey(input: {name: "ci", scopes: ["read"], expiresInSeconds: 600}) { secret apiKey { id expiresAt } } }'
-    made = (await api.data(make))["createApiKey"]
+    make = "mutation($input: ApiKeyInput!) { createApiKey(input: $input) { secret apiKey { id expiresAt } } }"
+    wanted = {"name": "ci", "scopes": ["read"], "expiresInSeconds": 600}
+    made = (await api.data(make, input=wanted))["createApiKey"]
     browser = Browser(server)
     session = (await browser.sign_in(apiKey=made["secret"]))["session"]
     assert (session["signedInWith"], session["scopes"]) == ("API_KEY", ["read"])
@@ -215,7 +214,9 @@ async def test_sessions_are_listed_and_ended_and_are_no_keys(api: Api, server: S
     first, second = [(await each.sign_in(apiKey=server.tenant.key))["session"]["id"] for each in (one, two)]
     listed = [(node["id"], node["isCurrent"]) for node in (await two(SESSIONS))["nodes"]]
     assert listed == [(second, True), (first, False)]
-    assert [key["name"] for key in (await api.data("{ apiKeys(active: false) { nodes { name } } }"))["apiKeys"]["nodes"]] == ["default"]
+    assert [key["name"] for key in (await api.data("{ apiKeys(active: false) { nodes { name } } }"))["apiKeys"]["nodes"]] == [
+        "default"
+    ]
     assert (await api.data("query($id: ID!) { apiKey(id: $id) { id } }", id=first))["apiKey"] is None
     assert (await api.data("query($id: ID!) { node(id: $id) { __typename } }", id=first))["node"] == {"__typename": "Session"}
     revoke = "mutation($id: ID!) { revokeApiKey(input: {id: $id}) { errors { __typename } } }"
@@ -299,9 +300,12 @@ async def test_a_password_is_set_with_the_one_before_and_ends_other_sessions(ser
     assert (await one.status(), await two.status()) == (200, 401)
     assert (await two.sign_in(link=link))["errors"][0]["reason"] == "invalid_credentials"
     assert (await two.sign_in(account="tenant", password=PASSWORD))["errors"] == []
-    for given, reason in ({"newPassword": "another password"}, None), (
-        {"newPassword": "another password", "currentPassword": "wrong password"},
-        "invalid_credentials",
+    for given, reason in (
+        ({"newPassword": "another password"}, None),
+        (
+            {"newPassword": "another password", "currentPassword": "wrong password"},
+            "invalid_credentials",
+        ),
     ):
         (error,) = (await one(SET_PASSWORD, input=given))["errors"]
         assert (error["__typename"], error["reason"], error["path"]) == ("FieldError", reason, ["currentPassword"])
@@ -363,11 +367,12 @@ async def test_a_stranger_may_sign_in_and_nothing_else(server: Server) -> None:
     before = await things.everything(server)
     browser = Browser(server)
     key = server.tenant.key
+    enter = f'signIn(input: {{apiKey: "{key}"}}) {{ session {{ id }} }}'
+    leave = "signOut(input: {}) { errors { code } }"
     for query in (
-        f'mutation {{ signIn(input: {{apiKey: "{key}"}}) {{ session {{ id }} }} createApiKey(input: {{name: "x"}}) {{ secret }} }}',
-        "mutation { signOut(input: {}) { errors { code } } }",
-        f'mutation {{ signIn(input: {{apiKey: "{key}"}}) {{ session {{ id }} }} ...More }} '
-        "fragment More on Mutation { signOut(input: {}) { errors { code } } }",
+        f'mutation {{ {enter} createApiKey(input: {{name: "x"}}) {{ secret }} }}',
+        f"mutation {{ {leave} }}",
+        f"mutation {{ {enter} ...More }} fragment More on Mutation {{ {leave} }}",
     ):
         refused = await browser.post(query)
         assert (refused.status_code, "set-cookie" in refused.headers) == (401, False)
