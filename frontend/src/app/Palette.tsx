@@ -42,9 +42,11 @@ export default function Palette({ onClose }: { onClose: () => void }) {
               placeholder="Search by name or id, go to, do…"
               className="h-12 w-full border-line border-b bg-transparent px-4 text-base outline-none"
             />
+            {groups.length === 0 && (
               <Command.Empty className="px-2 py-8 text-center text-ink-3 text-sm">
                 {failure ?? (fetching ? "Searching…" : "Nothing is called that.")}
               </Command.Empty>
+            )}
             <Command.List className="empty:hidden max-h-[min(60dvh,28rem)] overflow-y-auto p-1.5">
               {groups.map(({ heading, items }) => (
                 <Command.Group key={heading} heading={heading} forceMount className={GROUP}>

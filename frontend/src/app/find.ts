@@ -3,6 +3,7 @@ import { useEffect, useState } from "react";
 import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
 import { graphql, type ResultOf } from "@/lib/graphql";
+import { addressOf, pastedId } from "@/lib/ids";
 
 const FindQuery = graphql(`
   query Find($search: String!) {
@@ -50,24 +51,6 @@ export interface Found {
 export interface FoundGroup {
   heading: string;
   items: Found[];
-}
-
-const ROOMS: Record<string, string> = { job: "jobs", dep: "deployments", ds: "datasets", rf: "rewards" };
-const ID = /^(job|dep|ds|rf)_[0-9a-z]{20,32}$/;
-
-/** The address of a thing, by what its id begins with; null for ids of things that have no screen. */
-export function addressOf(id: string): string | null {
-  const room = ROOMS[id.slice(0, id.indexOf("_"))];
-  return room ? `/${room}/${id}` : null;
-}
-
-/** The id in what was pasted, such as an address of this dashboard or a line of a log. */
-export function pastedId(text: string): string | null {
-  const word = text
-    .trim()
-    .split(/[^0-9a-z_]+/)
-    .find((one) => ID.test(one));
-  return word ?? null;
 }
 
 export function grouped(data: ResultOf<typeof FindQuery>): FoundGroup[] {

@@ -15,7 +15,10 @@ export function micros(amount: string): bigint {
 /** A decimal string of millionths, with two decimals at least. */
 export function decimal(amount: bigint): string {
   const size = amount < 0n ? -amount : amount;
-  const part = (size % MICROS).toString().padStart(6, "0").replace(/0{1,4}$/, "");
+  const part = (size % MICROS)
+    .toString()
+    .padStart(6, "0")
+    .replace(/0{1,4}$/, "");
   return `${amount < 0n ? "-" : ""}${size / MICROS}.${part}`;
 }
 
