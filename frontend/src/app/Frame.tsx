@@ -1,8 +1,8 @@
 import { Outlet, useNavigate, useRouter, useRouterState } from "@tanstack/react-router";
 import { Menu as MenuIcon, Search } from "lucide-react";
 import { lazy, Suspense, useEffect, useState } from "react";
-import { onSignedOut } from "@/lib/session";
 import { useShortcuts } from "@/lib/shortcuts";
+import { useSignInWhenNeeded } from "@/lib/useSignInWhenNeeded";
 import { IconButton } from "@/ui/Button";
 import { Connection } from "./Connection";
 import { Offline } from "./Offline";
@@ -23,13 +23,7 @@ export function Frame() {
   const close = () => setOver(null);
 
   useFocusOnNavigation();
-  useEffect(
-    () =>
-      onSignedOut(() => {
-        void navigate({ to: "/sign-in", search: { to: location.pathname + location.search + location.hash } });
-      }),
-    [navigate],
-  );
+  useSignInWhenNeeded();
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new place closes the menu
   useEffect(() => setOver((was) => (was === "menu" ? null : was)), [path]);
   useShortcuts([
