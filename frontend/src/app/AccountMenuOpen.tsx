@@ -1,10 +1,10 @@
 import { useNavigate } from "@tanstack/react-router";
 import { BookOpen, Check, KeyRound, LogOut, SquareTerminal } from "lucide-react";
 import { setTheme, useTheme } from "@/lib/theme";
+import { THEMES } from "@/lib/themes";
+import { useSignOut } from "@/lib/useSignOut";
 import { Menu } from "@/ui/Menu";
 import { AccountButton } from "./AccountMenu";
-import { THEMES } from "./themes";
-import { useSignOut } from "./useSignOut";
 
 /** The account's menu: settings, where the interfaces are described, the theme, the way out. */
 export default function AccountMenuOpen({ name }: { name: string }) {

@@ -5,13 +5,13 @@ import { Dialog } from "radix-ui";
 import { type ReactNode, useState } from "react";
 import { useShortcutList } from "@/lib/shortcuts";
 import { setTheme } from "@/lib/theme";
+import { THEMES } from "@/lib/themes";
+import { useSignOut } from "@/lib/useSignOut";
 import { Kbd } from "@/ui/Kbd";
 import { Status } from "@/ui/Status";
 import { Ago } from "@/ui/Time";
 import { useFind } from "./find";
 import { PLACES } from "./places";
-import { THEMES } from "./themes";
-import { useSignOut } from "./useSignOut";
 
 const ITEM = "flex h-9 cursor-default select-none items-center gap-2.5 rounded-md px-2 text-sm data-[selected=true]:bg-hover";
 const GROUP =

@@ -80,7 +80,13 @@ export function Bars({ stack, grain, name, label }: BarsProps) {
           </div>
           <div aria-hidden className="mt-1 flex text-2xs text-ink-3 tabular-nums">
             {bars.map((bar, index) => (
-              <span key={bar.startsAt} className="min-w-0 flex-1 overflow-visible whitespace-nowrap text-center">
+              <span
+                key={bar.startsAt}
+                className={cx(
+                  "min-w-0 flex-1 overflow-visible whitespace-nowrap",
+                  (index / every) % 2 === 1 && "max-sm:invisible",
+                )}
+              >
                 {index % every === 0 ? bucketName(bar.startsAt, grain) : ""}
               </span>
             ))}

@@ -1,7 +1,7 @@
 import { type FormEvent, useState } from "react";
 import { useMutation } from "urql";
 import { byField, sentence } from "@/lib/errors";
-import { date } from "@/lib/format";
+import { counted, date } from "@/lib/format";
 import { exactUsd, fraction, micros } from "@/lib/money";
 import { Button } from "@/ui/Button";
 import { cx } from "@/ui/cx";
@@ -163,7 +163,7 @@ function SetBudget({
           <Note mood="warn">
             {exactUsd(budget.spent.amount)} of the period are spent already, so this leaves nothing:{" "}
             {running > 0
-              ? `the ${active.jobs} jobs and ${active.deployments} deployments that run now stop.`
+              ? `what runs now stops (${counted(active.jobs, "job")}, ${counted(active.deployments, "deployment")}).`
               : "nothing can start until the period is over."}
           </Note>
         )}

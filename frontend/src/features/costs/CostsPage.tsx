@@ -50,7 +50,7 @@ function snippets(tab: (typeof TABS)[number]): Snippets {
         graphql: operation(
           'query {\n  costComparison(type: "H100-80GB", durationMinutes: "60") {\n    hardware { provider } available cost { amount }\n  }\n}',
         ),
-        cli: "burnish cost compare H100-80GB",
+        cli: "burnish cost compare --gpu H100-80GB",
       };
     case "rates":
       return {
@@ -86,7 +86,7 @@ export default function CostsPage() {
         onChange={(tab) => setUrl({ tab }, { push: true })}
       >
         {url.tab === "spending" && (
-          <div className="grid items-start gap-4 xl:grid-cols-[minmax(0,1fr)_20rem]">
+          <div className="grid grid-cols-1 items-start gap-4 xl:grid-cols-[minmax(0,1fr)_20rem]">
             <Spending names={names} />
             <Outlook standing={data} onChanged={ask} />
           </div>

@@ -44,7 +44,7 @@ export function Estimate() {
     </Field>
   );
   return (
-    <div className="grid items-start gap-4 lg:grid-cols-[18rem_minmax(0,1fr)]">
+    <div className="grid grid-cols-1 items-start gap-4 lg:grid-cols-[18rem_minmax(0,1fr)]">
       <Panel title="The work">
         <div className="grid grid-cols-2 gap-3">
           <Field label="Hardware" className="col-span-2">

@@ -1,5 +1,5 @@
 import type { ReactNode } from "react";
-import { dateTime, duration } from "@/lib/format";
+import { counted, dateTime, duration } from "@/lib/format";
 import type { ResultOf } from "@/lib/graphql";
 import { exactUsd, micros } from "@/lib/money";
 import { Note, Skeleton } from "@/ui/Empty";
@@ -57,7 +57,7 @@ export function Outlook({ standing, onChanged }: { standing: Standing | undefine
         <Facts
           className="tabular-nums"
           items={[
-            ["Runs now", `${burnRate.activeJobs} jobs, ${burnRate.activeDeployments} deployments`],
+            ["Runs now", `${counted(burnRate.activeJobs, "job")}, ${counted(burnRate.activeDeployments, "deployment")}`],
             hourly > 0n && ["In a day", exactUsd(hourly * HOURS_A_DAY)],
             hourly > 0n && ["In 30 days", exactUsd(hourly * HOURS_A_MONTH)],
             burnRate.hoursRemaining !== null && ["Credit ends", <Ends key="credit" hours={burnRate.hoursRemaining} />],

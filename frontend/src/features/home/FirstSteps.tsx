@@ -2,27 +2,28 @@ import { Link } from "@tanstack/react-router";
 import { ArrowRight, Check, Circle } from "lucide-react";
 import { useState } from "react";
 import { useQuery } from "urql";
+import { firstStepsShown, showFirstSteps } from "@/lib/firstSteps";
 import { Button, buttonClass } from "@/ui/Button";
 import { Copyable } from "@/ui/Copy";
 import { cx } from "@/ui/cx";
 import { Panel } from "@/ui/Panel";
 import { Progress } from "@/ui/Progress";
 import { toast } from "@/ui/Toast";
-import { dismiss, dismissed, type Step, StepsQuery, steps } from "./steps";
+import { type Step, StepsQuery, steps } from "./steps";
 
 /** What to do first, ticked off by what is there; gone once all of it is done, or when it is sent away. */
 export function FirstSteps() {
   const [{ data }] = useQuery({ query: StepsQuery });
   const [, changed] = useState(0);
   const [opened, setOpened] = useState<string>();
-  if (!data || dismissed(data.viewer.account.id)) return null;
+  if (!data || !firstStepsShown(data.viewer.account.id)) return null;
   const account = data.viewer.account.id;
   const all = steps(data);
   const done = all.filter((step) => step.done).length;
   if (done === all.length) return null;
   const next = all.find((step) => step.id === opened) ?? all.find((step) => !step.done);
-  const send = (away: boolean) => {
-    dismiss(account, away);
+  const show = (shown: boolean) => {
+    showFirstSteps(account, shown);
     changed((times) => times + 1);
   };
   return (
@@ -41,9 +42,9 @@ export function FirstSteps() {
           size="sm"
           tone="ghost"
           onClick={() => {
-            send(true);
+            show(false);
             toast("The first steps are gone from here. Settings, Appearance brings them back.", {
-              action: { label: "Undo", run: () => send(false) },
+              action: { label: "Undo", run: () => show(true) },
             });
           }}
         >

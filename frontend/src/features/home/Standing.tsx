@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { dateTime, duration } from "@/lib/format";
+import { counted, dateTime, duration } from "@/lib/format";
 import { exactUsd, fraction, micros } from "@/lib/money";
 import { cx } from "@/ui/cx";
 import { Skeleton } from "@/ui/Empty";
@@ -86,8 +86,6 @@ function BudgetFigure({ budget, hours }: { budget: Home["viewer"]["account"]["bu
     />
   );
 }
-
-const counted = (amount: number, noun: string) => `${amount} ${noun}${amount === 1 ? "" : "s"}`;
 
 function Ends({ hours, nothing }: { hours: number | null; nothing: string }) {
   if (hours === null) return nothing;

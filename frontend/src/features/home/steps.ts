@@ -135,12 +135,3 @@ export function steps(data: ResultOf<typeof StepsQuery>): Step[] {
     },
   ];
 }
-
-const KEY = "burnish.first-steps";
-
-export const dismissed = (account: string): boolean => localStorage.getItem(`${KEY}.${account}`) === "dismissed";
-
-export function dismiss(account: string, away: boolean): void {
-  if (away) localStorage.setItem(`${KEY}.${account}`, "dismissed");
-  else localStorage.removeItem(`${KEY}.${account}`);
-}

@@ -60,7 +60,9 @@ function ByHand({ onIn, failure, returning }: { onIn: () => void; failure: strin
       below={
         <>
           No password yet? On the machine that Burnish runs on, this makes a link that signs in once:
-          <Copyable text="burnish accounts link NAME" className="mt-1 text-ink-2" />
+          <span className="mt-1 flex justify-center">
+            <Copyable text="burnish accounts link NAME" className="text-ink-2" />
+          </span>
         </>
       }
     >

@@ -1,5 +1,5 @@
 import { Monitor, Moon, Sun } from "lucide-react";
-import type { Theme } from "@/lib/theme";
+import type { Theme } from "./theme";
 
 export const THEMES: readonly { id: Theme; label: string; icon: typeof Sun }[] = [
   { id: "light", label: "Light", icon: Sun },
