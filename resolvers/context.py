@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from burnish.kit.core import Core
 from burnish.kit.db import Database
@@ -26,8 +26,8 @@ class Platform:
     gateway: "Gateway"
     # How many sources are being read for each account just now.
     reading: Counter[str] = field(default_factory=Counter)
-    # The counting of tokens that is going on, by the file that it is for.
-    counting: "dict[str, asyncio.Task[dict[str, Any]]]" = field(default_factory=dict)
+    # What is being worked out of datasets, by the file that it is for.
+    counting: "dict[str, asyncio.Task[bytes]]" = field(default_factory=dict)
 
     @property
     def db(self) -> Database:

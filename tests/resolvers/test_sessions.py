@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from burnish.kit import clock
 from burnish.kit.core import Core
-from burnish.kit.errors import Invalid, NotFound, RateLimited, Unauthenticated, Unavailable
+from burnish.kit.errors import Conflict, Invalid, NotFound, RateLimited, Unauthenticated, Unavailable
 from models.account_user import AccountUser, SignInLink
 from models.api_key import SESSION, ApiKey
 from models.audit import AuditEntry
@@ -170,6 +170,33 @@ async def test_a_password_that_changes_while_it_is_compared_lets_nobody_in(ctx: 
     monkeypatch.setattr(ctx.platform.hashing, "matches", overtaken)
     assert await refused(ctx, account="tenant", password=PASSWORD)
     assert await stored(ctx.core) == []
+
+
+async def test_a_password_that_changed_meanwhile_is_not_written_over(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    await passwords.put(ctx.core, "tenant", PASSWORD)
+    make = ctx.platform.hashing.make
+
+    async def overtaken(password: str) -> str:
+        await passwords.put(ctx.core, "tenant", "another password")
+        return await make(password)
+
+    monkeypatch.setattr(ctx.platform.hashing, "make", overtaken)
+    with pytest.raises(Conflict) as caught:
+        await passwords.set_(ctx, PasswordInput(new_password="a third password", current_password=PASSWORD))
+    assert caught.value.code == "password_changed"
+    assert (await enter(ctx, account="tenant", password="another password")).secret
+
+
+async def test_a_secret_is_taken_only_as_what_its_row_is(ctx: Context) -> None:
+    _, key = await api_keys.create(ctx, api_keys.ApiKeyInput(name="ci"))
+    signed = await enter(ctx, link=(await sign_in_links.create(ctx.core, "tenant")).token)
+    async with ctx.db.transaction() as session:
+        for was, now in (("ci", "session"), (signed.context.key.name, "key")):
+            await session.exec(update(ApiKey).where(col(ApiKey.name) == was).values(kind=now))
+    with pytest.raises(Unauthenticated):
+        await auth.authenticate(ctx.core, key)
+    with pytest.raises(Unauthenticated):
+        await auth.authenticate_session(ctx.core, signed.secret)
 
 
 async def test_passwords_are_compared_a_few_at_a_time_and_too_many_are_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
