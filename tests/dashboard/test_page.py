@@ -1,4 +1,4 @@
-"""The dashboard as it is served: one page for all its places, files that are kept for ever, a policy that lets nothing else in."""
+"""The dashboard as it is served: one page for all its places, files that are kept for ever, and a policy of its own."""
 
 import gzip
 import re

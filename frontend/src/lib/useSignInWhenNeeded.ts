@@ -8,6 +8,8 @@ export function useSignInWhenNeeded(): void {
   useEffect(
     () =>
       onSignedOut(() => {
+        // Several answers may say so, one after the other: the first has led there already.
+        if (location.pathname === "/sign-in") return;
         void navigate({ to: "/sign-in", search: { to: location.pathname + location.search + location.hash }, replace: true });
       }),
     [navigate],
