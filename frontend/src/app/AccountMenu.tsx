@@ -1,10 +1,11 @@
-import { useNavigate } from "@tanstack/react-router";
-import { BookOpen, Check, ChevronsUpDown, KeyRound, Monitor, Moon, SquareTerminal, Sun } from "lucide-react";
+import { ChevronsUpDown } from "lucide-react";
+import { type ComponentProps, lazy, Suspense, useState } from "react";
 import { useQuery } from "urql";
 import { graphql } from "@/lib/graphql";
-import { setTheme, type Theme, useTheme } from "@/lib/theme";
 import { Button } from "@/ui/Button";
-import { Menu } from "@/ui/Menu";
+
+const load = () => import("./AccountMenuOpen");
+const AccountMenuOpen = lazy(load);
 
 export const ViewerQuery = graphql(`
   query Viewer {
@@ -18,52 +19,37 @@ export const ViewerQuery = graphql(`
   }
 `);
 
-const THEMES: readonly { id: Theme; label: string; icon: typeof Sun }[] = [
-  { id: "light", label: "Light", icon: Sun },
-  { id: "dark", label: "Dark", icon: Moon },
-  { id: "system", label: "As the system", icon: Monitor },
-];
-
-/** Who is signed in, the theme, and where the interfaces are described. */
+/** Who is signed in. Its menu is loaded when a hand comes near. */
 export function AccountMenu() {
   const [{ data }] = useQuery({ query: ViewerQuery });
-  const navigate = useNavigate();
-  const theme = useTheme();
-  const open = (address: string) => window.open(address, "_blank", "noopener");
+  const [wanted, setWanted] = useState(false);
+  const name = data?.viewer.account.slug ?? "…";
+  const button = <AccountButton name={name} onPointerEnter={() => void load()} onClick={() => setWanted(true)} />;
+  if (!wanted) return button;
   return (
-    <Menu
-      align="start"
-      trigger={
-        <Button
-          tone="ghost"
-          size="sm"
-          className="max-w-32 justify-start"
-          aria-label={`Account ${data?.viewer.account.slug ?? ""}`}
-        >
-          <span className="truncate">{data?.viewer.account.slug ?? "…"}</span>
-          <ChevronsUpDown aria-hidden className="size-3 shrink-0" />
-        </Button>
-      }
-      items={[
-        {
-          label: "Keys and settings",
-          icon: <KeyRound aria-hidden className="size-3.5" />,
-          keys: "G S",
-          onSelect: () => void navigate({ to: "/settings" }),
-        },
-        {
-          label: "GraphQL explorer",
-          icon: <SquareTerminal aria-hidden className="size-3.5" />,
-          onSelect: () => open("/graphql"),
-        },
-        { label: "REST reference", icon: <BookOpen aria-hidden className="size-3.5" />, onSelect: () => open("/docs") },
-        null,
-        ...THEMES.map(({ id, label, icon: Icon }) => ({
-          label,
-          icon: theme === id ? <Check aria-hidden className="size-3.5" /> : <Icon aria-hidden className="size-3.5" />,
-          onSelect: () => setTheme(id),
-        })),
-      ]}
-    />
+    <Suspense fallback={button}>
+      <AccountMenuOpen name={name} />
+    </Suspense>
+  );
+}
+
+export function AccountButton({ name, ...rest }: { name: string } & ComponentProps<typeof Button>) {
+  return (
+    <Button
+      tone="ghost"
+      size="sm"
+      className="min-w-0 max-w-32 shrink justify-start"
+      aria-haspopup="menu"
+      aria-label={`Account ${name}`}
+      {...rest}
+    >
+      <span
+        aria-hidden
+        data-letter={name.charAt(0)}
+        className="flex size-4 shrink-0 items-center justify-center rounded-sm bg-accent-soft font-semibold text-2xs text-accent uppercase before:content-[attr(data-letter)]"
+      />
+      <span className="truncate">{name}</span>
+      <ChevronsUpDown aria-hidden className="size-3 shrink-0" />
+    </Button>
   );
 }

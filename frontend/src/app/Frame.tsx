@@ -1,35 +1,35 @@
-import { Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
-import { Menu as MenuIcon } from "lucide-react";
+import { Outlet, useNavigate, useRouter, useRouterState } from "@tanstack/react-router";
+import { Menu as MenuIcon, Search } from "lucide-react";
 import { lazy, Suspense, useEffect, useState } from "react";
-import { onSignedOut } from "@/lib/session";
 import { useShortcuts } from "@/lib/shortcuts";
+import { useSignInWhenNeeded } from "@/lib/useSignInWhenNeeded";
 import { IconButton } from "@/ui/Button";
 import { Connection } from "./Connection";
+import { Offline } from "./Offline";
 import { PLACES } from "./places";
 import { Sidebar } from "./Sidebar";
 
 const Palette = lazy(() => import("./Palette"));
 const KeyList = lazy(() => import("./KeyList"));
+const MobileMenu = lazy(() => import("./MobileMenu"));
+
+type Over = "palette" | "keys" | "menu" | null;
 
 /** The frame round every screen: sidebar, palette, keys. */
 export function Frame() {
   const navigate = useNavigate();
   const path = useRouterState({ select: (state) => state.location.pathname });
-  const [open, setOpen] = useState<"palette" | "keys" | null>(null);
-  const [menu, setMenu] = useState(false);
+  const [over, setOver] = useState<Over>(null);
+  const close = () => setOver(null);
 
-  useEffect(
-    () =>
-      onSignedOut(() => {
-        void navigate({ to: "/sign-in", search: { to: location.pathname + location.search } });
-      }),
-    [navigate],
-  );
+  useFocusOnNavigation();
+  useSignInWhenNeeded();
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new place closes the menu
-  useEffect(() => setMenu(false), [path]);
+  useEffect(() => setOver((was) => (was === "menu" ? null : was)), [path]);
   useShortcuts([
-    { keys: "Mod+k", label: "Search and do anything", group: "Everywhere", run: () => setOpen("palette") },
-    { keys: "?", label: "Show the keys", group: "Everywhere", run: () => setOpen("keys") },
+    { keys: "Mod+k", label: "Search and do anything", group: "Everywhere", run: () => setOver("palette") },
+    { keys: "/", label: "Search", group: "Everywhere", run: () => setOver("palette") },
+    { keys: "?", label: "Show the keys", group: "Everywhere", run: () => setOver("keys") },
     ...PLACES.map(({ to, label, key }) => ({ keys: `g ${key}`, label, group: "Go to", run: () => void navigate({ to }) })),
     { keys: "n", label: "New training job", group: "Everywhere", run: () => void navigate({ to: "/jobs/new" }) },
   ]);
@@ -42,26 +42,52 @@ export function Frame() {
       >
         Skip to the content
       </a>
-      <Sidebar open={menu} onClose={() => setMenu(false)} onSearch={() => setOpen("palette")} />
+      <Sidebar onSearch={() => setOver("palette")} />
       <div className="flex min-w-0 flex-1 flex-col">
-        <div className="flex h-11 items-center gap-2 border-line border-b bg-surface px-2 md:hidden">
-          <IconButton label="Menu" aria-expanded={menu} onClick={() => setMenu(true)}>
+        <header className="flex h-12 shrink-0 items-center gap-1 border-line border-b bg-surface px-2 md:hidden">
+          <IconButton
+            label="Menu"
+            size="md"
+            aria-haspopup="dialog"
+            aria-expanded={over === "menu"}
+            onClick={() => setOver("menu")}
+          >
             <MenuIcon aria-hidden className="size-4" />
           </IconButton>
-          <span className="font-semibold">Burnish</span>
+          <img src="/icon.svg" alt="" width={18} height={18} />
+          <span className="ml-1 font-semibold">Burnish</span>
           <span className="flex-1" />
           <Connection />
-        </div>
-        <main id="content" tabIndex={-1} className="min-h-0 flex-1 overflow-y-auto outline-none">
+          <IconButton label="Search or do…" size="md" onClick={() => setOver("palette")}>
+            <Search aria-hidden className="size-4" />
+          </IconButton>
+        </header>
+        <Offline />
+        <main id="content" tabIndex={-1} className="min-h-0 flex-1 overflow-y-auto outline-none [scrollbar-gutter:stable]">
           <Suspense>
             <Outlet />
           </Suspense>
         </main>
       </div>
       <Suspense>
-        {open === "palette" && <Palette onClose={() => setOpen(null)} />}
-        {open === "keys" && <KeyList onClose={() => setOpen(null)} />}
+        {over === "palette" && <Palette onClose={close} />}
+        {over === "keys" && <KeyList onClose={close} />}
+        {over === "menu" && <MobileMenu onClose={close} onSearch={() => setOver("palette")} />}
       </Suspense>
     </div>
+  );
+}
+
+/** A new screen begins at its heading, for those who hear it and those who walk by keys. */
+function useFocusOnNavigation(): void {
+  const router = useRouter();
+  useEffect(
+    () =>
+      router.subscribe("onRendered", ({ pathChanged, fromLocation }) => {
+        if (!pathChanged || !fromLocation) return;
+        const content = document.getElementById("content");
+        (content?.querySelector<HTMLElement>("h1") ?? content)?.focus({ preventScroll: true });
+      }),
+    [router],
   );
 }

@@ -1,9 +1,11 @@
 /** Every screen and its address. Screens are lazy: the first load carries the frame and nothing else. */
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet } from "@tanstack/react-router";
+import { loaded } from "@/lib/report";
 import { Frame } from "./Frame";
 import { Missing } from "./Missing";
+import { ScreenError } from "./ScreenError";
 
-const root = createRootRoute({ component: Outlet, notFoundComponent: Missing });
+const root = createRootRoute({ component: Outlet, notFoundComponent: Missing, errorComponent: ScreenError });
 const frame = createRoute({ getParentRoute: () => root, id: "frame", component: Frame });
 
 function screen<const Path extends string>(path: Path, load: () => Promise<{ default: React.ComponentType }>) {
@@ -11,7 +13,7 @@ function screen<const Path extends string>(path: Path, load: () => Promise<{ def
     getParentRoute: () => frame,
     path,
     validateSearch: (search: Record<string, unknown>) => search,
-    component: lazyRouteComponent(load),
+    component: lazyRouteComponent(loaded(load)),
   });
 }
 
@@ -20,7 +22,7 @@ function bare<const Path extends string>(path: Path, load: () => Promise<{ defau
     getParentRoute: () => root,
     path,
     validateSearch: (search: Record<string, unknown>) => search,
-    component: lazyRouteComponent(load),
+    component: lazyRouteComponent(loaded(load)),
   });
 }
 
@@ -51,6 +53,8 @@ export const router = createRouter({
   defaultPreload: "intent",
   defaultPendingMs: 150,
   scrollRestoration: true,
+  scrollToTopSelectors: ["#content"],
+  defaultErrorComponent: ScreenError,
 });
 
 declare module "@tanstack/react-router" {

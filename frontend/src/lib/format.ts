@@ -78,3 +78,6 @@ export function words(name: string): string {
   const text = name.toLowerCase().replaceAll("_", " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
+
+/** `1 job`, `2 jobs`. */
+export const counted = (amount: number, noun: string): string => `${count(amount)} ${noun}${amount === 1 ? "" : "s"}`;

@@ -14,3 +14,15 @@ export function onSignedOut(listener: Listener): () => void {
 export function signedOut(): void {
   for (const listener of listeners) listener();
 }
+
+/** Where to go once signed in: a place of this dashboard, whatever an address from elsewhere asks for. */
+export function placeToReturn(to: unknown, origin: string = location.origin): string {
+  if (typeof to !== "string" || !to.startsWith("/")) return "/";
+  try {
+    const url = new URL(to, origin);
+    if (url.origin !== origin || url.pathname === "/sign-in") return "/";
+    return url.pathname + url.search + url.hash;
+  } catch {
+    return "/";
+  }
+}

@@ -2,6 +2,7 @@
 import { useEffect, useRef, useSyncExternalStore } from "react";
 
 export interface Shortcut {
+  /** Empty: it is in the palette only. */
   keys: string;
   label: string;
   group?: string;

@@ -86,7 +86,9 @@ export function Page({ title, above, beside, actions, children, full }: PageProp
         <div className="min-w-0">
           {above && <div className="text-ink-3 text-xs">{above}</div>}
           <div className="flex min-h-8 min-w-0 flex-wrap items-center gap-x-3 gap-y-1">
-            <h1 className="min-w-0 break-words font-semibold text-lg tracking-tight">{title}</h1>
+            <h1 tabIndex={-1} className="min-w-0 break-words font-semibold text-lg tracking-tight outline-none">
+              {title}
+            </h1>
             {beside}
           </div>
         </div>

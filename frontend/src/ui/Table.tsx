@@ -60,7 +60,11 @@ export function Table<Row>({
   };
   if (rows && rows.length === 0) return empty ?? <p className="px-3 py-6 text-center text-ink-3 text-sm">Nothing here.</p>;
   return (
-    <div className="overflow-x-auto">
+    // What scrolls must be reachable by keyboard; rows that can be focused do that already.
+    <div
+      className="relative overflow-x-auto focus-visible:-outline-offset-2"
+      {...(onOpen || onRowKey ? {} : { tabIndex: 0, role: "group", "aria-label": label })}
+    >
       <table aria-label={label} aria-busy={rows === undefined} className="w-full border-collapse text-sm">
         <thead>
           <tr className="border-line border-b text-left text-ink-3 text-xs">

@@ -1,6 +1,5 @@
 import { X } from "lucide-react";
-import { Toast as Radix } from "radix-ui";
-import { type ReactNode, useSyncExternalStore } from "react";
+import { type ReactNode, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { IconButton } from "./Button";
 import { cx } from "./cx";
 
@@ -10,6 +9,10 @@ interface Message {
   mood: "good" | "bad" | "plain";
   action?: { label: string; run: () => void } | undefined;
 }
+
+const SHOWN_MS = 6000;
+const FAILURE_SHOWN_MS = 12_000;
+const AT_ONCE = 4;
 
 let messages: readonly Message[] = [];
 let next = 1;
@@ -24,9 +27,10 @@ const drop = (id: number) => change(messages.filter((one) => one.id !== id));
 
 /** Say something at the edge of the screen; an action such as Undo can hang on it. */
 export function toast(text: ReactNode, options: { mood?: Message["mood"]; action?: Message["action"] } = {}): void {
-  change([...messages.slice(-3), { id: next++, text, mood: options.mood ?? "plain", action: options.action }]);
+  change([...messages.slice(1 - AT_ONCE), { id: next++, text, mood: options.mood ?? "plain", action: options.action }]);
 }
 
+/** What was said, read aloud as it comes; it goes by itself, but not while somebody is on it. */
 export function Toasts() {
   const shown = useSyncExternalStore(
     (listener) => {
@@ -36,33 +40,60 @@ export function Toasts() {
     () => messages,
   );
   return (
-    <Radix.Provider swipeDirection="right" duration={6000}>
+    <section
+      aria-label="Notifications"
+      aria-live="polite"
+      className="pointer-events-none fixed right-3 bottom-3 z-60 flex w-96 max-w-[calc(100vw-1.5rem)] flex-col gap-2"
+    >
       {shown.map((one) => (
-        <Radix.Root
-          key={one.id}
-          onOpenChange={(open) => !open && drop(one.id)}
-          duration={one.mood === "bad" ? 12_000 : 6000}
-          className={cx(
-            "flex items-center gap-3 rounded-lg border bg-raised px-3 py-2 text-sm shadow-over",
-            one.mood === "bad" ? "border-bad text-bad" : "border-line text-ink",
-          )}
-        >
-          <Radix.Description className="min-w-0 flex-1 break-words">{one.text}</Radix.Description>
-          {one.action && (
-            <Radix.Action altText={one.action.label} asChild>
-              <button type="button" className="font-semibold text-accent hover:underline" onClick={one.action.run}>
-                {one.action.label}
-              </button>
-            </Radix.Action>
-          )}
-          <Radix.Close asChild>
-            <IconButton label="Dismiss">
-              <X aria-hidden className="size-3.5" />
-            </IconButton>
-          </Radix.Close>
-        </Radix.Root>
+        <Toast key={one.id} message={one} />
       ))}
-      <Radix.Viewport className="fixed right-3 bottom-3 z-60 flex w-96 max-w-[calc(100vw-1.5rem)] flex-col gap-2 outline-none" />
-    </Radix.Provider>
+    </section>
+  );
+}
+
+function Toast({ message }: { message: Message }) {
+  const { id, text, mood, action } = message;
+  const [held, setHeld] = useState(false);
+  const left = useRef(mood === "bad" ? FAILURE_SHOWN_MS : SHOWN_MS);
+  useEffect(() => {
+    if (held) return;
+    const began = performance.now();
+    const timer = setTimeout(() => drop(id), left.current);
+    return () => {
+      clearTimeout(timer);
+      left.current = Math.max(1000, left.current - (performance.now() - began));
+    };
+  }, [id, held]);
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: resting on it only keeps it there
+    <div
+      {...(mood === "bad" ? { role: "alert" } : {})}
+      onPointerEnter={() => setHeld(true)}
+      onPointerLeave={() => setHeld(false)}
+      onFocus={() => setHeld(true)}
+      onBlur={() => setHeld(false)}
+      className={cx(
+        "pointer-events-auto flex items-center gap-3 rounded-lg border bg-raised py-1.5 pr-1.5 pl-3 text-sm shadow-over",
+        mood === "bad" ? "border-bad text-bad" : "border-line text-ink",
+      )}
+    >
+      <div className="min-w-0 flex-1 break-words">{text}</div>
+      {action && (
+        <button
+          type="button"
+          className="rounded-sm px-1 font-semibold text-accent hover:underline"
+          onClick={() => {
+            action.run();
+            drop(id);
+          }}
+        >
+          {action.label}
+        </button>
+      )}
+      <IconButton label="Dismiss" onClick={() => drop(id)}>
+        <X aria-hidden className="size-3.5" />
+      </IconButton>
+    </div>
   );
 }

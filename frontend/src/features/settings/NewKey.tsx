@@ -1,0 +1,120 @@
+import { type FormEvent, useState } from "react";
+import { useMutation } from "urql";
+import { byField, sentence } from "@/lib/errors";
+import { Button } from "@/ui/Button";
+import { CodeBlock } from "@/ui/Copy";
+import { Dialog } from "@/ui/Dialog";
+import { ErrorNote, Note } from "@/ui/Empty";
+import { Checkbox, Field, Input, Select } from "@/ui/Field";
+import { CreateKeyMutation } from "./queries";
+
+const SCOPES = [
+  { id: "read", hint: "See everything of the account" },
+  { id: "write", hint: "Start, stop, upload and delete" },
+  { id: "inference", hint: "Call deployments" },
+];
+const DAY = 86_400;
+const EXPIRIES = [
+  { label: "never", seconds: null },
+  { label: "in 7 days", seconds: 7 * DAY },
+  { label: "in 30 days", seconds: 30 * DAY },
+  { label: "in 90 days", seconds: 90 * DAY },
+  { label: "in a year", seconds: 365 * DAY },
+];
+
+/** Makes a key, and shows it once. */
+export function NewKey({ mine, onClose, onMade }: { mine: readonly string[]; onClose: () => void; onMade: () => void }) {
+  const [{ fetching }, run] = useMutation(CreateKeyMutation);
+  const [secret, setSecret] = useState<{ name: string; text: string }>();
+  const [errors, setErrors] = useState<Record<string, string>>({});
+  const submit = async (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const given = new FormData(event.currentTarget);
+    const scopes = given.getAll("scopes").map(String);
+    if (scopes.length === 0) return setErrors({ scopes: "It needs at least one." });
+    const seconds = EXPIRIES[Number(given.get("expiry"))]?.seconds ?? null;
+    const { data, error } = await run({
+      input: { name: String(given.get("name")).trim(), scopes, ...(seconds === null ? {} : { expiresInSeconds: seconds }) },
+    });
+    if (error || !data) return setErrors({ "": error ? sentence(error) : "No answer came." });
+    const { errors: refused, secret: text, apiKey } = data.createApiKey;
+    if (refused.length > 0 || !text) return setErrors(byField(refused, ["name", "scopes", "expiresInSeconds"]));
+    setSecret({ name: apiKey?.name ?? "", text });
+    onMade();
+  };
+  if (secret) {
+    return (
+      <Dialog
+        open
+        onOpenChange={(open) => !open && onClose()}
+        title={`The key ${secret.name}`}
+        footer={
+          <Button tone="solid" onClick={onClose}>
+            I have kept it
+          </Button>
+        }
+      >
+        <div className="flex flex-col gap-3">
+          <Note mood="warn">It is shown this once. Nobody can show it again: not you, not the operator.</Note>
+          <CodeBlock label="the key" code={secret.text} />
+          <CodeBlock label="the line for a shell" code={`export BURNISH_API_KEY=${secret.text}`} />
+        </div>
+      </Dialog>
+    );
+  }
+  return (
+    <Dialog
+      open
+      onOpenChange={(open) => !open && onClose()}
+      title="New API key"
+      description="For programs and the command line. It is shown once."
+      footer={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" form="new-key" tone="solid" busy={fetching}>
+            Make the key
+          </Button>
+        </>
+      }
+    >
+      <form id="new-key" className="flex flex-col gap-4" onSubmit={(event) => void submit(event)} noValidate>
+        {errors[""] && <ErrorNote>{errors[""]}</ErrorNote>}
+        <div className="grid gap-3 sm:grid-cols-2">
+          <Field label="Name" hint="Where it is used, such as ci." error={errors.name}>
+            {(ids) => <Input {...ids} name="name" maxLength={100} autoFocus required />}
+          </Field>
+          <Field label="Expires" error={errors.expiresInSeconds}>
+            {(ids) => (
+              <Select {...ids} name="expiry" defaultValue={3}>
+                {EXPIRIES.map((one, index) => (
+                  <option key={one.label} value={index}>
+                    {one.label}
+                  </option>
+                ))}
+              </Select>
+            )}
+          </Field>
+        </div>
+        <fieldset className="flex flex-col gap-2">
+          <legend className="mb-1.5 font-medium text-xs">What it may do</legend>
+          {SCOPES.map(({ id, hint }) => (
+            <Checkbox
+              key={id}
+              name="scopes"
+              value={id}
+              label={<span className="font-medium">{id}</span>}
+              hint={mine.includes(id) ? hint : "You may not give what you have not yourself"}
+              defaultChecked={mine.includes(id)}
+              disabled={!mine.includes(id)}
+            />
+          ))}
+          {errors.scopes && (
+            <p role="alert" className="text-bad text-xs">
+              {errors.scopes}
+            </p>
+          )}
+        </fieldset>
+      </form>
+    </Dialog>
+  );
+}
