@@ -18,11 +18,12 @@ from schema.context import Info
 from schema.datasets import Dataset
 from schema.hardware import Hardware
 from schema.loaders import LAST_LINES, need
+from schema.logs import Logged, LogLine
 from schema.nodes import After, Connection, First, FirstRows, Money, Node, connect_page, within
 from schema.reward_functions import RewardFunction
 from schema.rollouts import RolloutGroupConnection
 from schema.scalars import JSON
-from schema.streams import ExportFormat, JobEvent, JobEventConnection, LogConnection, LogLine, MetricSeries, Wanted
+from schema.streams import ExportFormat, JobEvent, JobEventConnection, MetricSeries
 
 if TYPE_CHECKING:
     from schema.deployments import Deployment
@@ -116,7 +117,9 @@ class LatestMetric:
 
 
 @strawberry.type(description="A training run: a base model that learns from a reward function over a dataset.")
-class TrainingJob(Node):
+class TrainingJob(Node, Logged):
+    log = jobs.streams
+
     row: strawberry.Private[job.Job]
     near: strawberry.Private[Near]
     output_name: str = strawberry.field(description="What the trained model is called.")
@@ -259,10 +262,6 @@ class TrainingJob(Node):
     ) -> str:
         kind: exports.Format = "csv" if format is ExportFormat.CSV else "parquet"
         return exports.metrics_url(info.context.known.core, self.row, kind)
-
-    @strawberry.field(description="Its log, oldest line first.")
-    async def logs(self, info: Info, first: FirstRows = 200, after: After = None, filter: Wanted = None) -> LogConnection:
-        return await streams.logs_of(info, jobs.rows, self.row.id, first, after, filter)
 
     @strawberry.field(description="What happened to it, oldest first.")
     async def events(self, info: Info, first: FirstRows = 50, after: After = None) -> JobEventConnection:

@@ -84,9 +84,9 @@ async def test_one_step_of_a_long_run_is_found_without_reading_the_run(
     decoded = []
     decode = stream.decode
 
-    def counted(chunk: StreamChunk) -> list[stream.Row]:
+    def counted(chunk: StreamChunk, **part: int) -> list[stream.Row]:
         decoded.append(chunk.first_seq)
-        return decode(chunk)
+        return decode(chunk, **part)
 
     monkeypatch.setattr(stream, "decode", counted)
     assert await names(ctx, job_id, 40, 10) == ["1-40-0"]
