@@ -46,7 +46,7 @@ export default defineConfig(({ command }) => ({
   server: {
     strictPort: true,
     proxy: {
-      "/graphql": { target: API, ws: true, changeOrigin: true, headers },
+      "/graphql": { target: API, ws: true, changeOrigin: true, rewriteWsOrigin: true, headers },
       "/v1": { target: API, changeOrigin: true, headers },
       "/uploads": { target: API, changeOrigin: true, headers },
     },

@@ -10,7 +10,10 @@ export function Kbd({ keys }: { keys: string }) {
           key={index}
           className="inline-flex h-5 min-w-5 items-center justify-center rounded-sm border border-line bg-sunken px-1 font-sans text-2xs text-ink-2"
         >
-          {key.replace("Mod+", mac ? "⌘" : "Ctrl ").replace(/([a-z])$/, (letter) => letter.toUpperCase())}
+          {key
+            .replace("Mod+", mac ? "⌘" : "Ctrl ")
+            .replace("Shift+", "⇧")
+            .replace(/([a-z])$/, (letter) => letter.toUpperCase())}
         </kbd>
       ))}
     </span>
