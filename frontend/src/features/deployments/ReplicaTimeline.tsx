@@ -23,7 +23,7 @@ export function ReplicaTimeline({ deployment }: { deployment: Deployment }) {
       <ul className="flex flex-col gap-2">
         {bars.slice(0, SHOWN).map((bar) => (
           <li key={bar.id} className="grid grid-cols-[6.5rem_minmax(0,1fr)_5rem] items-center gap-3 text-xs">
-            <Status status={bar.status} />
+            <Status status={bar.status === "running" ? "ready" : bar.status} />
             <div
               className="relative h-2.5 rounded-full bg-sunken"
               title={`${words(bar.status)} since ${timeOfDay(bar.startedAt)}${bar.endedAt ? ` until ${timeOfDay(bar.endedAt)}` : ""}`}
