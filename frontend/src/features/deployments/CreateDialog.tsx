@@ -164,7 +164,7 @@ export function CreateDialog({ model: given, onClose }: { model: string; onClose
             )}
           </Field>
         </div>
-        <Field label="Name" hint="The `model` of a chat call. Unique among what is active." error={errors.name}>
+        <Field label="Name" hint="What calls name as their model. Unique among what is active." error={errors.name}>
           {(ids) => (
             <Input
               {...ids}

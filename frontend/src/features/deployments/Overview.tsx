@@ -16,6 +16,7 @@ interface ChartOf {
   title: string;
   drawn: readonly Drawn[];
   format: (value: number) => string;
+  ceiling?: number;
 }
 
 const CHARTS: readonly ChartOf[] = [
@@ -23,16 +24,16 @@ const CHARTS: readonly ChartOf[] = [
   {
     title: "Latency",
     drawn: [
-      { field: "latencyP50Ms", label: "p50", color: "--run-2" },
-      { field: "latencyP95Ms", label: "p95", color: "--run-1" },
+      { field: "latencyP50Ms", label: "p50", color: "--run-2", sparse: true },
+      { field: "latencyP95Ms", label: "p95", color: "--run-1", sparse: true },
     ],
     format: ms,
   },
   {
     title: "Time to first token",
     drawn: [
-      { field: "ttftP50Ms", label: "p50", color: "--run-2" },
-      { field: "ttftP95Ms", label: "p95", color: "--run-1" },
+      { field: "ttftP50Ms", label: "p50", color: "--run-2", sparse: true },
+      { field: "ttftP95Ms", label: "p95", color: "--run-1", sparse: true },
     ],
     format: ms,
   },
@@ -44,10 +45,13 @@ const CHARTS: readonly ChartOf[] = [
       { field: "waiting", label: "waiting", color: "--run-1" },
     ],
     format: String,
+    ceiling: 1,
   },
-  { title: "KV cache", drawn: [{ field: "kvCacheUsage", label: "in use", color: "--run-4" }], format: percent },
+  { title: "KV cache", drawn: [{ field: "kvCacheUsage", label: "in use", color: "--run-4" }], format: percent, ceiling: 1 },
 ];
 const TAIL = 2000;
+/** An axis has room for hours and minutes. */
+const minute = (at: number): string => timeOfDay(new Date(at)).slice(0, 5);
 
 interface OverviewProps {
   deployment: Deployment;
@@ -102,9 +106,10 @@ export default function Overview({ deployment, stats, checkpoint }: OverviewProp
                 title={one.title}
                 source={sources[index]}
                 format={one.format}
-                formatStep={(at) => timeOfDay(new Date(at))}
+                formatStep={minute}
                 unit="time"
                 floor={0}
+                ceiling={one.ceiling}
                 height={150}
                 empty={active ? "Nothing was asked yet." : "Nothing was asked."}
               />

@@ -86,7 +86,7 @@ export default function RequestLog({ deployment }: { deployment: Deployment }) {
         aria-rowcount={next === null ? rows.length + 1 : -1}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
         tabIndex={0}
-        className="h-[max(20rem,calc(100dvh-14rem))] overflow-y-auto focus-visible:-outline-offset-2"
+        className="max-h-[max(20rem,calc(100dvh-14rem))] min-h-64 overflow-y-auto focus-visible:-outline-offset-2"
       >
         <div role="rowgroup" className="sticky top-0 z-10 border-line border-b bg-surface">
           <div role="row" className={cx(GRID, "h-8 font-medium text-ink-3 text-xs")}>

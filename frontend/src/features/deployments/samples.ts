@@ -26,7 +26,8 @@ export interface Drawn {
   field: Field;
   label: string;
   color: string;
-  dashed?: boolean;
+  /** There is a value only where something was asked: the line goes from one to the next. */
+  sparse?: boolean;
 }
 
 export class Samples {
@@ -62,14 +63,17 @@ export class Samples {
     return {
       subscribe: this.subscribe,
       read: (): ChartSeries[] =>
-        drawn.map(({ field, label, color, dashed }) => ({
-          key: field,
-          label,
-          color,
-          dashed,
-          steps: this.at,
-          values: this.columns.get(field) ?? [],
-        })),
+        drawn.map(({ field, label, color, sparse }) => {
+          const values = this.columns.get(field) ?? [];
+          const isThere = (_: unknown, index: number) => values[index] !== null;
+          return {
+            key: field,
+            label,
+            color,
+            steps: sparse ? this.at.filter(isThere) : this.at,
+            values: sparse ? values.filter(isThere) : values,
+          };
+        }),
     };
   }
 }

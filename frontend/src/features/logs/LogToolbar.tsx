@@ -147,15 +147,17 @@ export function LogToolbar(props: LogToolbarProps) {
         </span>
       )}
       <span className="whitespace-nowrap px-1 text-ink-3 text-xs tabular-nums max-sm:hidden">
-        {!lines.ready
-          ? ""
-          : filter && !view.only
-            ? view.find || !matches
-              ? "filtered"
-              : `${said(matches)} lines`
-            : filter
-              ? ""
-              : `${count(lines.rows)} lines`}
+        {lines.looking && lines.rows > 0
+          ? "searching…"
+          : !lines.ready
+            ? ""
+            : filter && !view.only
+              ? view.find || !matches
+                ? "filtered"
+                : `${said(matches)} lines`
+              : filter
+                ? ""
+                : `${count(lines.rows)} lines`}
       </span>
       <IconButton
         label={`${TIME_LABEL[view.time]}: change`}

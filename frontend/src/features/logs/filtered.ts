@@ -131,6 +131,7 @@ export class FilteredLog extends Lines {
     const turn = this.turn;
     this.busy = way;
     this.missed = false;
+    this.looking = this.rows < NEAR;
     await this.attempt(async () => {
       const page = await this.api.page(
         way === "before"

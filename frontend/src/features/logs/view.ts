@@ -1,18 +1,21 @@
 /** What of a log one looks at, in the address: shared by every place that shows one. */
-import { choice, flag, list, text } from "@/lib/url";
+import { type Codec, choice, flag, list, text } from "@/lib/url";
 import type { Level, LogFilter } from "./api";
 import { TIME_COLUMNS } from "./time";
 
 export const LEVELS: readonly Level[] = ["ERROR", "WARNING", "INFO", "DEBUG"];
 
+/** A text that mostly is a number, and stands in the address as one: `line=12`, not `line="12"`. */
+const digits: Codec<string> = { ...text(), write: (value) => (/^\d{1,15}$/.test(value) ? Number(value) : value || undefined) };
+
 export const VIEW = {
   /** A line or a range of them: `12`, `12-40`. */
-  line: text(),
+  line: digits,
   find: text(),
   only: flag(),
   levels: list(),
   sources: list(),
-  attempt: text(),
+  attempt: digits,
   wrap: flag(),
   time: choice(TIME_COLUMNS, "clock"),
 };
