@@ -9,8 +9,9 @@ export interface Requests {
 
 export const NONE: Requests = { rows: [], next: undefined };
 
+/** The server leaves a fraction of zero out, so that texts of times do not sort. */
 const newestFirst = (a: InferenceRequest, b: InferenceRequest): number =>
-  a.createdAt < b.createdAt ? 1 : a.createdAt > b.createdAt ? -1 : a.id < b.id ? 1 : a.id > b.id ? -1 : 0;
+  Date.parse(b.createdAt) - Date.parse(a.createdAt) || (a.id < b.id ? 1 : -1);
 
 /** Calls are logged as they end, and listed by when they arrived: what is added may belong anywhere, and may be known. */
 export function merged(was: readonly InferenceRequest[], added: readonly InferenceRequest[]): readonly InferenceRequest[] {
