@@ -18,7 +18,7 @@ export function Empty({
   return (
     <div className="flex flex-col items-center gap-2 px-6 py-12 text-center">
       {icon && <div className="text-ink-3 [&>svg]:size-7">{icon}</div>}
-      <h3 className="font-semibold text-base">{title}</h3>
+      <h2 className="font-semibold text-base">{title}</h2>
       {children && <div className="max-w-md text-balance text-ink-2 text-sm">{children}</div>}
       {action && <div className="mt-2 flex flex-wrap justify-center gap-2">{action}</div>}
     </div>

@@ -49,7 +49,7 @@ export function Question({ text, onEdit }: { text: string; onEdit?: ((text: stri
           <Pencil aria-hidden className="size-3.5" />
         </IconButton>
       )}
-      <p className="min-w-0 whitespace-pre-wrap break-words rounded-lg bg-sunken px-3 py-1.5">{text}</p>
+      <p className="min-w-0 whitespace-pre-wrap break-words rounded-lg bg-hover px-3 py-1.5">{text}</p>
     </div>
   );
 }

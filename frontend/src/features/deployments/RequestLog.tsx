@@ -15,7 +15,7 @@ import { merged, NONE, type Requests } from "./requests";
 
 const ROW = 32;
 const GRID =
-  "grid grid-cols-[5.5rem_4rem_1fr_5rem] sm:grid-cols-[6rem_5rem_5rem_5rem_5.5rem_5.5rem_minmax(6rem,1fr)] items-center gap-x-3 px-3 text-sm tabular-nums";
+  "grid grid-cols-[4rem_2.5rem_minmax(0,1fr)_4rem] sm:grid-cols-[6rem_5rem_5rem_5rem_5.5rem_5.5rem_minmax(6rem,1fr)] items-center gap-x-3 px-3 text-sm tabular-nums";
 
 /** What it is asked, as calls end; counts and times only, never what was said. */
 export default function RequestLog({ deployment }: { deployment: Deployment }) {
