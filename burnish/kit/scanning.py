@@ -20,6 +20,8 @@ from burnish.kit.stream import Row
 from burnish.kit.tables import StreamChunk
 
 FETCHED_AT_ONCE = 8
+# As they are stored: rows of some kinds can be large.
+MOST_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +65,19 @@ async def scan(
 ) -> Scan:
     """Return the first `limit` rows between `after` and `before` that are sought, or with `backwards` the last.
 
-    Looks at `most` rows, and the rest of their chunk. Not for `metrics`, whose rows are packed otherwise.
+    Looks at `most` rows or `MOST_BYTES`, and the rest of their chunk. Not for `metrics`, whose rows are packed otherwise.
     """
     span = _Span(after, before, backwards)
     result = await session.stream(_chunks(resource_id, kind, sought.attempt, span).execution_options(yield_per=FETCHED_AT_ONCE))
     found: list[Row] = []
-    looked, reached, more = 0, before if backwards else after, False
+    looked, size, reached, more = 0, 0, before if backwards else after, False
     async for first_seq, last_seq, attempt, payload in result:
-        if looked >= most or len(found) == limit:
+        if looked >= most or size >= MOST_BYTES or len(found) == limit:
             more = True
             break
         found += await asyncio.to_thread(_look, payload, first_seq, attempt, sought, span, limit - len(found))
         looked += last_seq - first_seq + 1
+        size += len(payload)
         end = max(first_seq, after + 1) if backwards else min(last_seq, before - 1)
         reached = found[-1].seq if len(found) == limit else end
         if reached != end:

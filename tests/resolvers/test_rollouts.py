@@ -36,11 +36,11 @@ async def names(ctx: Context, job_id: str, step: int | None, limit: int) -> list
     found: list[str] = []
     after: Place | None = None
     while True:
-        page = await rollouts.page(ctx, job_id, step=step, limit=limit, after=after)
+        page = await rollouts.page(ctx, job_id, from_step=step, to_step=step, limit=limit, after=after)
         found += [item.data["completions"][0]["text"] for item in page.items]
         if not page.has_more:
             return found
-        after = page.items[-1].place
+        after = page.reached
 
 
 @pytest.mark.parametrize("seed", range(3))
