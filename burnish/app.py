@@ -53,7 +53,9 @@ def create_app(settings: Settings) -> Starlette:
         *veri_routes(),
         *dashboard.routes(),
     ]
-    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(RequestId)])
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(RequestId)])
+    app.router.default = dashboard.or_page(app.router.default)
+    return app
 
 
 async def health(request: Request) -> Response:

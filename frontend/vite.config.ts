@@ -10,8 +10,8 @@ const OUT = "../burnish/dashboard/dist";
 // The development server asks with this key instead of a session: see README.md.
 const KEY = process.env.VITE_BURNISH_API_KEY;
 const API = process.env.BURNISH_API ?? "http://127.0.0.1:8400";
-// Websockets are refused to pages of another origin, which the development server's are.
-const headers = { origin: API, ...(KEY ? { authorization: `Bearer ${KEY}` } : {}) };
+const headers = KEY ? { authorization: `Bearer ${KEY}` } : {};
+const proxied = { target: API, ws: true, changeOrigin: true, rewriteWsOrigin: true, headers: { origin: API, ...headers } };
 // Replaced by the server in each answer: styles that libraries add while the page runs carry it.
 const NONCE = "{{nonce}}";
 
@@ -48,10 +48,11 @@ export default defineConfig(({ command }) => ({
     strictPort: true,
     // The examples are read where they are: what the dashboard offers as a sample is the very file.
     fs: { allow: [".", "../examples"] },
+    // Sessions and websockets are refused to pages of another origin, which the development server's are: it passes for the API's own.
     proxy: {
-      "/graphql": { target: API, ws: true, changeOrigin: true, headers },
-      "/v1": { target: API, changeOrigin: true, headers },
-      "/uploads": { target: API, changeOrigin: true, headers },
+      "/graphql": proxied,
+      "/v1": proxied,
+      "/uploads": proxied,
     },
   },
   test: { environment: "jsdom", include: ["src/**/*.test.{ts,tsx}"], restoreMocks: true },

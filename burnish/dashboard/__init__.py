@@ -10,10 +10,10 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 DIST = Path(__file__).parent / "dist"
 MEDIA = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
@@ -37,7 +37,6 @@ HEADERS = {
 }
 # What programs ask for; an unknown address below these is theirs to hear of.
 PROGRAMS = ("/v1", "/graphql", "/docs", "/assets", "/deploy")
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 NOT_BUILT = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -63,22 +62,36 @@ class File(NamedTuple):
 
 
 def routes() -> list[BaseRoute]:
-    """Return the routes of the dashboard. They go last: every address that nothing else has taken is a page of it."""
     return [
+        Route("/", page),
         Route("/assets/{name}", asset),
         Route("/icon.svg", asset),
         Route("/theme.js", asset),
-        Route("/{path:path}", page, methods=METHODS),
     ]
 
 
+def or_page(not_found: ASGIApp) -> ASGIApp:
+    """Answer what no route has taken: a browser that opens an address with the dashboard, everything else with `not_found`."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        is_page = scope["type"] == "http" and _is_for_people(Request(scope))
+        response = await page(Request(scope)) if is_page else not_found
+        await response(scope, receive, send)
+
+    return answer
+
+
 async def page(request: Request) -> Response:
-    """Answer a browser with the dashboard; 404 for an address that only a program would ask for."""
+    """Answer with the page, under a policy with a nonce of its own."""
     path = request.url.path
-    if _is_for_people(request):
-        return _page(request, path)
-    body = {"error": {"message": "Not found", "type": "not_found", "code": "not_found"}}
-    return Response(orjson.dumps(body), 404, media_type="application/json")
+    nonce = secrets.token_urlsafe(16)
+    policy = POLICY.format(nonce=nonce, connect=TO_THIS_MACHINE if path == CLI_LOGIN else "")
+    headers = {"Content-Security-Policy": policy, "Cache-Control": "no-store", **HEADERS}
+    try:
+        html = (DIST / "index.html").read_text()
+    except FileNotFoundError:
+        return HTMLResponse(NOT_BUILT.format(base=escape(request.app.state.platform.core.settings.base_url)), headers=headers)
+    return HTMLResponse(html.replace(NONCE, nonce), headers=headers)
 
 
 async def asset(request: Request) -> Response:
@@ -100,18 +113,7 @@ def _is_for_people(request: Request) -> bool:
     if request.method not in ("GET", "HEAD"):
         return False
     below = any(path == prefix or path.startswith(f"{prefix}/") for prefix in PROGRAMS)
-    return path == "/" or (not below and "text/html" in request.headers.get("accept", ""))
-
-
-def _page(request: Request, path: str) -> Response:
-    nonce = secrets.token_urlsafe(16)
-    policy = POLICY.format(nonce=nonce, connect=TO_THIS_MACHINE if path == CLI_LOGIN else "")
-    headers = {"Content-Security-Policy": policy, "Cache-Control": "no-store", **HEADERS}
-    try:
-        html = (DIST / "index.html").read_text()
-    except FileNotFoundError:
-        return HTMLResponse(NOT_BUILT.format(base=escape(request.app.state.platform.core.settings.base_url)), headers=headers)
-    return HTMLResponse(html.replace(NONCE, nonce), headers=headers)
+    return not below and "text/html" in request.headers.get("accept", "")
 
 
 def _file(folder: Path, name: str) -> File | None:

@@ -1,4 +1,4 @@
-/** Keys that do something: `g j` (one after the other), `?`, `Mod+k`. They rest while somebody types. */
+/** Keys that do something: `g j` (one after the other), `?`, `Shift+n`, `Mod+k`. They rest while somebody types. */
 import { useEffect, useRef, useSyncExternalStore } from "react";
 
 export interface Shortcut {
@@ -59,8 +59,9 @@ export function isTyping(target: EventTarget | null): boolean {
 }
 
 /** A key press as it is written in `keys`. */
-export function pressed(event: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey" | "altKey">): string {
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+export function pressed(event: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey" | "altKey" | "shiftKey">): string {
+  const shift = event.shiftKey && /^[a-z]$/i.test(event.key) ? "Shift+" : "";
+  const key = shift + (event.key.length === 1 ? event.key.toLowerCase() : event.key);
   return `${event.ctrlKey || event.metaKey ? "Mod+" : ""}${event.altKey ? "Alt+" : ""}${key}`;
 }
 

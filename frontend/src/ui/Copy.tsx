@@ -4,7 +4,7 @@ import { IconButton } from "./Button";
 import { cx } from "./cx";
 import { toast } from "./Toast";
 
-async function copy(text: string): Promise<boolean> {
+export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;
@@ -29,7 +29,7 @@ export function CopyButton({ text, label = "Copy", className }: { text: string; 
     return () => clearTimeout(timer);
   }, [done]);
   const onClick = async () => {
-    if (await copy(text)) setDone(true);
+    if (await copyText(text)) setDone(true);
     else toast("The browser did not allow copying.", { mood: "bad" });
   };
   return (

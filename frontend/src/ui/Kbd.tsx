@@ -5,6 +5,13 @@ const SIGNS: Record<string, string> = { ArrowLeft: "←", ArrowRight: "→", Arr
 /** A key as it is printed on keyboards: `k` is K, `ArrowLeft` is ←. */
 const sign = (key: string): string => SIGNS[key] ?? (key.length === 1 ? key.toUpperCase() : key);
 
+/** Several at once: `Mod+k`, `Shift+n`. */
+const written = (keys: string): string =>
+  keys
+    .split("+")
+    .map((key) => (key === "Mod" ? (mac ? "⌘" : "Ctrl ") : key === "Shift" ? "⇧" : sign(key)))
+    .join("");
+
 /** Keys as `lib/shortcuts` writes them: `g j`, `Mod+k`. */
 export function Kbd({ keys }: { keys: string }) {
   return (
@@ -15,7 +22,7 @@ export function Kbd({ keys }: { keys: string }) {
           key={index}
           className="inline-flex h-5 min-w-5 items-center justify-center rounded-sm border border-line bg-sunken px-1 font-sans text-2xs text-ink-2"
         >
-          {key.startsWith("Mod+") ? `${mac ? "⌘" : "Ctrl "}${sign(key.slice(4))}` : sign(key)}
+          {written(key)}
         </kbd>
       ))}
     </span>

@@ -1,7 +1,213 @@
+import { useNavigate } from "@tanstack/react-router";
+import { Plus, Rocket, Search } from "lucide-react";
+import { useEffect, useRef, useState } from "react";
+import { useClient, useQuery } from "urql";
+import { sentence } from "@/lib/errors";
+import { usd } from "@/lib/format";
+import type { ResultOf } from "@/lib/graphql";
+import { useLive } from "@/lib/live";
 import { useTitle } from "@/lib/page";
-import { Page } from "@/ui/Panel";
+import { useShortcuts } from "@/lib/shortcuts";
+import { choice, flag, text, useUrlState } from "@/lib/url";
+import { Button } from "@/ui/Button";
+import { CopyAs } from "@/ui/CopyAs";
+import { Empty, ErrorNote } from "@/ui/Empty";
+import { Input, Select } from "@/ui/Field";
+import { Page, Panel } from "@/ui/Panel";
+import { Status } from "@/ui/Status";
+import { type Column, Table } from "@/ui/Table";
+import { Ago } from "@/ui/Time";
+import { CreateDialog } from "./CreateDialog";
+import { useLoads } from "./loads";
+import { ms, rate } from "./numbers";
+import { ACTIVE, ActivityStream, type Deployment, ListQuery, readDeployment } from "./queries";
+import { LIST } from "./snippets";
+
+const STATUSES = ["active", "ended", "all"] as const;
+const VIEW = { q: text(), status: choice(STATUSES, "all"), new: flag(), model: text() };
+const FIND_MS = 250;
+const PAGE = 50;
 
 export default function DeploymentsPage() {
   useTitle("Deployments");
-  return <Page title="Deployments">{null}</Page>;
+  const navigate = useNavigate();
+  const client = useClient();
+  const [view, setView] = useUrlState(VIEW);
+  const [typed, setTyped] = useState(view.q);
+  const find = useRef<HTMLInputElement>(null);
+  const variables = {
+    first: PAGE,
+    status: view.status === "active" ? [...ACTIVE] : view.status === "ended" ? (["STOPPED", "FAILED"] as const).slice() : null,
+    filter: view.q ? { search: view.q } : null,
+  };
+  const [{ data, error }, again] = useQuery({ query: ListQuery, variables });
+  const [more, setMore] = useState<{ of: unknown; rows: Deployment[]; page: PageOf | null }>({ of: null, rows: [], page: null });
+  const extra = more.of === data ? more : { rows: [], page: null };
+  const rows = data && [...data.deployments.nodes.map(readDeployment), ...extra.rows];
+  const page = extra.page ?? data?.deployments.pageInfo;
+  const loads = useLoads(rows?.filter((one) => one.status === "SERVING").map((one) => one.id) ?? []);
+
+  useEffect(() => {
+    if (typed === view.q) return;
+    const timer = setTimeout(() => setView({ q: typed }), FIND_MS);
+    return () => clearTimeout(timer);
+  }, [typed, view.q, setView]);
+  useLive("deployments", {
+    document: ActivityStream,
+    variables: {},
+    frame: ({ activity }) => activity as { __typename?: string; cursor?: string; events?: { resourceId: string }[] },
+    onFrames: (frames) => {
+      if (frames.some((frame) => frame.events?.some((one) => one.resourceId.startsWith("dep_"))))
+        again({ requestPolicy: "network-only" });
+    },
+  });
+  useShortcuts([
+    { keys: "/", label: "Search deployments", run: () => find.current?.focus() },
+    { keys: "c", label: "Deploy a model", run: () => setView({ new: true }) },
+  ]);
+
+  const next = async () => {
+    if (!page?.endCursor) return;
+    const result = await client.query(ListQuery, { ...variables, after: page.endCursor }).toPromise();
+    if (result.data)
+      setMore({
+        of: data,
+        rows: [...extra.rows, ...result.data.deployments.nodes.map(readDeployment)],
+        page: result.data.deployments.pageInfo,
+      });
+  };
+  const open = (one: Deployment) => void navigate({ to: "/deployments/$id", params: { id: one.id } });
+  const creating = view.new || view.model !== "";
+  const columns: Column<Deployment>[] = [
+    { id: "status", header: "Status", width: "8rem", cell: (one) => <Status status={one.status} /> },
+    { id: "name", header: "Name", cell: (one) => <span className="font-medium">{one.name}</span> },
+    {
+      id: "model",
+      header: "Model",
+      from: "sm",
+      cell: (one) => <span className="text-ink-2">{one.job?.outputName ?? one.model}</span>,
+    },
+    { id: "hardware", header: "Hardware", from: "lg", cell: (one) => <HardwareCell one={one} /> },
+    {
+      id: "replicas",
+      header: "Replicas",
+      numeric: true,
+      from: "md",
+      cell: (one) => {
+        const up = one.replicas.filter((replica) => replica.endedAt === null);
+        return up.length ? `${up.filter((replica) => replica.status === "running").length} / ${up.length}` : "–";
+      },
+    },
+    { id: "rate", header: "Req/s", numeric: true, from: "md", cell: (one) => rate(loads.get(one.id)?.requestsPerSecond) },
+    { id: "p95", header: "p95", numeric: true, from: "lg", cell: (one) => ms(loads.get(one.id)?.latencyP95Ms) },
+    { id: "cost", header: "Cost", numeric: true, from: "sm", cell: (one) => usd(one.totalCost.amount) },
+    {
+      id: "since",
+      header: "Since",
+      numeric: true,
+      from: "sm",
+      cell: (one) => <Ago at={one.stoppedAt ?? one.servingSince ?? one.createdAt} />,
+    },
+  ];
+  const filtered = view.q !== "" || view.status !== "all";
+  return (
+    <Page
+      title="Deployments"
+      actions={
+        <>
+          <CopyAs title="List deployments" snippets={LIST} />
+          <Button
+            tone="solid"
+            icon={<Plus aria-hidden className="size-3.5" />}
+            onClick={() => setView({ new: true }, { push: true })}
+          >
+            Deploy a model
+          </Button>
+        </>
+      }
+    >
+      <div className="flex flex-wrap items-center gap-2">
+        <div className="relative w-full sm:w-64">
+          <Search aria-hidden className="-translate-y-1/2 absolute top-1/2 left-2.5 size-3.5 text-ink-3" />
+          <Input
+            ref={find}
+            type="search"
+            aria-label="Search deployments"
+            placeholder="Name or id"
+            value={typed}
+            onChange={(event) => setTyped(event.target.value)}
+            className="pl-8"
+          />
+        </div>
+        <Select
+          aria-label="Status"
+          value={view.status}
+          onChange={(event) => setView({ status: STATUSES.find((one) => one === event.target.value) ?? "all" })}
+          className="!w-auto"
+        >
+          <option value="all">All</option>
+          <option value="active">Active</option>
+          <option value="ended">Ended</option>
+        </Select>
+      </div>
+      {error && !data && <ErrorNote onRetry={() => again({ requestPolicy: "network-only" })}>{sentence(error)}</ErrorNote>}
+      <Panel flush>
+        <Table
+          label="Deployments"
+          columns={columns}
+          rows={error && !data ? [] : rows}
+          rowKey={(one) => one.id}
+          onOpen={open}
+          empty={
+            filtered ? (
+              <Empty
+                title="No deployment is like that"
+                action={
+                  <Button
+                    onClick={() => {
+                      setTyped("");
+                      setView({ q: "", status: "all" });
+                    }}
+                  >
+                    Show all
+                  </Button>
+                }
+              />
+            ) : (
+              <Empty
+                icon={<Rocket aria-hidden />}
+                title="Nothing is deployed"
+                action={
+                  <Button tone="solid" onClick={() => setView({ new: true })}>
+                    Deploy a model
+                  </Button>
+                }
+              >
+                A deployment keeps a model ready and answers the OpenAI API: the model of a completed job, a registered one, or
+                one of Hugging Face.
+              </Empty>
+            )
+          }
+        />
+      </Panel>
+      {page?.hasNextPage && (
+        <Button className="self-center" onClick={() => void next()}>
+          Show more
+        </Button>
+      )}
+      {creating && <CreateDialog model={view.model} onClose={() => setView({ new: false, model: "" })} />}
+    </Page>
+  );
+}
+
+type PageOf = ResultOf<typeof ListQuery>["deployments"]["pageInfo"];
+
+function HardwareCell({ one }: { one: Deployment }) {
+  const { type, count } = one.hardware ?? one.hardwareRequested;
+  return (
+    <span className={one.hardware ? "text-ink-2" : "text-ink-3"} title={one.hardware ? undefined : "What was asked for"}>
+      {count > 1 ? `${count} × ` : ""}
+      {type}
+    </span>
+  );
 }
