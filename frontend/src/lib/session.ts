@@ -15,16 +15,6 @@ export function signedOut(): void {
   for (const listener of listeners) listener();
 }
 
-/** Ask once whether anybody is signed in: a socket is refused without saying why. */
-export async function askWhoIsSignedIn(): Promise<void> {
-  const answer = await fetch(GRAPHQL_URL, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ query: "{ viewer { account { id } } }" }),
-  });
-  if (answer.status === 401) signedOut();
-}
-
 /** Where to go once signed in: a place of this dashboard, whatever an address from elsewhere asks for. */
 export function placeToReturn(to: unknown, origin: string = location.origin): string {
   if (typeof to !== "string" || !to.startsWith("/")) return "/";
