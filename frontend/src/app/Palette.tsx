@@ -10,6 +10,7 @@ import { useSignOut } from "@/lib/useSignOut";
 import { Kbd } from "@/ui/Kbd";
 import { Status } from "@/ui/Status";
 import { Ago } from "@/ui/Time";
+import { useReturnFocus } from "@/ui/useReturnFocus";
 import { useFind } from "./find";
 import { PLACES } from "./places";
 
@@ -26,11 +27,13 @@ export default function Palette({ onClose }: { onClose: () => void }) {
     onClose();
     action();
   };
+  const focus = useReturnFocus();
   return (
     <Dialog.Root open onOpenChange={(open) => !open && onClose()}>
       <Dialog.Portal>
         <Dialog.Overlay className="fixed inset-0 z-40 bg-veil" />
         <Dialog.Content
+          {...focus}
           aria-describedby={undefined}
           className="fixed top-[8dvh] left-1/2 z-50 w-[calc(100vw-1.5rem)] max-w-xl -translate-x-1/2 overflow-hidden rounded-lg bg-raised shadow-over sm:top-[14dvh]"
         >

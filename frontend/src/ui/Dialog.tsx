@@ -3,6 +3,7 @@ import { AlertDialog, Dialog as Radix } from "radix-ui";
 import { type ReactNode, useState } from "react";
 import { Button, IconButton } from "./Button";
 import { cx } from "./cx";
+import { useReturnFocus } from "./useReturnFocus";
 
 const VEIL = "fixed inset-0 z-40 bg-veil";
 const BOX =
@@ -19,11 +20,13 @@ interface DialogProps {
 }
 
 export function Dialog({ open, onOpenChange, title, description, children, footer, wide }: DialogProps) {
+  const focus = useReturnFocus();
   return (
     <Radix.Root open={open} onOpenChange={onOpenChange}>
       <Radix.Portal>
         <Radix.Overlay className={VEIL} />
         <Radix.Content
+          {...focus}
           className={cx(BOX, "top-[8dvh]", wide ? "max-w-3xl" : "max-w-lg")}
           {...(description ? {} : { "aria-describedby": undefined })}
         >
@@ -62,6 +65,7 @@ interface ConfirmProps {
 
 /** Asks before what cannot be undone. */
 export function Confirm({ open, onOpenChange, title, children, action, onConfirm }: ConfirmProps) {
+  const focus = useReturnFocus();
   const [busy, setBusy] = useState(false);
   const confirm = async () => {
     setBusy(true);
@@ -76,7 +80,11 @@ export function Confirm({ open, onOpenChange, title, children, action, onConfirm
     <AlertDialog.Root open={open} onOpenChange={onOpenChange}>
       <AlertDialog.Portal>
         <AlertDialog.Overlay className={VEIL} />
-        <AlertDialog.Content className={cx(BOX, "top-[18dvh] max-w-md p-4")}>
+        <AlertDialog.Content
+          onCloseAutoFocus={focus.onCloseAutoFocus}
+          onOpenAutoFocus={focus.onOpenAutoFocus}
+          className={cx(BOX, "top-[18dvh] max-w-md p-4")}
+        >
           <AlertDialog.Title className="font-semibold text-base">{title}</AlertDialog.Title>
           <AlertDialog.Description asChild>
             <div className="mt-1.5 text-ink-2 text-sm">{children}</div>
