@@ -54,7 +54,7 @@ def create_app(settings: Settings) -> Starlette:
         *dashboard.routes(),
     ]
     app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(RequestId)])
-    app.router.default = dashboard.or_page(app.router.default)
+    app.router.default = dashboard.otherwise(app.router.default)
     return app
 
 

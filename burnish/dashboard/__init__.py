@@ -37,6 +37,7 @@ HEADERS = {
 }
 # What programs ask for; an unknown address below these is theirs to hear of.
 PROGRAMS = ("/v1", "/graphql", "/docs", "/assets", "/deploy")
+NOT_FOUND = b'{"error":{"message":"Not found","type":"not_found","code":"not_found"}}'
 NOT_BUILT = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -70,12 +71,18 @@ def routes() -> list[BaseRoute]:
     ]
 
 
-def or_page(not_found: ASGIApp) -> ASGIApp:
-    """Answer what no route has taken: a browser that opens an address with the dashboard, everything else with `not_found`."""
+def otherwise(refuse: ASGIApp) -> ASGIApp:
+    """Answer what no route has taken: a browser that opens an address with the dashboard, other requests with 404.
+
+    `refuse` is what becomes of everything that is no request.
+    """
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        is_page = scope["type"] == "http" and _is_for_people(Request(scope))
-        response = await page(Request(scope)) if is_page else not_found
+        if scope["type"] != "http":
+            await refuse(scope, receive, send)
+            return
+        request = Request(scope)
+        response = await page(request) if _is_for_people(request) else Response(NOT_FOUND, 404, media_type="application/json")
         await response(scope, receive, send)
 
     return answer
