@@ -1,5 +1,5 @@
 import "uplot/dist/uPlot.min.css";
-import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
+import { type KeyboardEvent, useEffect, useLayoutEffect, useReducer, useRef, useState } from "react";
 import { measure } from "@/lib/format";
 import { useShade } from "@/lib/theme";
 import { cx } from "../cx";
@@ -9,7 +9,7 @@ import { axisNumber } from "./format";
 import { useGroup } from "./group";
 import { pressOn } from "./keys";
 import { Legend, type Reading } from "./Legend";
-import { Plot } from "./plot";
+import { Plot, shape } from "./plot";
 import { type ChartSeries, type ChartSource, latest, type Range, readAt } from "./series";
 import { summarize } from "./summary";
 
@@ -44,14 +44,7 @@ export interface ChartProps {
 }
 
 const NONE: readonly ChartSeries[] = [];
-const never = () => () => {};
 const SUMMARY_MS = 2000;
-
-/** What makes the chart be built anew, rather than get other points. */
-const shape = (series: readonly ChartSeries[]): string =>
-  series
-    .map((one) => `${one.key}|${one.label}|${one.color}|${Boolean(one.lower && one.upper)}|${one.dashed ?? false}`)
-    .join("\n");
 
 export default function LineChart(props: ChartProps) {
   const { title, source, height = 180, smoothing = 0, log = false, unit = "step", bare = false } = props;
@@ -60,10 +53,11 @@ export default function LineChart(props: ChartProps) {
   const group = useGroup(props.onZoom);
   const shade = useShade();
   const read = source ? source.read : () => props.series ?? NONE;
-  // Only a change of the set of lines goes through React; points do not.
-  const form = useSyncExternalStore(source?.subscribe ?? never, () => shape(read()));
   const series = read();
-  const isEmpty = useSyncExternalStore(source?.subscribe ?? never, () => read().every((one) => latest(one) === null));
+  // Points come past React; only another set of lines goes through it.
+  const form = shape(series);
+  const [, reshape] = useReducer((count: number) => count + 1, 0);
+  const [empty, setEmpty] = useState(() => series.every((one) => latest(one) === null));
   const [asTable, setAsTable] = useState(false);
   const [summary, setSummary] = useState("");
   const [spoken, setSpoken] = useState("");
@@ -91,7 +85,7 @@ export default function LineChart(props: ChartProps) {
     const made = new Plot(
       host.current,
       {
-        series: context.current.read(),
+        read: () => context.current.read(),
         weight: smoothing,
         crosshair: context.current.group.crosshair,
         height,
@@ -105,7 +99,12 @@ export default function LineChart(props: ChartProps) {
           formatStep: (step) => context.current.formatStep(step),
         },
       },
-      { onRange: (range) => context.current.group.setRange(range), onRead: (step) => onReadNow.current(step) },
+      {
+        onRange: (range) => context.current.group.setRange(range),
+        onRead: (step) => onReadNow.current(step),
+        onReshaped: reshape,
+        onEmpty: setEmpty,
+      },
     );
     made.setRange(context.current.group.range);
     plot.current = made;
@@ -117,9 +116,12 @@ export default function LineChart(props: ChartProps) {
 
   useEffect(() => plot.current?.setRange(group.range), [group.range]);
   useEffect(() => {
-    if (!source && props.series) plot.current?.set(props.series);
+    if (!source && props.series) plot.current?.touch();
   }, [source, props.series]);
-  useEffect(() => source?.subscribe(() => plot.current?.set(source.read(), "live")), [source]);
+  useEffect(() => source?.subscribe(() => plot.current?.touch("live")), [source]);
+  // Another source with the same lines has other points.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the change of it is the reason
+  useEffect(() => plot.current?.touch(), [source]);
   // The sentence is for those who ask for it: it need not keep up with every point.
   // biome-ignore lint/correctness/useExhaustiveDependencies: other points or lines are another sentence
   useEffect(() => {
@@ -187,7 +189,7 @@ export default function LineChart(props: ChartProps) {
             onKeyDown={onKeyDown}
             className="size-full rounded-md outline-offset-2"
           />
-          {isEmpty && (
+          {empty && (
             <p className="pointer-events-none absolute inset-0 flex items-center justify-center pb-6 pl-10 text-center text-ink-3 text-xs">
               {props.empty ?? "No values yet"}
             </p>

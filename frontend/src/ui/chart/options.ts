@@ -74,6 +74,13 @@ function columns({ series, look, color, paths }: Setting): { series: uPlot.Serie
       const edge: uPlot.Series = { stroke: "transparent", width: 0, points: { show: false }, ...path };
       drawn.push(edge, { ...edge });
     }
+    if (one.filled) {
+      const below = drawn.length - 1;
+      const fill = fade(stroke, 0.45);
+      if (below > 0) bands.push({ series: [drawn.length, below], fill });
+      drawn.push({ stroke, width: 1, points: { show: false }, ...(below > 0 ? {} : { fill }), ...path });
+      continue;
+    }
     const dash = one.dashed ? { dash: [5, 4] } : {};
     const raw = look.smoothed ? fade(stroke, 0.28) : stroke;
     drawn.push({ stroke: raw, width: look.smoothed ? 1 : 1.5, points: { size: 4, fill: raw, stroke: raw }, ...dash, ...path });

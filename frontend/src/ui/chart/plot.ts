@@ -5,14 +5,25 @@ import { type Cell, type Frame, frame } from "./decimate";
 import type { Crosshair } from "./group";
 import { type Look, options, Y_WIDTH } from "./options";
 import { forget, request } from "./schedule";
-import { type ChartSeries, closest, extent, type Range, size } from "./series";
+import { type ChartSeries, closest, extent, latest, type Range, size } from "./series";
 import { Smoother } from "./smooth";
 
 export interface PlotEvents {
   onRange: (range: Range | null) => void;
   /** After each drawing and each move of the crosshair; null is nowhere. */
   onRead: (step: number | null) => void;
+  /** There are other lines than those that it was made for: it must be made anew. */
+  onReshaped: () => void;
+  onEmpty: (empty: boolean) => void;
 }
+
+/** What a plot is made for. The points of its lines may change, this may not. */
+export const shape = (series: readonly ChartSeries[]): string =>
+  series
+    .map(({ key, label, color, lower, upper, dashed, filled }) =>
+      [key, label, color, Boolean(lower && upper), dashed, filled].join("|"),
+    )
+    .join("\n");
 
 export class Plot {
   private readonly plot: uPlot;
@@ -21,6 +32,8 @@ export class Plot {
   private readonly crosshair: Crosshair;
   private readonly events: PlotEvents;
   private readonly stops: (() => void)[] = [];
+  private readonly read: () => readonly ChartSeries[];
+  private readonly made: string;
   private series: readonly ChartSeries[];
   private range: Range | null = null;
   private shown: Range = [0, 1];
@@ -29,17 +42,19 @@ export class Plot {
 
   constructor(
     host: HTMLElement,
-    setting: { series: readonly ChartSeries[]; look: Look; weight: number; crosshair: Crosshair; height: number },
+    setting: { read: () => readonly ChartSeries[]; look: Look; weight: number; crosshair: Crosshair; height: number },
     events: PlotEvents,
   ) {
-    this.series = setting.series;
+    this.read = setting.read;
+    this.series = setting.read();
+    this.made = shape(this.series);
     this.weight = setting.weight;
     this.crosshair = setting.crosshair;
     this.events = events;
-    const color = readColors(["--ink-3", "--line", "--surface", "--warn", ...setting.series.map((one) => one.color)]);
+    const color = readColors(["--ink-3", "--line", "--surface", "--warn", ...this.series.map((one) => one.color)]);
     const made = options({
       look: setting.look,
-      series: setting.series,
+      series: this.series,
       color,
       range: () => [this.shown[0], this.shown[1]],
       paths: uPlot.paths.linear?.(),
@@ -54,10 +69,7 @@ export class Plot {
           draw: [(plot) => drawLimit(plot, setting.look, color("--warn"))],
         },
       },
-      cells(
-        { x: [], series: setting.series.map(() => ({ values: [], smooth: [], lower: [], upper: [] })), thinned: false },
-        this,
-      ),
+      cells({ x: [], series: this.series.map(() => ({ values: [], smooth: [], lower: [], upper: [] })), thinned: false }, this),
       host,
     );
     this.plot.root.setAttribute("aria-hidden", "true");
@@ -72,22 +84,28 @@ export class Plot {
     return this.series;
   }
 
-  /** The same series as before with other points. */
-  set(series: readonly ChartSeries[], mode: "now" | "live" = "now"): void {
-    this.series = series;
-    this.touch(mode);
+  /** Its points have changed. */
+  touch(mode: "now" | "live" = "now"): void {
+    this.stale = true;
+    if (this.visible) request(this, mode);
   }
 
   setRange(range: Range | null): void {
     if (range?.[0] === this.range?.[0] && range?.[1] === this.range?.[1]) return;
     this.range = range;
-    this.touch("now");
+    this.touch();
   }
 
   seen = (): boolean => this.visible;
 
   draw = (): void => {
     this.stale = false;
+    this.series = this.read();
+    if (shape(this.series) !== this.made) {
+      this.events.onReshaped();
+      return;
+    }
+    this.events.onEmpty(this.series.every((one) => latest(one) === null));
     const range = this.range ?? extent(this.series) ?? [0, 1];
     this.shown = range[0] === range[1] ? [range[0] - 0.5, range[1] + 0.5] : range;
     const pixels = Math.max(40, Math.floor(this.plot.width - Y_WIDTH - 10));
@@ -96,7 +114,7 @@ export class Plot {
     this.follow(this.crosshair.step);
   };
 
-  /** What the crosshair reads of a series where lines are smoothed. */
+  /** What the crosshair reads of a series whose line is smoothed. */
   smoothAt(series: ChartSeries, step: number): number | null {
     const index = closest(series, step);
     const value = index < 0 ? undefined : this.smooth(series)?.[index];
@@ -131,13 +149,8 @@ export class Plot {
     this.plot.destroy();
   }
 
-  private touch(mode: "now" | "live"): void {
-    this.stale = true;
-    if (this.visible) request(this, mode);
-  }
-
   private smooth(series: ChartSeries): Float64Array | null {
-    if (this.weight <= 0) return null;
+    if (this.weight <= 0 || series.filled) return null;
     let smoother = this.smoothers.get(series.key);
     if (!smoother) {
       smoother = new Smoother(this.weight);
@@ -187,7 +200,7 @@ export class Plot {
       const width = Math.max(80, host.clientWidth);
       if (width === this.plot.width && host.clientHeight === this.plot.height) return;
       this.plot.setSize({ width, height: host.clientHeight });
-      this.touch("now");
+      this.touch();
     });
     room.observe(host);
     this.stops.push(
@@ -205,7 +218,7 @@ function cells(drawn: Frame, plot: { smoothed: boolean; drawnSeries: readonly Ch
     const series = plot.drawnSeries[at];
     if (series?.lower && series.upper) rows.push(one.lower ?? [], one.upper ?? []);
     rows.push(one.values);
-    if (plot.smoothed) rows.push(one.smooth ?? []);
+    if (plot.smoothed && !series?.filled) rows.push(one.smooth ?? []);
   });
   return [drawn.x, ...rows];
 }
