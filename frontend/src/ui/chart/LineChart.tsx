@@ -44,7 +44,7 @@ export interface ChartProps {
 }
 
 const NONE: readonly ChartSeries[] = [];
-const SUMMARY_MS = 2000;
+const SUMMARY_MS = 5000;
 
 export default function LineChart(props: ChartProps) {
   const { title, source, height = 180, smoothing = 0, log = false, unit = "step", bare = false } = props;

@@ -102,15 +102,30 @@ export class MetricStore {
     return this.early === null;
   }
 
+  /** The newest attempt that was heard of since the history. */
+  get newest(): number {
+    return this.attempt;
+  }
+
   /** Whether some points of what is kept stand for several. */
   get thinned(): boolean {
     return [...this.columns.values()].some((column) => column.lower !== null);
   }
 
-  /** The history, as it stood at or after the cursor from which batches are followed. */
-  load({ attempt, series }: Batch): void {
+  /** From here on batches wait for the history, which is asked for anew. */
+  expect(): void {
+    this.early = [];
+  }
+
+  /**
+   * The history, as it stood at or after the cursor from which batches are followed: they say again what it already has, and whose
+   * attempt that was, so the first of them counts from its first step on.
+   */
+  load(series: readonly Reported[]): void {
+    this.columns.clear();
     for (const one of series) this.columns.set(one.key, new Growing(one));
-    this.attempt = attempt;
+    this.attempt = 0;
+    this.detail = null;
     this.lastStep = Math.max(0, ...[...this.columns.values()].map((column) => column.last));
     const early = this.early ?? [];
     this.early = null;
@@ -118,7 +133,7 @@ export class MetricStore {
     this.changed();
   }
 
-  /** Steps as they came. A newer attempt's count from its first step on; the same attempt's that are there are there. */
+  /** Steps as they came. A newer attempt's count from their first on, whatever the one before had reached. */
   take(batches: readonly Batch[]): void {
     if (this.early) this.early.push(...batches);
     else {
@@ -154,13 +169,14 @@ export class MetricStore {
   }
 
   private append({ attempt, series }: Batch): void {
+    if (attempt < this.attempt || series.length === 0) return;
     if (attempt > this.attempt) {
       const first = Math.min(...series.map((one) => one.steps[0] ?? Number.POSITIVE_INFINITY));
       for (const column of this.columns.values()) column.cut(first);
       this.detail = null;
       this.attempt = attempt;
       this.lastStep = Math.max(0, first - 1);
-    } else if (attempt < this.attempt) return;
+    }
     for (const one of series) {
       let column = this.columns.get(one.key);
       if (!column) {

@@ -14,7 +14,13 @@ export interface Line {
   edges?: readonly [lower: string, upper: string];
   /** Worked out of several metrics, in place of `key`'s own values. */
   from?: { keys: readonly string[]; work: (values: readonly number[]) => number };
+  /** By how much `count` grows each second, where a step takes `time`. */
+  rate?: { count: string; time: string };
 }
+
+/** The metrics that a line cannot do without. */
+export const needs = (line: Line): readonly string[] =>
+  line.from ? line.from.keys : line.rate ? [line.rate.count, line.rate.time] : [line.key];
 
 /** A metric at another's steps; NaN where it has none. */
 export function at(steps: Float64Array, length: number, column: Column | undefined): Float64Array {
@@ -33,6 +39,7 @@ export function at(steps: Float64Array, length: number, column: Column | undefin
 
 /** The values of a line; undefined where the run does not report what it needs. */
 function valuesOf(store: MetricStore, line: Line): Column | undefined {
+  if (line.rate) return rateOf(store.get(line.rate.count), store.get(line.rate.time));
   if (!line.from) return store.get(line.key);
   const [first, ...others] = line.from.keys.map((key) => store.get(key));
   if (!first || others.some((column) => column === undefined)) return undefined;
@@ -40,6 +47,20 @@ function valuesOf(store: MetricStore, line: Line): Column | undefined {
   const parts = [first.values, ...others.map((column) => at(steps, length, column))];
   const values = new Float64Array(length);
   for (let index = 0; index < length; index += 1) values[index] = line.from.work(parts.map((part) => part[index] as number));
+  return { steps, values, lower: null, upper: null, length };
+}
+
+function rateOf(counted: Column | undefined, times: Column | undefined): Column | undefined {
+  if (!counted || !times) return undefined;
+  const { steps, length } = counted;
+  const time = at(steps, length, times);
+  const values = new Float64Array(length);
+  for (let index = 0; index < length; index += 1) {
+    const more = (counted.values[index] as number) - (index === 0 ? 0 : (counted.values[index - 1] as number));
+    const passed = (steps[index] as number) - (index === 0 ? 0 : (steps[index - 1] as number));
+    // What a run that goes on from a checkpoint had counted before is not known.
+    values[index] = index === 0 && passed > 1 ? Number.NaN : more / (passed * (time[index] as number));
+  }
   return { steps, values, lower: null, upper: null, length };
 }
 
