@@ -36,6 +36,10 @@ export interface ChartProps {
   onZoom?: ((range: Range | null) => void) | undefined;
   onExpand?: (() => void) | undefined;
   actions?: React.ReactNode;
+  /** What is shown while nobody looks closer, such as the same for all charts of a page; else what the lines cover. */
+  span?: Range | null | undefined;
+  /** Values under each line's colour alone: the page says elsewhere whose colour that is. */
+  nameless?: boolean | undefined;
   /** Without title and legend. */
   bare?: boolean | undefined;
   /** Said where there are no points. */
@@ -47,7 +51,7 @@ const NONE: readonly ChartSeries[] = [];
 const SUMMARY_MS = 5000;
 
 export default function LineChart(props: ChartProps) {
-  const { title, source, height = 180, smoothing = 0, log = false, unit = "step", bare = false } = props;
+  const { title, source, height = 180, smoothing = 0, log = false, unit = "step", bare = false, span = null } = props;
   const format = props.format ?? measure;
   const formatStep = props.formatStep ?? axisNumber;
   const group = useGroup(props.onZoom);
@@ -64,15 +68,16 @@ export default function LineChart(props: ChartProps) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
   const legend = useRef<((reading: Reading) => void) | null>(null);
-  const context = useRef({ read, group, format, formatStep, unit });
-  context.current = { read, group, format, formatStep, unit };
+  const context = useRef({ read, group, format, formatStep, unit, span });
+  context.current = { read, group, format, formatStep, unit, span };
 
   const onRead = (step: number | null) => {
     legend.current?.({
       step,
       values: context.current.read().map((one) => {
         if (step === null) return { raw: latest(one), smooth: null };
-        return { raw: readAt(one, step), smooth: plot.current?.smoothed ? plot.current.smoothAt(one, step) : null };
+        const raw = readAt(one, step);
+        return { raw, smooth: raw !== null && plot.current?.smoothed ? plot.current.smoothAt(one, step) : null };
       }),
     });
   };
@@ -86,6 +91,7 @@ export default function LineChart(props: ChartProps) {
       host.current,
       {
         read: () => context.current.read(),
+        span: () => context.current.span,
         weight: smoothing,
         crosshair: context.current.group.crosshair,
         height,
@@ -95,7 +101,7 @@ export default function LineChart(props: ChartProps) {
           floor: props.floor ?? null,
           ceiling: props.ceiling ?? null,
           limit: props.limit ?? null,
-          format: axisNumber,
+          format: props.format ?? axisNumber,
           formatStep: (step) => context.current.formatStep(step),
         },
       },
@@ -115,6 +121,8 @@ export default function LineChart(props: ChartProps) {
   }, [form, shade, log, smoothing, height, props.floor, props.ceiling, props.limit, group.crosshair, asTable]);
 
   useEffect(() => plot.current?.setRange(group.range), [group.range]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it is read anew when it is drawn
+  useEffect(() => plot.current?.touch(), [span?.[0], span?.[1]]);
   useEffect(() => {
     if (!source && props.series) plot.current?.touch();
   }, [source, props.series]);
@@ -156,7 +164,7 @@ export default function LineChart(props: ChartProps) {
   };
 
   return (
-    <figure aria-label={title} className={cx("min-w-0", props.className)}>
+    <figure aria-label={title} className={cx("group/chart min-w-0", props.className)}>
       {!bare && (
         <ChartHeader
           title={title}
@@ -167,7 +175,16 @@ export default function LineChart(props: ChartProps) {
           actions={props.actions}
         />
       )}
-      {!bare && <Legend series={series} unit={unit} format={format} formatStep={formatStep} ref={legend} />}
+      {!bare && (
+        <Legend
+          nameless={props.nameless ?? false}
+          series={series}
+          unit={unit}
+          format={format}
+          formatStep={formatStep}
+          ref={legend}
+        />
+      )}
       {asTable ? (
         <ChartTable
           title={title}

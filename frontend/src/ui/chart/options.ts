@@ -98,6 +98,7 @@ export function yRange(look: Look, low: number | null, high: number | null): [nu
   const from = Math.min(low, look.floor ?? low);
   const to = Math.max(high, look.ceiling ?? high);
   // A line that does not move stands in the middle.
+  if (from === to && (from === look.floor || to === look.ceiling)) return [look.floor ?? from - 1, look.ceiling ?? to + 1];
   if (from === to) return from === 0 ? [-1, 1] : [from - Math.abs(from) * 0.1, to + Math.abs(to) * 0.1];
   const room = (to - from) * 0.06;
   return [from === look.floor ? from : from - room, to === look.ceiling ? to : to + room];

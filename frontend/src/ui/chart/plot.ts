@@ -33,6 +33,7 @@ export class Plot {
   private readonly events: PlotEvents;
   private readonly stops: (() => void)[] = [];
   private readonly read: () => readonly ChartSeries[];
+  private readonly span: () => Range | null;
   private readonly made: string;
   private series: readonly ChartSeries[];
   private range: Range | null = null;
@@ -42,10 +43,18 @@ export class Plot {
 
   constructor(
     host: HTMLElement,
-    setting: { read: () => readonly ChartSeries[]; look: Look; weight: number; crosshair: Crosshair; height: number },
+    setting: {
+      read: () => readonly ChartSeries[];
+      span: () => Range | null;
+      look: Look;
+      weight: number;
+      crosshair: Crosshair;
+      height: number;
+    },
     events: PlotEvents,
   ) {
     this.read = setting.read;
+    this.span = setting.span;
     this.series = setting.read();
     this.made = shape(this.series);
     this.weight = setting.weight;
@@ -106,11 +115,13 @@ export class Plot {
       return;
     }
     this.events.onEmpty(this.series.every((one) => latest(one) === null));
-    const range = this.range ?? extent(this.series) ?? [0, 1];
+    const range = this.range ?? this.span() ?? extent(this.series) ?? [0, 1];
     this.shown = range[0] === range[1] ? [range[0] - 0.5, range[1] + 0.5] : range;
     const pixels = Math.max(40, Math.floor(this.plot.width - Y_WIDTH - 10));
     const inputs = this.series.map((series) => ({ series, smooth: this.smooth(series) }));
-    this.plot.setData(cells(frame(inputs, this.shown, pixels), this), true);
+    const drawn = cells(frame(inputs, this.shown, pixels), this);
+    // In a batch the scales are new at once, and the crosshair stands where it belongs.
+    this.plot.batch(() => this.plot.setData(drawn, true));
     this.follow(this.crosshair.step);
   };
 
@@ -133,7 +144,7 @@ export class Plot {
 
   /** Show less (below 1) or more (above 1), round the crosshair or the middle. */
   zoom(factor: number): void {
-    const whole = extent(this.series);
+    const whole = this.span() ?? extent(this.series);
     if (!whole) return;
     const [from, to] = this.shown;
     const at = this.crosshair.step;
@@ -172,6 +183,7 @@ export class Plot {
     const from = this.plot.posToVal(left, "x");
     const to = this.plot.posToVal(left + width, "x");
     this.plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.crosshair.move(null);
     this.events.onRange([from, to]);
   }
 
@@ -184,7 +196,10 @@ export class Plot {
       this.crosshair.move(series && index >= 0 ? (series.steps[index] as number) : null);
     };
     const leave = () => this.crosshair.move(null);
-    const reset = () => this.events.onRange(null);
+    const reset = () => {
+      this.crosshair.move(null);
+      this.events.onRange(null);
+    };
     over.addEventListener("pointermove", move);
     over.addEventListener("pointerleave", leave);
     over.addEventListener("dblclick", reset);

@@ -1,5 +1,5 @@
 import { useEffect, useMemo } from "react";
-import { useClient, useQuery } from "urql";
+import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
 import { graphql } from "@/lib/graphql";
 import { runColor } from "@/lib/runs";
@@ -10,9 +10,10 @@ import { ErrorNote } from "@/ui/Empty";
 import { AllMetrics, single } from "./AllMetrics";
 import { scaleOf, stepsOf } from "./axis";
 import { Controls } from "./Controls";
+import { useDetail } from "./detail";
 import { Enlarged } from "./Enlarged";
 import { Export } from "./Export";
-import { METRICS, useMetrics, useVersion } from "./follow";
+import { useMetrics, useVersion } from "./follow";
 import { LimitSettings } from "./LimitSettings";
 import { SectionPanel } from "./SectionPanel";
 import { Strip } from "./Strip";
@@ -31,7 +32,6 @@ const JOB = graphql(`query JobOverview($id: ID!) {
 }`);
 const ASK_MS = 5000;
 const SHOW_MS = 500;
-const DETAIL_POINTS = 1000;
 const KEYS = ["reward", "frac_reward_zero_std", "kl", "entropy", "completions/mean_length", "step_time"];
 
 export default function Overview({ jobId }: { jobId: string }) {
@@ -39,7 +39,6 @@ export default function Overview({ jobId }: { jobId: string }) {
   const { store, error, state, reload } = useMetrics(jobId);
   useVersion(store, SHOW_MS);
   const [{ data }, ask] = useQuery({ query: JOB, variables: { id: jobId } });
-  const client = useClient();
   const job = data?.job ?? undefined;
   const active = job !== undefined && ["QUEUED", "PROVISIONING", "RUNNING"].includes(job.status);
 
@@ -55,25 +54,7 @@ export default function Overview({ jobId }: { jobId: string }) {
 
   const range = useMemo(() => rangeOf({ from: view.from, to: view.to }), [view.from, view.to]);
   const steps = range ? stepsOf(scaleOf(store, view.x), range) : null;
-  const [fromStep, toStep] = steps ?? [null, null];
-  const { loaded } = store;
-  useEffect(() => {
-    if (!loaded) return;
-    if (fromStep === null || toStep === null || !store.thinned) {
-      store.unzoom();
-      return;
-    }
-    let late = false;
-    const timer = setTimeout(async () => {
-      const asked = { id: jobId, fromStep, toStep, maxPoints: DETAIL_POINTS };
-      const found = await client.query(METRICS, asked, { requestPolicy: "network-only" });
-      if (!late && found.data?.job) store.zoom(fromStep, toStep, found.data.job.metrics);
-    }, 150);
-    return () => {
-      late = true;
-      clearTimeout(timer);
-    };
-  }, [client, jobId, store, loaded, fromStep, toStep]);
+  useDetail([{ id: jobId, store, loaded: store.loaded }], range, view.x);
 
   const color = runColor(jobId);
   const keys = store.keys.join("\n");

@@ -13,6 +13,8 @@ const SHOWN: Record<Level, { icon: typeof CircleCheck; ink: string; word: string
   bad: { icon: OctagonAlert, ink: "text-bad", word: "Alarm" },
 };
 
+const GRID = ["", "", "md:grid-cols-2", "md:grid-cols-2 xl:grid-cols-3", "md:grid-cols-2 2xl:grid-cols-4"];
+
 interface SectionPanelProps {
   section: Section;
   store: MetricStore;
@@ -64,7 +66,7 @@ export function SectionPanel({ section, store, keys, color, weights, totalSteps,
           ))}
         </ul>
       )}
-      <div className="grid gap-x-5 gap-y-3 p-3 md:grid-cols-2 xl:grid-cols-[repeat(auto-fit,minmax(22rem,1fr))]">
+      <div className={cx("grid gap-x-5 gap-y-3 p-3", GRID[Math.min(4, charts.length)])}>
         {charts.map((spec) => (
           <MetricChart key={spec.id} store={store} spec={spec} look={look} onExpand={() => onExpand(spec.id)} />
         ))}
