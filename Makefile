@@ -11,7 +11,7 @@ BURNISH := .venv/bin/burnish
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup clients dashboard frontend demo up test fuzz bench faults check lint format types imports generated migrations clean
+.PHONY: help setup clients dashboard frontend browser demo up test fuzz bench faults check lint format types imports generated migrations clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -23,9 +23,13 @@ setup: ## Build .venv from constraints.txt, for the GPU if this machine has one,
 clients: setup
 	@$(PY) scripts/clients.py
 
-# Built again where a file of it is newer than the last build.
+# Built again where anything that it is made of has changed.
 dashboard: setup ## Build the dashboard that the API serves
 	@$(PY) scripts/dashboard.py build
+
+# A Chromium for the tests that look at it.
+browser: setup
+	@$(PY) scripts/browser.py
 
 demo: setup dashboard ## Train a small model on a reward, deploy it, call it (QUICK=1: the tiny one, in 2 minutes)
 	$(BURNISH) demo $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
@@ -33,7 +37,7 @@ demo: setup dashboard ## Train a small model on a reward, deploy it, call it (QU
 up: setup dashboard ## Start the platform on this machine and leave it running
 	$(BURNISH) up $(ARGS)
 
-test: setup clients dashboard ## Run the tests
+test: setup clients dashboard browser ## Run the tests
 	@$(PY) scripts/dashboard.py test
 	$(PY) -m pytest -q --ignore=tests/faults $(ARGS)
 
