@@ -13,9 +13,11 @@ import uvloop
 from burnish.kit import clock, stream
 from burnish.kit.core import Core, opened
 from burnish.kit.settings import Settings
-from models import job
+from models import account, dataset, job, reward_function
 from models.job import Job
 
+# What a job refers to must be known before it can be written.
+REFERRED = (account.Account, dataset.Dataset, reward_function.RewardFunction)
 HISTORY = 5000
 PER_FLUSH = 500
 COMPONENTS = ("correct", "format", "brevity")

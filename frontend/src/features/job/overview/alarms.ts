@@ -140,13 +140,19 @@ export function heldOutGap(run: Pick<Run, "get">): number | null {
 export const componentsOf = (keys: readonly string[]): string[] =>
   keys.flatMap((key) => /^rewards\/(.+)\/mean$/.exec(key)?.[1] ?? []);
 
-/** What each component adds to the variance of the reward, as if they were independent. */
+/** What each component makes of the variance of the reward: as reported, else as if they were independent. */
 export function varianceShares({
   keys,
   recent,
   weights,
 }: Pick<Run, "keys" | "recent" | "weights">): [name: string, share: number][] {
-  const parts = componentsOf(keys).flatMap((name): [string, number][] => {
+  const names = componentsOf(keys);
+  const told = names.flatMap((name): [string, number][] => {
+    const share = recent(`rewards/${name}/variance_share`, RECENT);
+    return share === null ? [] : [[name, share]];
+  });
+  if (told.length === names.length) return told;
+  const parts = names.flatMap((name): [string, number][] => {
     const std = recent(`rewards/${name}/std`, RECENT);
     return std === null ? [] : [[name, ((weights[name] ?? 1) * std) ** 2]];
   });

@@ -20,7 +20,7 @@ const filled = (...series: Reported[]): MetricStore => {
   return store;
 };
 const read = (column: Column | undefined, what: "steps" | "values" | "lower" = "values") =>
-  column && [...(column[what] ?? []).subarray(0, column.length)];
+  column && Array.from(column[what] ?? []).slice(0, column.length);
 const run = (store: MetricStore, more: Partial<Run> = {}): Run => ({
   get: (key) => store.get(key),
   recent: (key, count) => store.recent(key, count),
@@ -88,7 +88,7 @@ test("other axes follow from metrics, there and back", () => {
   const tokens = scaleOf(store, "tokens");
   expect([...place(tokens, Float64Array.from([1, 3, 4]), 3)]).toEqual([100, 300, 400]);
   expect(stepsOf(tokens, [150, 400])).toEqual([1, 4]);
-  expect([...(scaleOf(store, "time")?.places ?? [])]).toEqual([2, 4, 10]);
+  expect(Array.from(scaleOf(store, "time")?.places ?? [])).toEqual([2, 4, 10]);
   expect(scaleOf(store, "step")).toBeNull();
   expect(stepsOf(null, [2.4, 7.2])).toEqual([2, 8]);
 });

@@ -48,6 +48,14 @@ const headline = (label: string, key: string, format: (value: number) => string 
   },
 });
 
+/** What the scoring of one step in twenty takes longer than, of the last hundred. */
+function scoringP95(store: MetricStore): string | null {
+  const column = store.get("score_time");
+  if (!column || column.length === 0) return null;
+  const last = column.values.slice(Math.max(0, column.length - 100), column.length).sort();
+  return seconds(last[Math.floor((last.length - 1) * 0.95)] as number);
+}
+
 /** Colours beside the run's own: those of other runs are not on this page. */
 export function palette(run: string): (index: number) => string {
   const own = Number(run.replace("--run-", ""));
@@ -99,9 +107,9 @@ export const SECTIONS: readonly Section[] = [
     headlines: [headline("without signal", "frac_reward_zero_std", percent)],
     wants: {
       frac_reward_all_pass: "all-pass and all-fail groups",
-      "reward_quantile/0.5": "the spread of rewards over time",
+      reward_p50: "quantiles of the reward",
     },
-    charts: (_keys, run) => [
+    charts: (keys, run) => [
       {
         id: "outcomes",
         title: "Groups by outcome",
@@ -131,7 +139,13 @@ export const SECTIONS: readonly Section[] = [
         format: percent,
         lines: [line("frac_reward_zero_std", "share", run)],
       },
-      { id: "reward-std", title: "Spread of all rewards", floor: 0, lines: [line("reward_std", "standard deviation", run)] },
+      keys.has("reward_p50")
+        ? {
+            id: "quantiles",
+            title: "Rewards, median with p10 to p90",
+            lines: [line("reward_p50", "median", run, { edges: ["reward_p10", "reward_p90"] })],
+          }
+        : { id: "reward-std", title: "Spread of all rewards", floor: 0, lines: [line("reward_std", "standard deviation", run)] },
     ],
   },
   {
@@ -195,11 +209,8 @@ export const SECTIONS: readonly Section[] = [
     title: "Reward health",
     about: "Can the reward be trusted?",
     rules: ["missing", "dominance"],
-    headlines: [
-      headline("without a reward", "reward_none_fraction", percent),
-      headline("p95 latency", "reward_latency_p95", seconds),
-    ],
-    wants: { reward_error_fraction: "errors apart from None", reward_latency_p95: "latency of the reward, p95" },
+    headlines: [headline("without a reward", "reward_none_fraction", percent), { label: "scoring, p95", value: scoringP95 }],
+    wants: {},
     charts: (keys, run, weights) => {
       const color = palette(run);
       const parts = componentsOf([...keys]);
@@ -213,7 +224,7 @@ export const SECTIONS: readonly Section[] = [
           linear: true,
           limit: "missing",
           format: percent,
-          lines: [line("reward_none_fraction", "None or error", run), line("reward_error_fraction", "errors", "--bad")],
+          lines: [line("reward_none_fraction", "None", run)],
         },
         ...(parts.length > 1
           ? [
@@ -226,19 +237,21 @@ export const SECTIONS: readonly Section[] = [
                 linear: true,
                 format: percent,
                 lines: parts.map((name, index) =>
-                  line(`share:${name}`, name, color(index), {
-                    from: { keys: stds, work: (values) => share(values, factors, index) },
-                  }),
+                  keys.has(`rewards/${name}/variance_share`)
+                    ? line(`rewards/${name}/variance_share`, name, color(index))
+                    : line(`share:${name}`, name, color(index), {
+                        from: { keys: stds, work: (values) => share(values, factors, index) },
+                      }),
                 ),
               },
             ]
           : []),
         {
-          id: "latency",
-          title: "Latency of the reward",
+          id: "scoring",
+          title: "Time to score a step",
           floor: 0,
           format: seconds,
-          lines: [line("reward_latency_p95", "p95", run)],
+          lines: [line("score_time", "scoring", run)],
         },
       ];
     },
@@ -250,7 +263,7 @@ export const SECTIONS: readonly Section[] = [
     rules: ["scoring"],
     headlines: [headline("a step", "step_time", seconds)],
     wants: {},
-    charts: (_keys, run) => [
+    charts: (keys, run) => [
       {
         id: "times",
         title: "Time of a step",
@@ -269,7 +282,11 @@ export const SECTIONS: readonly Section[] = [
         title: "Tokens a second",
         floor: 0,
         format: short,
-        lines: [line("tokens_per_s", "tokens/s", run, { rate: { count: "num_tokens", time: "step_time" } })],
+        lines: [
+          keys.has("tokens_per_second")
+            ? line("tokens_per_second", "tokens/s", run)
+            : line("tokens_per_second", "tokens/s", run, { rate: { count: "num_tokens", time: "step_time" } }),
+        ],
       },
     ],
   },
