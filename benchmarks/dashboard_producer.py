@@ -23,7 +23,17 @@ PER_FLUSH = 500
 COMPONENTS = ("correct", "format", "brevity")
 KEYS = (
     *("reward", "reward_std", "reward_group_std", "reward_none_fraction", "frac_reward_zero_std"),
-    *("frac_reward_all_pass", "frac_reward_all_fail", "kl", "entropy", "grad_norm", "loss", "learning_rate", "num_tokens", "epoch"),
+    *(
+        "frac_reward_all_pass",
+        "frac_reward_all_fail",
+        "kl",
+        "entropy",
+        "grad_norm",
+        "loss",
+        "learning_rate",
+        "num_tokens",
+        "epoch",
+    ),
     *(f"rewards/{name}/{what}" for name in COMPONENTS for what in ("mean", "std", "group_std")),
     *(f"completions/{what}_length" for what in ("mean", "min", "max")),
     *(f"completions/{what}" for what in ("mean_terminated_length", "clipped_ratio")),

@@ -68,7 +68,7 @@ export function AllMetrics({ store, keys, color, look, open, find, setView, onEx
         <div className="grid gap-x-5 gap-y-3 border-line border-t p-3 sm:grid-cols-2 lg:grid-cols-3 2xl:grid-cols-4">
           {found.map((spec) => (
             <WhenSeen key={spec.id} className="h-40">
-              <MetricChart store={store} spec={spec} look={look} height={112} onExpand={() => onExpand(spec.id)} />
+              <MetricChart store={store} spec={spec} look={look} height={112} onExpand={onExpand} />
             </WhenSeen>
           ))}
           {found.length === 0 && <p className="py-4 text-ink-3 text-sm">No metric is called that.</p>}

@@ -1,4 +1,4 @@
-import { useMemo } from "react";
+import { memo, useMemo } from "react";
 import { Chart } from "@/ui/chart";
 import { useLimits } from "./alarms";
 import { AXIS_UNITS, type AxisName, formatAxis } from "./axis";
@@ -17,11 +17,12 @@ interface MetricChartProps {
   spec: ChartSpec;
   look: Look;
   height?: number;
-  onExpand?: (() => void) | undefined;
+  /** Stays the same function, so that a chart is rendered again only where it is another. */
+  onExpand?: ((id: string) => void) | undefined;
 }
 
 /** One chart of a run; its points come past React. */
-export function MetricChart({ store, spec, look, height = 168, onExpand }: MetricChartProps) {
+export const MetricChart = memo(function MetricChart({ store, spec, look, height = 168, onExpand }: MetricChartProps) {
   const limits = useLimits();
   const source = useMemo(
     () => sourceOf([store], ([scale]) => seriesOf(store, spec, scale ?? null), look.axis),
@@ -40,7 +41,7 @@ export function MetricChart({ store, spec, look, height = 168, onExpand }: Metri
       format={spec.format}
       unit={AXIS_UNITS[look.axis]}
       formatStep={formatAxis[look.axis]}
-      onExpand={onExpand}
+      onExpand={onExpand && (() => onExpand(spec.id))}
     />
   );
-}
+});

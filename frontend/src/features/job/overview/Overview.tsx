@@ -1,4 +1,4 @@
-import { useEffect, useMemo } from "react";
+import { useCallback, useEffect, useMemo } from "react";
 import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
 import { graphql } from "@/lib/graphql";
@@ -6,7 +6,7 @@ import { runColor } from "@/lib/runs";
 import { useUrlState } from "@/lib/url";
 import { CopyAs } from "@/ui/CopyAs";
 import { ChartGroup } from "@/ui/chart";
-import { ErrorNote } from "@/ui/Empty";
+import { ErrorNote, Skeleton } from "@/ui/Empty";
 import { AllMetrics, single } from "./AllMetrics";
 import { scaleOf, stepsOf } from "./axis";
 import { Controls } from "./Controls";
@@ -70,7 +70,7 @@ export default function Overview({ jobId }: { jobId: string }) {
     const known = new Set(list);
     return SECTIONS.flatMap((section) => chartsOf(section, known, color, weights)).find((spec) => spec.id === view.chart);
   }, [view.chart, list, color, weights]);
-  const expand = (id: string) => setView({ chart: id }, { push: true });
+  const expand = useCallback((id: string) => setView({ chart: id }, { push: true }), [setView]);
   const shown = KEYS.filter((key) => list.includes(key));
 
   return (
@@ -83,29 +83,35 @@ export default function Overview({ jobId }: { jobId: string }) {
         <CopyAs title="Metrics of this run" snippets={() => metricSnippets(jobId, shown.length > 0 ? shown : KEYS, steps)} />
       </Controls>
       <ChartGroup range={range} onRange={(next) => setView(rangeInUrl(next))}>
-        {SECTIONS.map((section) => (
-          <SectionPanel
-            key={section.id}
-            section={section}
-            store={store}
-            keys={keys}
-            color={color}
-            weights={weights}
-            totalSteps={job?.progress.totalSteps ?? null}
-            look={look}
-            onExpand={expand}
-          />
-        ))}
-        <AllMetrics
-          store={store}
-          keys={list}
-          color={color}
-          look={look}
-          open={view.all}
-          find={view.find}
-          setView={setView}
-          onExpand={expand}
-        />
+        {/* Nothing below the fold moves when the history comes: how much there is to show is known only then. */}
+        {!store.loaded && !error && <Skeleton className="h-dvh" />}
+        {store.loaded && (
+          <>
+            {SECTIONS.map((section) => (
+              <SectionPanel
+                key={section.id}
+                section={section}
+                store={store}
+                keys={keys}
+                color={color}
+                weights={weights}
+                totalSteps={job?.progress.totalSteps ?? null}
+                look={look}
+                onExpand={expand}
+              />
+            ))}
+            <AllMetrics
+              store={store}
+              keys={list}
+              color={color}
+              look={look}
+              open={view.all}
+              find={view.find}
+              setView={setView}
+              onExpand={expand}
+            />
+          </>
+        )}
         {enlarged && <Enlarged store={store} spec={enlarged} look={look} onClose={() => setView({ chart: "" })} />}
       </ChartGroup>
     </div>

@@ -1,7 +1,6 @@
 import { CircleCheck, OctagonAlert, TriangleAlert } from "lucide-react";
 import { useMemo } from "react";
 import { cx } from "@/ui/cx";
-import { Skeleton } from "@/ui/Empty";
 import { type Alarm, type Level, RULES, type Run, useLimits } from "./alarms";
 import type { MetricStore } from "./columns";
 import { type Look, MetricChart } from "./MetricChart";
@@ -54,7 +53,7 @@ export function SectionPanel({ section, store, keys, color, weights, totalSteps,
           const text = value(store);
           return text === null ? null : (
             <span key={label} className="whitespace-nowrap text-ink-3 text-xs">
-              {label} <span className="font-semibold text-ink tabular-nums">{text}</span>
+              {label} <span className="inline-block min-w-14 text-right font-semibold text-ink tabular-nums">{text}</span>
             </span>
           );
         })}
@@ -68,10 +67,9 @@ export function SectionPanel({ section, store, keys, color, weights, totalSteps,
       )}
       <div className={cx("grid gap-x-5 gap-y-3 p-3", GRID[Math.min(4, charts.length)])}>
         {charts.map((spec) => (
-          <MetricChart key={spec.id} store={store} spec={spec} look={look} onExpand={() => onExpand(spec.id)} />
+          <MetricChart key={spec.id} store={store} spec={spec} look={look} onExpand={onExpand} />
         ))}
-        {charts.length === 0 &&
-          (store.loaded ? <p className="py-2 text-ink-3 text-sm">This run reports nothing of it yet.</p> : <Waiting />)}
+        {charts.length === 0 && <p className="py-2 text-ink-3 text-sm">This run reports nothing of it yet.</p>}
       </div>
       {wanted.length > 0 && charts.length > 0 && (
         <p className="px-3 pb-2.5 text-ink-3 text-xs">Not reported by this run: {wanted.join("; ")}.</p>
@@ -90,16 +88,5 @@ function AlarmLine({ alarm }: { alarm: Alarm }) {
         {alarm.text}
       </span>
     </li>
-  );
-}
-
-/** The room of the charts to come. */
-function Waiting() {
-  return (
-    <>
-      {[0, 1].map((index) => (
-        <Skeleton key={index} className="h-54" />
-      ))}
-    </>
   );
 }
