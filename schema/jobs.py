@@ -254,8 +254,8 @@ class TrainingJob(Node):
         return [MetricSeries.of(column) for column in found]
 
     @strawberry.field(
-        description="The place after the metrics that are stored by now. Ask for it before `metrics`, then follow `jobMetrics` after "
-        "it: steps may come twice, and none is missed."
+        description="The place after the metrics that are stored by now. Ask for it before `metrics`, then follow `jobMetrics` "
+        "after it: steps may come twice, and none is missed."
     )
     async def metrics_cursor(self, info: Info) -> Cursor:
         last = await jobs.streams.last(info.context.known, self.row.id, "metrics")
