@@ -1,6 +1,6 @@
 """What the dashboard costs a browser: charts of 100,000 points beside Chart.js, a live job page, the first load, layout shifts.
 
-Scripting is the CPU time of the page's main thread in scripts, by a Chromium trace; a frame is what lies between two commits, with
+Scripting is the CPU time of the main thread in scripts, by a Chromium trace; a frame is what lies between two commits, with
 all its events, timers and callbacks. Four charts of 100,000 points each are on one page, ours smoothed on top and with a shared
 crosshair, Chart.js with its min-max decimation. The live page is the built one, of a real API process, in which a job reports 36
 metrics twenty times a second. The first load is what the page names: scripts and styles, without the font, which may come late.

@@ -25,7 +25,7 @@ from burnish.kit.settings import Settings
 from engines import orphans
 from engines.compute import rates
 from models import migrations
-from resolvers import accounts
+from resolvers import accounts, sign_in_links
 
 EXIT_TAKEN = 1
 EXIT_SETTINGS = 2
@@ -111,10 +111,10 @@ async def _main(settings: Settings) -> int:
     stopping = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
-    await _first_account(settings)
+    link = await _first_account(settings)
     parts = _parts(settings)
     tasks = [asyncio.create_task(part.run()) for part in parts]
-    ready = asyncio.create_task(_announce(settings))
+    ready = asyncio.create_task(_announce(settings, link))
     await stopping.wait()
     say("stopping")
     ready.cancel()
@@ -157,16 +157,19 @@ def broker_command(settings: Settings) -> list[str]:
     return [str(get_binary_path()), *(word for key, value in options.items() for word in (f"--{key}", value))]
 
 
-async def _first_account(settings: Settings) -> None:
-    """Make the operator's account on the first start, and keep its key where only this user can read it."""
+async def _first_account(settings: Settings) -> str | None:
+    """Make the operator's account on the first start, keep its key where only this user can read it, and return a link that signs
+    in to the dashboard once.
+    """
     async with opened(settings) as core:
         key = await accounts.ensure_first(core)
+        link = None if key is None else (await sign_in_links.create(core, accounts.FIRST)).url(settings.base_url)
     path = settings.home / "credentials.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     api_key = key or known.get("api_key")
-    if api_key is None:
-        return
-    write_private(path, {"base_url": settings.base_url, "api_key": api_key, "dashboard_url": f"{settings.base_url}/"})
+    if api_key is not None:
+        write_private(path, {"base_url": settings.base_url, "api_key": api_key, "dashboard_url": f"{settings.base_url}/"})
+    return link
 
 
 def write_private(path: Path, content: Mapping[str, str]) -> None:
@@ -179,8 +182,10 @@ def write_private(path: Path, content: Mapping[str, str]) -> None:
     draft.replace(path)
 
 
-async def _announce(settings: Settings) -> None:
-    """Say that the platform is ready once the API answers, with what is needed to use it."""
+async def _announce(settings: Settings, link: str | None) -> None:
+    """Say that the platform is ready once the API answers, with what is needed to use it. The link is told and not kept: a file
+    would go on naming it when it was used.
+    """
     async with httpx2.AsyncClient(timeout=2, trust_env=False) as client:
         while True:
             with contextlib.suppress(httpx2.HTTPError):
@@ -190,7 +195,8 @@ async def _announce(settings: Settings) -> None:
     path = settings.home / "credentials.json"
     say(f"ready at {settings.base_url}")
     if path.exists():
-        print(path.read_text(), end="", flush=True)
+        told = json.loads(path.read_text()) | ({"dashboard_url": link} if link else {})
+        print(json.dumps(told, indent=2), flush=True)
 
 
 def say(message: str) -> None:

@@ -17,6 +17,7 @@ from engines import protocol
 TASKS = {
     "data.intake": "engines.data.intake",
     "data.read": "engines.data.read",
+    "data.render": "engines.training.rendering",
     "data.tokens": "engines.training.lengths",
     "delivery.hub": "engines.delivery.hub",
     "training.grpo": "engines.training.grpo",

@@ -355,7 +355,8 @@ class _Session:
         await self.run_of.put("metrics", {"step": int(message["step"]), "values": message["values"]})
 
     async def _on_rollouts(self, child: Child, message: protocol.Message) -> None:
-        await self.run_of.put("rollouts", {"step": int(message["step"]), "groups": message["groups"]})
+        row = {"step": int(message["step"]), "groups": message["groups"], "stdout": message.get("stdout", "")}
+        await self.run_of.put("rollouts", row)
 
     async def _on_log(self, child: Child, message: protocol.Message) -> None:
         await self.run_of.say(message["message"], level=message["level"], source=message["source"])

@@ -6,7 +6,7 @@ protocol directions are JSON, one object a line, each with a `type`.
 
     parent → child   spec {version, task, spec} · stop {} · stop {save} · uploaded {step}
     child → parent   hello {version, pid} · phase {phase} · plan {total_steps} · model {revision}
-                     prompts {total, dropped, limit} · metrics {step, values} · rollouts {step, groups}
+                     prompts {total, dropped, limit} · metrics {step, values} · rollouts {step, groups, stdout}
                      log {level, source, message} · checkpoint {step, path, final}
                      failed {code, message, attribution, user_code_line} · done {result}
 
@@ -153,8 +153,9 @@ class Reporter:
     def metrics(self, step: int, values: Mapping[str, float | None]) -> None:
         self.send("metrics", step=step, values=dict(values), at=time.time())
 
-    def rollouts(self, step: int, groups: Sequence[Group]) -> None:
-        self.send("rollouts", step=step, groups=list(groups))
+    def rollouts(self, step: int, groups: Sequence[Group], stdout: str = "") -> None:
+        """Tell what a step sampled, and what the reward printed for all of it, as far as that is kept."""
+        self.send("rollouts", step=step, groups=list(groups), stdout=stdout)
 
     def log(self, message: str, level: str = "info", source: str = "trainer") -> None:
         self.send("log", level=level, source=source, message=message)

@@ -9,8 +9,9 @@ import { defineConfig } from "vitest/config";
 const OUT = "../burnish/dashboard/dist";
 // The development server asks with this key instead of a session: see README.md.
 const KEY = process.env.VITE_BURNISH_API_KEY;
-const headers = KEY ? { authorization: `Bearer ${KEY}` } : {};
 const API = process.env.BURNISH_API ?? "http://127.0.0.1:8400";
+// Websockets are refused to pages of another origin, which the development server's are.
+const headers = { origin: API, ...(KEY ? { authorization: `Bearer ${KEY}` } : {}) };
 // Replaced by the server in each answer: styles that libraries add while the page runs carry it.
 const NONCE = "{{nonce}}";
 
@@ -45,6 +46,8 @@ export default defineConfig(({ command }) => ({
   },
   server: {
     strictPort: true,
+    // The examples are read where they are: what the dashboard offers as a sample is the very file.
+    fs: { allow: [".", "../examples"] },
     proxy: {
       "/graphql": { target: API, ws: true, changeOrigin: true, headers },
       "/v1": { target: API, changeOrigin: true, headers },

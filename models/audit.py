@@ -16,9 +16,9 @@ NAMES = ("name", "slug", "output_name", "provider", "scopes")
 
 
 class AuditEntry(SQLModel, table=True):
-    """One change. `actor` is the API key's id, or `operator` for a command on the machine itself; `action` is a resolver's name
-    such as `api_keys.revoke`. `details` hold names and ids, never a secret. `account_id` is None for what concerns the whole
-    installation.
+    """One change. `actor` is the API key's or session's id, or `operator` for a command on the machine itself; `action` is a
+    resolver's name such as `api_keys.revoke`. `details` hold names and ids, never a secret. `account_id` is None for what
+    concerns the whole installation.
     """
 
     __tablename__ = "audit_entry"

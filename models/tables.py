@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 from burnish.kit import tables as plumbing
 from models import (
     account,
+    account_user,
     api_key,
     audit,
     base_model,
@@ -25,6 +26,7 @@ metadata = SQLModel.metadata
 
 __all__ = [
     "account",
+    "account_user",
     "api_key",
     "audit",
     "base_model",

@@ -19,6 +19,7 @@ from resolvers import api_keys
 from resolvers.context import Context
 
 CUSTOMER = re.compile(r"cus_[A-Za-z0-9]{1,250}")
+FIRST = "operator"
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -57,7 +58,7 @@ async def credit(core: Core, slug: str, amount_micros: int) -> Account:
     if amount_micros <= 0:
         raise Invalid("A top-up is more than zero.", param="amount")
     async with core.db.transaction() as session:
-        account = await _named(session, slug)
+        account = await find(session, slug)
         await _fund(session, account, amount_micros)
         _note(session, "accounts.credit", account, amount_micros)
     return account
@@ -68,7 +69,7 @@ async def set_mode(core: Core, slug: str, mode: str) -> Account:
     if mode not in (PREPAID, METERED):
         raise Invalid(f"Unknown mode '{mode}'; there are {PREPAID} and {METERED}.", param="mode")
     async with core.db.transaction() as session:
-        account = await lock(session, (await _named(session, slug)).id)
+        account = await lock(session, (await find(session, slug)).id)
         if mode == PREPAID and account.free_micros < 0:
             short = usd(-account.free_micros)
             raise Conflict(f"{slug} needs {short:.6f} USD of credit first: a prepaid account owes nothing.", param="mode")
@@ -84,7 +85,7 @@ async def set_customer(core: Core, slug: str, customer: str) -> Account:
         raise Invalid("A customer id of Stripe begins with cus_.", param="customer")
     try:
         async with core.db.transaction() as session:
-            account = await _named(session, slug)
+            account = await find(session, slug)
             account.stripe_customer_id = customer
             session.add(account)
             await session.flush()
@@ -108,12 +109,13 @@ async def ensure_first(core: Core) -> str | None:
     if count:
         return None
     try:
-        return (await create(core, "operator", operator=True))[1]
+        return (await create(core, FIRST, operator=True))[1]
     except Conflict:
         return None
 
 
-async def _named(session: Session, slug: str) -> Account:
+async def find(session: Session, slug: str) -> Account:
+    """Return the account of a name; NotFound where there is none."""
     account = (await session.exec(select(Account).where(Account.slug == slug))).first()
     if account is None:
         raise NotFound(f"There is no account called {slug}.", param="name")

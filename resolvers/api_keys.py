@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from pydantic import Field
+from sqlalchemy import update
 from sqlmodel import col
 
 from burnish.kit import clock, ids, paging
@@ -11,7 +12,7 @@ from burnish.kit.crypto import new_secret
 from burnish.kit.db import Session
 from burnish.kit.errors import Forbidden, Invalid, NotFound
 from models import events
-from models.api_key import SCOPES, ApiKey
+from models.api_key import KEY, SCOPES, SESSION, ApiKey
 from resolvers import auth
 from resolvers.context import Context
 from resolvers.creating import once
@@ -75,20 +76,23 @@ async def page(
     in_force = col(ApiKey.revoked_at).is_(None) & (col(ApiKey.expires_at).is_(None) | (col(ApiKey.expires_at) > clock.now()))
     where = ([in_force] if active else []) + ([paging.contains(ApiKey.name, search)] if search else [])
     async with ctx.db.read() as session:
-        return await paging.page(session, ApiKey, ApiKey.account_id == ctx.account.id, where=where, limit=limit, after=after)
+        scope = (ApiKey.account_id == ctx.account.id, ApiKey.kind == KEY)
+        return await paging.page(session, ApiKey, *scope, where=where, limit=limit, after=after)
 
 
 async def get(ctx: Context, key_id: str) -> ApiKey:
     ctx.require("read")
     async with ctx.db.read() as session:
         row = await session.get(ApiKey, key_id)
-    if row is None or row.account_id != ctx.account.id:
+    if row is None or row.account_id != ctx.account.id or row.kind != KEY:
         raise NotFound(f"No such API key: {key_id}")
     return row
 
 
 async def revoke(ctx: Context, key_id: str) -> ApiKey:
-    """Revoke a key, from the next request on; a key that is revoked already is not found."""
+    """Revoke a key, and the sessions that were signed in with it, from the next request on; a key that is revoked already is not
+    found.
+    """
     ctx.require("write")
     try:
         return await once(ctx, "api_keys.revoke", {"key_id": key_id}, ApiKey, lambda session: _revoke(session, ctx, key_id))
@@ -98,10 +102,13 @@ async def revoke(ctx: Context, key_id: str) -> ApiKey:
 
 async def _revoke(session: Session, ctx: Context, key_id: str) -> ApiKey:
     row = await session.get(ApiKey, key_id, with_for_update=True)
-    if row is None or row.account_id != ctx.account.id or row.revoked_at is not None:
+    if row is None or row.account_id != ctx.account.id or row.kind != KEY or row.revoked_at is not None:
         raise NotFound(f"No such API key: {key_id}")
     row.revoked_at = clock.now()
     session.add(row)
+    # Whoever signs in with the key locks its row too, so that no session of it comes after this.
+    its = (col(ApiKey.parent_id) == row.id, col(ApiKey.kind) == SESSION, col(ApiKey.revoked_at).is_(None))
+    await session.exec(update(ApiKey).where(*its).values(revoked_at=row.revoked_at))
     await events.note(session, ctx.account.id, row.id, "revoked", {"name": row.name})
     return row
 

@@ -1,4 +1,4 @@
-"""From a bearer key to a caller.
+"""From a bearer key, or the session of a browser's cookie, to a caller.
 
 What was looked up is remembered for a second. A process that revokes a key forgets it, so that it is refused from the next
 request on; other processes refuse it within that second. An address that has guessed too often has no guess looked up any more:
@@ -17,11 +17,12 @@ from sqlmodel import col, select
 
 from burnish.kit import clock
 from burnish.kit.core import Core
-from burnish.kit.crypto import bare_secret
+from burnish.kit.crypto import MAX_KEY_BYTES, bare_secret
 from burnish.kit.errors import Unauthenticated
 from models.account import Account
-from models.api_key import ApiKey
+from models.api_key import KEY, SESSION, ApiKey
 from resolvers.context import Context, Platform
+from resolvers.cookies import shows_key
 from resolvers.rate_limits import Allowance
 
 log = structlog.get_logger(__name__)
@@ -29,6 +30,7 @@ USED_EVERY = timedelta(minutes=1)
 REMEMBERED_MICROS = 1_000_000
 MOST_REMEMBERED = 10_000
 LONG_AGO = 0
+NO_SESSION = "The session has ended: sign in again."
 
 
 class Principal(NamedTuple):
@@ -81,18 +83,33 @@ async def authenticate(core: Core, key: str | None, address: str = "") -> Princi
     if secret is None:
         raise Unauthenticated()
     # The lookup is by keyed hash: its timing tells nothing of the secret.
-    key_hash = core.secrets.hash_key(secret)
+    return await _authenticate(core, KEY, core.secrets.hash_key(secret), address)
+
+
+async def authenticate_session(core: Core, secret: str, address: str = "") -> Principal:
+    """Return the account and session of a cookie, within the rules of `authenticate`."""
+    if len(secret) > MAX_KEY_BYTES or not secret.isascii():
+        raise Unauthenticated(NO_SESSION)
+    return await _authenticate(core, SESSION, session_hash(core, secret), address)
+
+
+def session_hash(core: Core, secret: str) -> str:
+    """Return the keyed hash of a session's secret, which no API key has."""
+    return core.secrets.hash_token(SESSION, secret)
+
+
+async def _authenticate(core: Core, kind: str, key_hash: str, address: str) -> Principal:
     memory = _memories.setdefault(core, _Memory())
     found = memory.get(key_hash)
     if found is None:
         stranger = Allowance.of_address(core, address) if address else None
         if stranger is not None and not memory.was_good(key_hash):
             stranger.may_guess()
-        found = await _look_up(core, memory, key_hash)
+        found = await _look_up(core, memory, kind, key_hash)
         if found is None and stranger is not None:
             stranger.guessed()
     if found is None or (found.key.expires_at is not None and found.key.expires_at <= clock.now()):
-        raise Unauthenticated()
+        raise Unauthenticated() if kind == KEY else Unauthenticated(NO_SESSION)
     return found
 
 
@@ -102,9 +119,9 @@ def forget(core: Core) -> None:
         _memories[core].forget()
 
 
-async def _look_up(core: Core, memory: _Memory, key_hash: str) -> Principal | None:
+async def _look_up(core: Core, memory: _Memory, kind: str, key_hash: str) -> Principal | None:
     statement = select(ApiKey, Account).join(Account, col(Account.id) == col(ApiKey.account_id))
-    statement = statement.where(ApiKey.key_hash == key_hash, col(ApiKey.revoked_at).is_(None))
+    statement = statement.where(ApiKey.key_hash == key_hash, ApiKey.kind == kind, col(ApiKey.revoked_at).is_(None))
     before = memory.forgotten
     async with core.db.read() as session:
         row = (await session.exec(statement)).first()
@@ -120,16 +137,25 @@ async def _look_up(core: Core, memory: _Memory, key_hash: str) -> Principal | No
     return found
 
 
-async def caller(platform: Platform, headers: Mapping[str, str], request_id: str, address: str = "") -> Context:
-    """Return the context of a request from its headers: `Authorization: Bearer` or `xi-api-key`, and `Idempotency-Key`."""
+async def caller(
+    platform: Platform, headers: Mapping[str, str], request_id: str, address: str = "", session: str | None = None
+) -> Context:
+    """Return the context of a request from its headers: `Authorization: Bearer` or `xi-api-key`, and `Idempotency-Key`.
+
+    `session` is the secret of a session cookie that may be believed. A header that names a caller always wins over it.
+    """
+    once = headers.get("idempotency-key")
+    if session is not None and not shows_key(headers):
+        account, row = await authenticate_session(platform.core, session, address)
+        return Context(platform, account, row, request_id, once, frozenset(row.scopes))
     scheme, _, token = headers.get("authorization", "").partition(" ")
     key = token.strip() if scheme.lower() == "bearer" else headers.get("xi-api-key")
     account, api_key = await authenticate(platform.core, key, address)
-    return Context(platform, account, api_key, request_id, headers.get("idempotency-key"), frozenset(api_key.scopes))
+    return Context(platform, account, api_key, request_id, once, frozenset(api_key.scopes))
 
 
 async def ended(core: Core, key_ids: Sequence[str]) -> list[str]:
-    """Return those of the keys that are revoked or have expired."""
+    """Return those of the keys and sessions that are revoked or have expired."""
     over = col(ApiKey.revoked_at).is_not(None) | (col(ApiKey.expires_at) <= clock.now())
     async with core.db.read() as session:
         return list((await session.exec(select(ApiKey.id).where(col(ApiKey.id).in_(key_ids), over))).all())

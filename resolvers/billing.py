@@ -77,13 +77,19 @@ async def balance(ctx: Context, customer: str | None = None) -> Account:
 
 
 async def transactions(
-    ctx: Context, *, limit: int = 20, after: str | None = None, customer: str | None = None
+    ctx: Context,
+    *,
+    limit: int = 20,
+    after: str | None = None,
+    customer: str | None = None,
+    resource_id: str | None = None,
 ) -> paging.Page[LedgerTransaction]:
-    """Return what has changed the balance, newest first."""
+    """Return what has changed the balance, newest first; with `resource_id`, only for that job or deployment."""
     await balance(ctx, customer)
     async with ctx.db.read() as session:
         mine = LedgerTransaction.account_id == ctx.account.id
-        return await paging.page(session, LedgerTransaction, mine, limit=limit, after=after)
+        where = [] if resource_id is None else [LedgerTransaction.resource_id == resource_id]
+        return await paging.page(session, LedgerTransaction, mine, where=where, limit=limit, after=after)
 
 
 async def check(ctx: Context, spec: CheckInput) -> Account:

@@ -4,13 +4,14 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from burnish.kit.core import Core
 from burnish.kit.db import Database
 from burnish.kit.errors import Forbidden
 from models.account import Account
-from models.api_key import ApiKey
+from models.api_key import KEY, ApiKey
+from resolvers.hashing import Hashing
 from resolvers.reward_bench import Bench
 
 if TYPE_CHECKING:
@@ -25,12 +26,17 @@ class Platform:
     gateway: "Gateway"
     # How many sources are being read for each account just now.
     reading: Counter[str] = field(default_factory=Counter)
-    # The counting of tokens that is going on, by the file that it is for.
-    counting: "dict[str, asyncio.Task[dict[str, Any]]]" = field(default_factory=dict)
+    # What is being worked out of datasets, by the file that it is for.
+    counting: "dict[str, asyncio.Task[bytes]]" = field(default_factory=dict)
 
     @property
     def db(self) -> Database:
         return self.core.db
+
+    @cached_property
+    def hashing(self) -> Hashing:
+        """Where this process makes and compares hashes of passwords."""
+        return Hashing()
 
     @cached_property
     def bench(self) -> Bench:
@@ -40,7 +46,7 @@ class Platform:
 
 @dataclass(frozen=True)
 class Context:
-    """One caller's request. Resolvers take the tenant from here and from nowhere else."""
+    """One caller's request. Resolvers take the tenant from here and from nowhere else. `key` may be a browser's session."""
 
     platform: Platform
     account: Account
@@ -60,4 +66,5 @@ class Context:
     def require(self, scope: str) -> None:
         """Forbidden where the caller's key does not carry the scope."""
         if scope not in self.scopes:
-            raise Forbidden(f"This API key does not have the scope '{scope}'.", hint="Make a key with this scope.")
+            what = "API key" if self.key.kind == KEY else "session"
+            raise Forbidden(f"This {what} does not have the scope '{scope}'.", hint="Make a key with this scope.")

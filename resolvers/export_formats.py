@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import orjson
 import pyarrow as pa
 from pyarrow import csv, parquet
 
@@ -80,3 +81,39 @@ def _csv(keys: Sequence[str]) -> Writer:
 
 
 WRITERS: dict[str, Callable[[Sequence[str]], Writer]] = {"parquet": _parquet, "csv": _csv}
+
+
+class RolloutWriter:
+    """Parquet of rollouts, a row for each completion. What has no fixed shape, prompt and components, is JSON."""
+
+    _SCHEMA = pa.schema(
+        [
+            ("step", pa.int64()),
+            ("attempt", pa.int32()),
+            ("group", pa.string()),
+            ("completion", pa.int32()),
+            ("dataset_row", pa.int64()),
+            ("prompt", pa.string()),
+            ("text", pa.string()),
+            ("reward", pa.float64()),
+            ("components", pa.string()),
+            ("advantage", pa.float64()),
+            ("tokens", pa.int64()),
+            ("truncated", pa.bool_()),
+            ("score_error", pa.string()),
+        ]
+    )
+    _JSON = ("prompt", "components")
+
+    def __init__(self) -> None:
+        self._out = _Outbox()
+        self._writer: Any = parquet.ParquetWriter(self._out, self._SCHEMA, compression="zstd")
+
+    def write(self, rows: Sequence[dict[str, Any]]) -> bytes:
+        flat = [row | {name: orjson.dumps(row[name]).decode() for name in self._JSON} for row in rows]
+        self._writer.write_table(pa.Table.from_pylist(flat, schema=self._SCHEMA))
+        return self._out.take()
+
+    def close(self) -> bytes:
+        self._writer.close()
+        return self._out.take()

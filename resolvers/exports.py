@@ -14,7 +14,7 @@ from burnish.kit.db import Database
 from burnish.kit.errors import NotFound
 from burnish.kit.series import Table
 from models.job import Job
-from resolvers import downloads, jobs, metric_rows
+from resolvers import downloads, jobs, metric_rows, rollout_exports
 from resolvers.context import Context, Platform
 from resolvers.downloads import Download
 
@@ -36,14 +36,16 @@ async def metrics(ctx: Context, job_id: str, format: Format) -> Download:
 
 
 async def open(platform: Platform, token: str) -> Download:
-    """Return what a download token stands for: metrics, or what `downloads.open` says."""
+    """Return what a download token stands for: metrics, rollouts, or what `downloads.open` says."""
     claims = downloads.claims_of(platform.core, token)
-    if "metrics" not in claims:
+    if "metrics" not in claims and "rollouts" not in claims:
         return await downloads.open(platform, token)
     async with platform.db.read() as session:
         row = await session.get(Job, claims["job"])
     if row is None or row.deleted_at is not None:
         raise NotFound("This job is gone.")
+    if "rollouts" in claims:
+        return rollout_exports.download(platform.db, row, claims["rollouts"])
     return _download(platform.db, row, claims["metrics"])
 
 

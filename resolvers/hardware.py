@@ -1,15 +1,19 @@
 """Reading the hardware that a caller asks for."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from pydantic import Field, model_validator
+from sqlmodel import col, select
 
+from burnish.kit import clock
 from burnish.kit.core import Core
 from burnish.kit.errors import Invalid
 from burnish.kit.money import cost_micros
 from engines.compute import hardware, local, rates
 from engines.compute.hardware import LOCAL, PROVIDERS, Shape
+from models.host import Host
 from models.ledger import HOUR_S
 from resolvers.context import Context
 from resolvers.inputs import Input
@@ -61,6 +65,40 @@ def offer(ctx: Context, gpu: GpuInput) -> Offer:
     ctx.require("read")
     found = runs_on(ctx.core, shape_of(gpu))
     return Offer(found, LOCAL, hour_micros(ctx.core, found))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A type that can be asked for. `most` is how many of it one host has, `reason` why work would not start now, None where it
+    would as soon as it is free.
+    """
+
+    type: str
+    vram_gb: int | None
+    most: int
+    offer: Offer
+    reason: str | None
+
+
+async def kinds(ctx: Context) -> list[Kind]:
+    """Return every type that can be asked for, with what it would run on for how much, and whether a live host has it."""
+    ctx.require("read")
+    alive = col(Host.seen_at) > clock.now() - timedelta(seconds=ctx.core.settings.lease_s)
+    async with ctx.db.read() as session:
+        hosts = (await session.exec(select(Host).where(alive))).all()
+    return [_kind(ctx, name, [host.offers for host in hosts]) for name in (hardware.CPU, *hardware.GPU_TYPES)]
+
+
+def _kind(ctx: Context, name: str, offers: list[dict[str, Any]]) -> Kind:
+    found = offer(ctx, GpuInput(type=name, count=1))
+    if found.shape.is_cpu:
+        # A request for whatever runs there, and takes one slot.
+        most = hardware.MAX_COUNT if any(host["cpu_slots"] for host in offers) else 0
+    else:
+        most = max((sum(gpu["type"] == name for gpu in host["gpus"]) for host in offers), default=0)
+    memory = None if name == hardware.CPU else int(name.rpartition("-")[2].removesuffix("GB"))
+    missing = f"No host of this installation has a {name}." if offers else "No host is running."
+    return Kind(name, memory, min(most, hardware.MAX_COUNT), found, None if most else missing)
 
 
 def hour_micros(core: Core, asked: Shape) -> int:

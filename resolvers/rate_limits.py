@@ -10,6 +10,10 @@ from burnish.kit.limits import Limiter, Standing
 from resolvers.context import Context
 
 SHARE_OF_STRANGERS = 10
+# Wrong passwords a minute: for one account by one address and by all, and by one address for any account.
+GUESSES_OF_ADDRESS = 10
+GUESSES_OF_ALL = 100
+GUESSES_AT_ANY = 30
 
 
 class Allowance(NamedTuple):
@@ -69,6 +73,40 @@ class Allowance(NamedTuple):
         if not self.requests_per_minute:
             return None
         return self.limiter.look(f"requests:{self.caller}", self.requests_per_minute)
+
+
+class Guesses(NamedTuple):
+    """The guesses at passwords: at one account's, of one address and of all together, so that many addresses are no way around;
+    and of one address at any, since each takes a tenth of a second of this machine.
+
+    They count whether there is such an account or not, and also where `requests_per_minute` limits nothing.
+    """
+
+    core: Core
+    account: str
+    address: str
+
+    def take(self) -> None:
+        """Count a guess before it is looked at; RateLimited, with nothing counted, where there were too many."""
+        for name, most in self._buckets():
+            self.core.limiter.require(name, most)
+        for name, most in self._buckets():
+            self.core.limiter.take(name, most)
+
+    def give_back(self) -> None:
+        """The guess was right: it counts for nothing."""
+        for name, most in self._buckets():
+            self.core.limiter.give_back(name, most)
+
+    def _buckets(self) -> list[tuple[str, int]]:
+        # Whatever was typed into the field, passwords too, goes to no other process as it is.
+        account = self.core.secrets.hash_token("guesses", self.account.lower())
+        network = _network(self.address)
+        return [
+            (f"passwords:{account}:{network}", GUESSES_OF_ADDRESS),
+            (f"passwords:{account}", GUESSES_OF_ALL),
+            (f"passwords:any:{network}", GUESSES_AT_ANY),
+        ]
 
 
 def _network(address: str) -> str:

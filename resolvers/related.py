@@ -17,10 +17,12 @@ from resolvers.context import Context
 T = TypeVar("T")
 
 
-async def by_id(ctx: Context, table: type[T], ids: Sequence[str], *, deleted: bool = False) -> dict[str, T]:
-    """Return those of the rows that there are and that are the caller's; with `deleted` those too that others still refer to."""
+async def by_id(ctx: Context, table: type[T], ids: Sequence[str], *where: Any, deleted: bool = False) -> dict[str, T]:
+    """Return those of the rows that there are, that are the caller's and that meet `where`; with `deleted` those too that others
+    still refer to.
+    """
     model: Any = table
-    statement = select(model).where(model.account_id == ctx.account.id, col(model.id).in_(set(ids)))
+    statement = select(model).where(model.account_id == ctx.account.id, col(model.id).in_(set(ids)), *where)
     if not deleted and hasattr(model, "deleted_at"):
         statement = statement.where(col(model.deleted_at).is_(None))
     if model is InferenceRequest:

@@ -28,16 +28,14 @@ CREATE = "reward_functions.create"
 FILE_NAME = "reward.py"
 
 
-class RewardFunctionInput(Input):
-    """`source` is the text of the Python file. It is tried on `samples`, or on made-up ones where there are none."""
+class RewardSource(Input):
+    """A reward function as it is sent: `source` is the text of the Python file. It is tried on `samples` or made-up ones."""
 
-    name: str = Field(min_length=1, max_length=MAX_NAME)
     source: bytes
     file_name: str = Field(FILE_NAME, max_length=1024, description="What tracebacks call the file.")
     format: str = "trl"
     weights: dict[str, float] | None = Field(None, description="The factor of each named component in the reward; else 1.")
     samples: Samples | None = Field(None, description="Completions to try it on.")
-    allow_nondeterministic: bool = Field(False, description="Take a function that gives different answers for the same batch.")
 
     @field_validator("file_name")
     @classmethod
@@ -46,23 +44,29 @@ class RewardFunctionInput(Input):
         return name if name.isprintable() and name.strip(". ") else FILE_NAME
 
 
+class RewardFunctionInput(RewardSource):
+    """A reward function to store."""
+
+    name: str = Field(min_length=1, max_length=MAX_NAME)
+    allow_nondeterministic: bool = Field(False, description="Take a function that gives different answers for the same batch.")
+
+
 async def create(ctx: Context, spec: RewardFunctionInput) -> RewardFunction:
     """Store a reward file that passes the contract test.
 
     Invalid (`invalid_reward_function`) with the line where it cannot be used, Unavailable where it cannot be tried here now.
     """
     ctx.require("write")
-    if len(spec.source) > ctx.core.settings.max_reward_bytes:
-        raise PayloadTooLarge(f"A reward function has at most {ctx.core.settings.max_reward_bytes} bytes.", param="file")
+    check_size(ctx, spec.source)
     weights = spec.weights or {}
     try:
         check(spec.source, spec.format)
     except RewardProblem as problem:
-        raise _refused("file", (problem.message, problem.line)) from None
+        raise refusal("file", (problem.message, problem.line)) from None
     try:
         check_weights(weights)
     except RewardProblem as problem:
-        raise _refused("weights", (problem.message, None)) from None
+        raise refusal("weights", (problem.message, None)) from None
     sha256 = hashlib.sha256(spec.source).hexdigest()
     request: dict[str, Any] = {"name": spec.name, "format": spec.format, "sha256": sha256}
     request |= {"weights": weights} if weights else {}
@@ -89,6 +93,12 @@ async def create(ctx: Context, spec: RewardFunctionInput) -> RewardFunction:
     return await once(ctx, CREATE, request, RewardFunction, make)
 
 
+def check_size(ctx: Context, source: bytes) -> None:
+    """PayloadTooLarge for a file that is larger than the operator allows."""
+    if len(source) > ctx.core.settings.max_reward_bytes:
+        raise PayloadTooLarge(f"A reward function has at most {ctx.core.settings.max_reward_bytes} bytes.", param="file")
+
+
 async def _is_replay(ctx: Context, request: dict[str, Any]) -> bool:
     """Tell whether this was made before under the same idempotency key: then it is not tried again."""
     async with ctx.db.read() as session:
@@ -109,11 +119,12 @@ async def _tried(ctx: Context, spec: RewardFunctionInput) -> dict[str, Any]:
         )
     except Refused as refused:
         problems = [(problem.message, problem.line) for problem in refused.problems]
-        raise _refused("file", *problems) from None
+        raise refusal("file", *problems) from None
     return trial.record()
 
 
-def _refused(param: str, *problems: tuple[str, int | None]) -> Invalid:
+def refusal(param: str, *problems: tuple[str, int | None]) -> Invalid:
+    """Return the refusal of a reward function for (message, line) of what is wrong."""
     details = [{"line": line, "message": message} for message, line in problems]
     message, line = problems[0]
     where = f"line {line}: " if line else ""

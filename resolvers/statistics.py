@@ -3,7 +3,6 @@
 The lengths are counted once for each model, in a process of their own, and kept beside the rows.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +19,9 @@ from engines.sources import source_of
 from models.dataset import Dataset
 from resolvers import base_models, datasets
 from resolvers.context import Context
+from resolvers.keeping import kept
 
 PERCENTILES = (50, 90, 95, 99)
-# A query may take ten seconds; whoever asks again finds the answer, or what still works on it.
-WAIT_S = 8.0
-COUNTED_AT_ONCE = 2
 COUNT_S = 3600.0
 
 
@@ -124,52 +121,36 @@ def _summary(base_model: str, revision: str | None, lengths: Sequence[tuple[int,
 
 
 async def _counted(ctx: Context, row: Dataset, base_model: str) -> Mapping[str, Any]:
-    """Return the lengths that were counted before, or count them; those who ask meanwhile wait for the same."""
+    """Return the lengths that were counted before, or count them."""
     key = f"{row.account_id}/{row.id}/tokens/{hashlib.sha256(base_model.encode()).hexdigest()[:32]}.json"
-    try:
-        known: dict[str, Any] = orjson.loads(await ctx.core.storage.read(key))
-    except FileNotFoundError:
-        pass
-    else:
-        return known
-    at_work = ctx.platform.counting
-    if key not in at_work:
-        if len(at_work) >= COUNTED_AT_ONCE:
-            raise Unavailable("The tokens of other datasets are being counted: ask again soon.")
-        at_work[key] = asyncio.create_task(_count(ctx, row, base_model, key))
-        at_work[key].add_done_callback(lambda done: _forget(at_work, key, done))
-    counting = at_work[key]
-    await asyncio.wait({counting}, timeout=WAIT_S)
-    if not counting.done():
-        raise Unavailable("The tokens are being counted: ask again soon.")
-    return counting.result()
+    found: dict[str, Any] = orjson.loads(await kept(ctx, key, lambda: _count(ctx, row, base_model), "counting its tokens"))
+    return found
 
 
-def _forget(at_work: dict[str, "asyncio.Task[dict[str, Any]]"], key: str, done: "asyncio.Task[dict[str, Any]]") -> None:
-    del at_work[key]
-    if not done.cancelled():
-        done.exception()
-
-
-async def _count(ctx: Context, row: Dataset, base_model: str, key: str) -> dict[str, Any]:
-    settings = ctx.core.settings
+async def _count(ctx: Context, row: Dataset, base_model: str) -> bytes:
     assert row.storage_key is not None
-    async with ctx.db.read() as session:
-        source = await source_of(session, settings, base_model, None)
-    if "cache_dir" in source:
-        source["cache_dir"] = str(settings.cache / "tokenizers")
-    async with reading.scratch(settings) as folder:
+    source = await tokenizer_source(ctx, base_model)
+    async with reading.scratch(ctx.core.settings) as folder:
         await ctx.core.storage.fetch(row.storage_key, folder / "data.jsonl")
         spec = {"model": source, "dataset_path": str(folder / "data.jsonl")}
         try:
             found = await task.run("data.tokens", spec, folder=folder, deadline_s=COUNT_S)
         except ChildFailure as failure:
-            raise _refusal(failure) from None
-    await ctx.core.storage.put(key, orjson.dumps(found))
-    return found
+            raise refusal(failure) from None
+    return orjson.dumps(found)
 
 
-def _refusal(failure: ChildFailure) -> BurnishError:
+async def tokenizer_source(ctx: Context, base_model: str) -> dict[str, Any]:
+    """Return where a child finds a model's tokenizer; what is fetched for it alone is cached apart from models."""
+    async with ctx.db.read() as session:
+        source = await source_of(session, ctx.core.settings, base_model, None)
+    if "cache_dir" in source:
+        source["cache_dir"] = str(ctx.core.settings.cache / "tokenizers")
+    return source
+
+
+def refusal(failure: ChildFailure) -> BurnishError:
+    """Return what the caller is told where a model cannot read a dataset."""
     if failure.attribution == "platform":
         return Unavailable(failure.message)
     param = "base_model" if failure.code == "model_unavailable" else None

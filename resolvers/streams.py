@@ -2,13 +2,24 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 
-from burnish.kit import stream
+from burnish.kit import scanning, stream
 from burnish.kit.db import Session
 from burnish.kit.live import Batch
+from burnish.kit.scanning import Scan, Sought
 from resolvers.context import Context
 
 Find = Callable[[Session, Context, str], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Rows `first` to `last` of a stream are kept; where there are none, `first` is past `last`."""
+
+    first: int
+    last: int
+    end_reason: str | None
 
 
 class Streams:
@@ -37,6 +48,35 @@ class Streams:
         async with ctx.db.read() as session:
             await self._find(session, ctx, resource_id)
             return await stream.last_seq(session, resource_id, kind)
+
+    async def extent(self, ctx: Context, resource_id: str, kind: str) -> Extent:
+        """Return which rows of a stream are kept."""
+        ctx.require("read")
+        async with ctx.db.read() as session:
+            await self._find(session, ctx, resource_id)
+            last, reason = await stream.head(session, resource_id, kind)
+            return Extent(await stream.first_seq(session, resource_id, kind), last, reason)
+
+    async def scan(
+        self,
+        ctx: Context,
+        resource_id: str,
+        kind: str,
+        sought: Sought,
+        *,
+        after: int = 0,
+        before: int = stream.MAX_SEQ,
+        limit: int,
+        most: int,
+        backwards: bool = False,
+    ) -> Scan:
+        """Look through a stream for some rows, either way; looks at about `most` of them."""
+        ctx.require("read")
+        async with ctx.db.read() as session:
+            await self._find(session, ctx, resource_id)
+            return await scanning.scan(
+                session, resource_id, kind, sought, after=after, before=before, limit=limit, most=most, backwards=backwards
+            )
 
     async def page(self, ctx: Context, resource_id: str, kind: str, *, after: int, until: int) -> Batch:
         """Return what is stored after a cursor, up to and including `until`; at most a page."""

@@ -17,9 +17,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
-from burnish.kit.errors import NotFound, RateLimited, Unauthenticated
+from burnish.kit.errors import Forbidden, NotFound, RateLimited, Unauthenticated
 from burnish.kit.limits import Standing
-from resolvers import auth
+from resolvers import auth, cookies
 from resolvers.context import Context
 from resolvers.inputs import Input
 from resolvers.rate_limits import Allowance
@@ -32,6 +32,7 @@ Handler = Callable[[Context, Request], Awaitable[Answer]]
 CLIENT_GONE = 499
 DEFAULT = "default"
 POINTS = 1
+SAFE = ("GET", "HEAD")
 INFERENCE = "inference"
 
 
@@ -41,7 +42,7 @@ class Operation:
 
     `schema` describes a body that is passed on as it is; `streams` says that the answer may be server-sent events instead.
     `scope` is what a key needs: by default `read` for GET, else `write`. Inference counts towards no rate: what bounds it is the
-    deployment.
+    deployment. `cookie` says that a page of ours may call it with its session.
     """
 
     method: str
@@ -60,6 +61,7 @@ class Operation:
     errors: Sequence[int] = ()
     dialect: Dialect = VERI
     scope: str | None = DEFAULT
+    cookie: bool = False
 
     @property
     def needed(self) -> str | None:
@@ -124,7 +126,7 @@ def route(operation: Operation) -> Route:
     """Return the route of an operation that only an authenticated caller may use."""
 
     async def answer(request: Request) -> Answer:
-        ctx = await _caller(request)
+        ctx = await _caller(request, operation.cookie)
         if operation.is_limited:
             _count(allowance := Allowance.of_caller(ctx), request)
             allowance.charge(POINTS)
@@ -158,13 +160,15 @@ def guarded(
     return Route(path, endpoint, methods=[method])
 
 
-async def _caller(request: Request) -> Context:
-    """Return who calls; who shows no key in force counts as a stranger of their address."""
+async def _caller(request: Request, takes_cookie: bool) -> Context:
+    """Return who calls; who shows no key in force, or comes with a session from another site, is a stranger of their address."""
     platform = request.app.state.platform
     address = request.client.host if request.client else ""
+    headers, changes = request.headers, request.method not in SAFE
     try:
-        return await auth.caller(platform, request.headers, request.state.request_id, address)
-    except (Unauthenticated, RateLimited):
+        session = cookies.presented(headers, platform.core.settings.base_url, changes=changes) if takes_cookie else None
+        return await auth.caller(platform, headers, request.state.request_id, address, session)
+    except (Unauthenticated, RateLimited, Forbidden):
         _count(Allowance.of_address(platform.core, address), request)
         raise
 

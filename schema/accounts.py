@@ -6,11 +6,13 @@ from typing import Self
 import strawberry
 
 from models import account
-from resolvers import accounts, billing
+from models.api_key import SESSION
+from resolvers import account_users, accounts, billing
 from schema.api_keys import ApiKey
 from schema.billing import Budget, SpendWarning
 from schema.context import Info
 from schema.nodes import Money
+from schema.sessions import Session
 
 
 @strawberry.type(description="An account: everything else belongs to one.")
@@ -24,6 +26,16 @@ class Account:
     available: Money = strawberry.field(description="The balance less what is held.")
     stripe_customer_id: str | None = strawberry.field(description="Its customer id at Stripe, where it has paid by that.")
     created_at: datetime = strawberry.field(description="When the account was made.")
+
+    @strawberry.field(description="Whether a password was set to sign in with.")
+    async def has_password(self, info: Info) -> bool:
+        user = await account_users.get(info.context.known)
+        return user is not None and user.password_hash is not None
+
+    @strawberry.field(description="The email address that it signs in with beside its name, where it has one.")
+    async def email(self, info: Info) -> str | None:
+        user = await account_users.get(info.context.known)
+        return None if user is None else user.email
 
     @strawberry.field(description="How many hours the balance lasts at what runs now; null where it has no end.")
     async def hours_remaining(self, info: Info) -> float | None:
@@ -55,8 +67,11 @@ class Account:
 
 @strawberry.type(description="Who calls.")
 class Viewer:
-    account: Account = strawberry.field(description="The account that the key belongs to.")
-    api_key: ApiKey = strawberry.field(description="The key in use.")
+    account: Account = strawberry.field(description="The account that the key or session belongs to.")
+    api_key: ApiKey = strawberry.field(
+        description="The key in use. Of a session it tells the same: what it may do, and until when; its id is the session's."
+    )
+    session: Session | None = strawberry.field(description="The session of the browser; null where a key is in use.")
 
 
 @strawberry.type
@@ -64,4 +79,5 @@ class AccountQueries:
     @strawberry.field(description="Who calls.")
     async def viewer(self, info: Info) -> Viewer:
         ctx = info.context.known
-        return Viewer(account=Account.of(await accounts.get(ctx)), api_key=ApiKey.of(ctx.key))
+        session = Session.of(ctx, ctx.key) if ctx.key.kind == SESSION else None
+        return Viewer(account=Account.of(await accounts.get(ctx)), api_key=ApiKey.of(ctx.key), session=session)

@@ -143,7 +143,7 @@ def _judge(context: RequestContext, text: str, asked: Asked) -> tuple[Document, 
     kept = DOCUMENTS.find(text)
     document = kept or DOCUMENTS.read(text, known=context.is_known)
     operation = document.operation(asked.name)
-    if not context.is_known and not operation.reads_only_the_schema:
+    if not context.is_known and not operation.is_open:
         raise Unauthenticated()
     if operation.introspects and not context.platform.core.settings.introspection:
         raise GraphQLError("This installation does not answer questions about its schema.")

@@ -13,6 +13,8 @@ from strawberry.asgi import GraphQL
 from strawberry.http.websocket_origin import normalize_origin
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
+from burnish.kit.errors import Forbidden
+from resolvers import cookies
 from schema import explorer, http, uploads
 from schema.connections import Connections
 from schema.context import RequestContext
@@ -60,7 +62,13 @@ class View(GraphQL[RequestContext, None]):
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> RequestContext:
         address = request.client.host if request.client else ""
-        return RequestContext(request.app.state.platform, request.state.request_id, {}, address)
+        platform = request.app.state.platform
+        try:
+            session = cookies.presented(request.headers, platform.core.settings.base_url, changes=True)
+        except Forbidden:
+            # No page of ours: it has to show a key.
+            session = None
+        return RequestContext(platform, request.state.request_id, {}, address, session=session)
 
     async def on_ws_connect(self, context: RequestContext) -> Any:
         await greet(context)

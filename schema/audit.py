@@ -17,8 +17,10 @@ NOUN = "audit_log"
 
 @strawberry.type(description="One change, in the account or by the operator.")
 class AuditEntry(Node):
-    actor: str = strawberry.field(description="The API key's id, or `operator` for a command on the machine itself.")
-    actor_name: str = strawberry.field(description="What the key is called.")
+    actor: str = strawberry.field(
+        description="The id of the API key or session, or `operator` for a command on the machine itself."
+    )
+    actor_name: str = strawberry.field(description="What the key or session is called.")
     action: str = strawberry.field(description="The noun and what was done, such as `jobs.cancel`.")
     resource_id: strawberry.ID | None = strawberry.field(description="What it was done to.")
     request_id: str | None = strawberry.field(description="The `x-request-id` of the request.")
@@ -49,7 +51,7 @@ class AuditFilter:
     action: str | None = strawberry.field(
         default=None, description="Only this, such as `jobs.cancel`, or everything of a noun, such as `jobs`."
     )
-    actor: str | None = strawberry.field(default=None, description="Only by this API key, or `operator`.")
+    actor: str | None = strawberry.field(default=None, description="Only by this API key or session, or `operator`.")
     created_after: datetime | None = strawberry.field(default=None, description="Only from this moment on.")
     created_before: datetime | None = strawberry.field(default=None, description="Only before this moment.")
 

@@ -19,6 +19,7 @@ from schema.errors import Payload, settle
 from schema.nodes import After, Connection, First, Input, Money, Node, connect_page, within
 
 NOUN = "transactions"
+OF_RESOURCE = strawberry.argument(description="Only those of this job or deployment; it may be deleted by now.")
 
 
 @strawberry.enum(description="What a budget counts.")
@@ -113,8 +114,16 @@ class BudgetPayload(Payload):
 @strawberry.type
 class BillingQueries:
     @strawberry.field(description="What has changed the balance, newest first.")
-    async def transactions(self, info: Info, first: First = 20, after: After = None) -> TransactionConnection:
-        page = await billing.transactions(info.context.known, limit=within(first), after=cursors.read_item(after, NOUN))
+    async def transactions(
+        self,
+        info: Info,
+        first: First = 20,
+        after: After = None,
+        resource_id: Annotated[strawberry.ID | None, OF_RESOURCE] = None,
+    ) -> TransactionConnection:
+        page = await billing.transactions(
+            info.context.known, limit=within(first), after=cursors.read_item(after, NOUN), resource_id=resource_id
+        )
         return connect_page(TransactionConnection, NOUN, page, Transaction.of, after)
 
     @strawberry.field(description="What running work costs an hour, and how long the money lasts.")

@@ -1,6 +1,7 @@
 """What every field of an operation shares: the caller, and loaders that fetch what many fields ask for in one statement."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import strawberry
@@ -12,18 +13,37 @@ from schema.admitted import Admitted
 from schema.loaders import Loaders
 
 
+@dataclass
+class Browser:
+    """Who waits for an HTTP answer, and the cookie that goes with it. A websocket has none: nothing could be kept by it."""
+
+    user_agent: str | None
+    is_ours: bool
+    set_cookie: str | None = None
+
+
 class RequestContext:
     """One HTTP request, or one websocket; each operation on a socket has its own (`schema.sharing.LiveContext`).
 
     Every field that gives or changes data goes through a resolver, and every resolver wants a `Context`: without a key there is
-    only the schema itself to read.
+    only the schema itself to read, and the way in. `session` is the secret of a session cookie that may be believed.
     """
 
-    def __init__(self, platform: Platform, request_id: str, credentials: Mapping[str, str], address: str) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        request_id: str,
+        credentials: Mapping[str, str],
+        address: str,
+        browser: Browser | None = None,
+        session: str | None = None,
+    ) -> None:
         self.platform = platform
         self.request_id = request_id
         self.credentials = credentials
         self.address = address
+        self.browser = browser
+        self.session = session
         self.admitted: Admitted | None = None
         self.connection_params: dict[str, Any] | None = None
         self.loaders = Loaders(self)
@@ -40,9 +60,13 @@ class RequestContext:
             raise Unauthenticated()
         return self._caller
 
+    def become(self, caller: Context) -> None:
+        """Go on as a caller who has just signed in."""
+        self._caller = caller
+
     async def authenticate(self) -> Context:
         self._caller = None
-        self._caller = await auth.caller(self.platform, self.credentials, self.request_id, self.address)
+        self._caller = await auth.caller(self.platform, self.credentials, self.request_id, self.address, self.session)
         return self._caller
 
 

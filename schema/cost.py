@@ -25,6 +25,7 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    NullValueNode,
     OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
@@ -44,33 +45,50 @@ WRITE = 10.0
 ITEM = 0.2
 # The schema itself is at hand.
 INTROSPECTED_ITEM = 0.05
+# Through tens of thousands of log lines, and through hundreds of thousands.
+LOOKING = 20.0
+LOOKING_FAR = 100.0
 ASSUMED_ITEMS = 10
 MOST = 10**9
 
 
 class Rule(NamedTuple):
     """How a field differs: `price` each time it runs; `items` of its list, where no argument says how many; `page`, the
-    argument that does, a number or a list; each of `points`, an argument, adds `point_price`.
+    argument that does, a number or a list, unless `back`, another, is given; each of `points`, an argument, adds `point_price`;
+    `search`, an argument, adds `search_price` where it is there.
     """
 
     price: float | None = None
     items: int | None = None
     page: str = "first"
+    back: str | None = "last"
+    search: str | None = None
+    search_price: float = 0.0
     points: str | None = None
     point_price: float = 0.02
 
 
 RULES: dict[str, Rule] = {
     "Checkpoint.files": Rule(items=20),
+    "Dataset.rendered": Rule(price=LOOKING),
+    "Dataset.rows": Rule(search="search", search_price=LOOKING_FAR),
+    "Deployment.logCount": Rule(price=LOOKING_FAR),
+    "Deployment.logs": Rule(search="filter", search_price=LOOKING),
     "JobComparison.metrics": Rule(items=10, points="maxPoints", point_price=0.4),
     "JobComparison.settings": Rule(items=30),
     "LogBatch.lines": Rule(items=100),
     "Query.compareJobs": Rule(page="ids"),
+    "Query.hardwareTypes": Rule(items=12),
+    "RenderedRow.pieces": Rule(items=10),
     "Rollout.components": Rule(items=3),
     "RolloutGroup.completions": Rule(items=8),
     "Subscription.jobRollouts": Rule(page="sampleGroups"),
     "TrainingJob.deployments": Rule(items=2),
+    "TrainingJob.logCount": Rule(price=LOOKING_FAR),
+    "TrainingJob.logs": Rule(search="filter", search_price=LOOKING),
     "TrainingJob.metrics": Rule(points="maxPoints"),
+    "TrainingJob.rolloutGroups": Rule(search="filter", search_price=LOOKING_FAR),
+    "TrainingJob.rolloutSteps": Rule(items=4, points="maxPoints"),
     "__Field.args": Rule(items=2),
     "__Schema.directives": Rule(items=6),
     "__Schema.types": Rule(items=150),
@@ -83,13 +101,16 @@ NONE = Rule()
 
 
 class Amount(NamedTuple):
-    """A number that an argument gives, or a variable."""
+    """A number that an argument gives, or a variable; or what `otherwise` says where the variable is null."""
 
     value: int
     variable: str | None = None
+    otherwise: "Amount | None" = None
 
     def of(self, given: Mapping[str, Any]) -> int:
         found = given.get(self.variable) if self.variable is not None else None
+        if found is None and self.otherwise is not None:
+            return self.otherwise.of(given)
         if isinstance(found, list):
             return len(found)
         # GraphQL takes 100.0 for an Int too.
@@ -222,15 +243,24 @@ def _priced(name: str, definition: GraphQLField, node: FieldNode, inside: Select
     rule = RULES.get(name, NONE)
     is_list = inside is not None and is_list_type(get_nullable_type(definition.type))
     given = {argument.name.value: argument for argument in node.arguments or ()}
+    price = _price(name, definition) if rule.price is None else rule.price
     return Field(
-        price=_price(name, definition) if rule.price is None else rule.price,
+        price=price + (rule.search_price if rule.search in given else 0.0),
         point_price=rule.point_price,
         points=_amount(rule.points, definition, given),
-        page=_amount(rule.page, definition, given),
+        page=_page(rule, definition, given),
         item=None if not is_list else INTROSPECTED_ITEM if name.startswith("__") else ITEM,
         items=rule.items,
         inside=inside,
     )
+
+
+def _page(rule: Rule, definition: GraphQLField, given: Mapping[str, ArgumentNode]) -> Amount | None:
+    forwards = _amount(rule.page, definition, given)
+    backwards = _amount(rule.back, definition, given) if rule.back in given else None
+    if backwards is None or isinstance(given[str(rule.back)].value, NullValueNode):
+        return forwards
+    return backwards if backwards.variable is None else backwards._replace(otherwise=forwards)
 
 
 def _price(name: str, definition: GraphQLField) -> float:

@@ -14,6 +14,7 @@ from resolvers.context import Context
 from resolvers.datasets import DatasetInput
 from resolvers.inputs import parse
 from schema.context import Info
+from schema.dataset_rows import Rows
 from schema.errors import Payload, settle
 from schema.nodes import (
     After,
@@ -90,7 +91,7 @@ def _big(count: int | None) -> BigInt | None:
 
 
 @strawberry.type(description="Rows of prompts: an uploaded file, or a source that its first job reads.")
-class Dataset(Node):
+class Dataset(Node, Rows):
     name: str = strawberry.field(description="What its maker called it.")
     source_type: str = strawberry.field(
         description="Where it came from: `upload`, `hf`, `s3`, `gs`, `az`, `url`, `postgres` or `mysql`."

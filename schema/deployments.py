@@ -18,9 +18,10 @@ from schema.checkpoints import Checkpoint
 from schema.context import Info
 from schema.errors import Payload, settle
 from schema.hardware import Hardware, HardwareInput
+from schema.logs import Logged
 from schema.nodes import After, Connection, First, FirstRows, Input, Money, Node, connect_page, within
 from schema.scalars import BigInt
-from schema.streams import DeploymentEvent, DeploymentEventConnection, LogConnection, Wanted
+from schema.streams import DeploymentEvent, DeploymentEventConnection
 
 if TYPE_CHECKING:
     from schema.jobs import TrainingJob
@@ -124,7 +125,9 @@ class InferenceRequestConnection(Connection[InferenceRequest]): ...
 
 
 @strawberry.type(description="A model kept ready to answer, over the OpenAI routes.")
-class Deployment(Node):
+class Deployment(Node, Logged):
+    log = deployments.streams
+
     row: strawberry.Private[deployment.Deployment]
     name: str = strawberry.field(description="Its name, unique among the active ones: the `model` of a chat call.")
     status: DeploymentStatus = strawberry.field(description="Where it stands.")
@@ -196,10 +199,6 @@ class Deployment(Node):
             info.context.known, self.row.id, limit=within(first), after=cursors.read_item(after, noun)
         )
         return connect_page(InferenceRequestConnection, noun, page, InferenceRequest.of, after)
-
-    @strawberry.field(description="Its log, oldest line first.")
-    async def logs(self, info: Info, first: FirstRows = 200, after: After = None, filter: Wanted = None) -> LogConnection:
-        return await streams.logs_of(info, deployments.rows, self.row.id, first, after, filter)
 
     @strawberry.field(description="What happened to it, oldest first.")
     async def events(self, info: Info, first: FirstRows = 50, after: After = None) -> DeploymentEventConnection:

@@ -33,6 +33,8 @@ from schema.limits import MAX_TOKENS, MAX_TOKENS_OF_STRANGERS, check_sizes, chec
 
 MAX_KEPT = 250_000
 MAX_ERRORS = 3
+# Fields of the roots that need no caller.
+OPEN = frozenset({"signIn"})
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 # Comparisons of fields that may overlap, which a short document can make quadratic: one with many fragments needs 200.
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 400
@@ -54,8 +56,9 @@ class Operation(NamedTuple):
         return not self.roots.isdisjoint(("__schema", "__type"))
 
     @property
-    def reads_only_the_schema(self) -> bool:
-        return all(name.startswith("__") for name in self.roots)
+    def is_open(self) -> bool:
+        """Whether anybody may ask for it: the schema itself, and to be signed in."""
+        return all(name.startswith("__") or name in OPEN for name in self.roots)
 
 
 class Document:

@@ -171,20 +171,26 @@ async def settle(
     act: Callable[[Context], Awaitable[P]],
     names: Mapping[str, str] | None = None,
     *,
-    scope: str = "write",
+    scope: str | None = "write",
 ) -> P:
     """Run a mutation under its idempotency key; what the caller can put right becomes the payload's errors.
 
-    A key that lacks the scope gets no further than that.
+    A key that lacks the scope gets no further than that; with None any will do.
     """
     ctx = replace(info.context.known, idempotency_key=input.idempotency_key)
     try:
-        ctx.require(scope)
+        if scope is not None:
+            ctx.require(scope)
         return await act(ctx)
     except BurnishError as error:
-        if error.kind not in ErrorCode.__members__:
-            raise
-        return payload(errors=user_errors(error, NAMES | dict(names or {})))
+        return declined(error, payload, names)
+
+
+def declined(error: BurnishError, payload: type[P], names: Mapping[str, str] | None = None) -> P:
+    """Return a payload that says why nothing was done; what is no data is raised again."""
+    if error.kind not in ErrorCode.__members__:
+        raise error
+    return payload(errors=user_errors(error, NAMES | dict(names or {})))
 
 
 class PublicErrors(MaskErrors):

@@ -9,10 +9,11 @@ from burnish.kit.stream import Row
 from resolvers import cursors
 from resolvers.cursors import Cursor
 from schema.deployments import Deployment
+from schema.logs import LogLine
 from schema.rollouts import RolloutGroup
 from schema.scalars import BigInt
 from schema.serving import RequestBatch, StatsBatch
-from schema.streams import DeploymentEvent, Event, JobEvent, LogLine, MetricSeries
+from schema.streams import DeploymentEvent, Event, JobEvent, MetricSeries
 
 
 @strawberry.type(description="Sent when a stream has been silent for 15 seconds.")

@@ -1,7 +1,8 @@
 """GraphQL over HTTP, as the specification of that name says; `graphql-http`'s audit is its test.
 
 POST takes JSON and nothing else, and GET queries alone, with a key in a header: a page of another origin can send neither without
-asking first. A browser that asks for a page gets the explorer.
+asking first. The cookie of a session counts where the request comes from a page of ours. A browser that asks for a page gets the
+explorer.
 """
 
 from collections.abc import Mapping
@@ -15,12 +16,13 @@ from starlette.responses import Response
 from starlette.types import Message, Receive
 from strawberry.types import ExecutionResult
 
-from burnish.kit.errors import RateLimited, Unauthenticated
+from burnish.kit.errors import Forbidden, RateLimited, Unauthenticated
+from resolvers import cookies
 from resolvers.context import Platform
 from schema import explorer
 from schema.admission import Asked, Refused, admit, malformed, refused, run
 from schema.admitted import Admitted
-from schema.context import RequestContext
+from schema.context import Browser, RequestContext
 from schema.limits import MAX_BODY_BYTES
 from schema.rate_limits import Allowance
 
@@ -39,8 +41,9 @@ async def answer(request: Request) -> Response:
     if _asks_for_a_page(request):
         return explorer.page()
     media = media_type(request.headers.get("accept", ""))
+    browser = _browser(request)
     try:
-        context = await _context(request)
+        context = await _context(request, browser)
         try:
             asked = _read_query(request) if request.method == "GET" else await _read_body(request)
         except Refused:
@@ -49,14 +52,15 @@ async def answer(request: Request) -> Response:
         admitted = await admit(context, asked)
         if request.method == "GET" and not context.is_known:
             error = GraphQLError(
-                "A query by GET needs an API key in its Authorization header.", extensions={"code": "UNAUTHENTICATED"}
+                "A query by GET needs an API key in its Authorization header, or a session.",
+                extensions={"code": "UNAUTHENTICATED"},
             )
             raise Refused([error], 401)
         _check_type(admitted, request.method)
         result = await run(context, admitted)
     except Refused as error:
-        return _refusal(error, media)
-    return _encoded(result, admitted.extensions, media)
+        return _with_cookie(_refusal(error, media), browser)
+    return _with_cookie(_encoded(result, admitted.extensions, media), browser)
 
 
 def media_type(accept: str) -> str:
@@ -133,15 +137,27 @@ def _parsed(text: bytes | str) -> Any:
         raise malformed("The request is not JSON.") from None
 
 
-async def _context(request: Request) -> RequestContext:
+def _browser(request: Request) -> Browser:
+    base_url = request.app.state.platform.core.settings.base_url
+    # What is no browser says nothing of pages, and cannot be tricked by one.
+    is_page = any(name in request.headers for name in ("origin", "sec-fetch-site"))
+    is_ours = not is_page or cookies.is_ours(request.headers, base_url, changes=True)
+    return Browser(request.headers.get("user-agent"), is_ours)
+
+
+async def _context(request: Request, browser: Browser) -> RequestContext:
     platform: Platform = request.app.state.platform
     address = request.client.host if request.client else ""
-    context = RequestContext(platform, request.state.request_id, request.headers, address)
+    context = RequestContext(platform, request.state.request_id, request.headers, address, browser)
+    base_url = platform.core.settings.base_url
     try:
+        context.session = cookies.presented(request.headers, base_url, changes=request.method != "GET")
         await context.authenticate()
     except Unauthenticated:
-        pass
-    except RateLimited as error:
+        if context.session is not None:
+            # It has ended, and is not to be sent again.
+            browser.set_cookie = cookies.drop(base_url)
+    except (Forbidden, RateLimited) as error:
         raise refused(context, error) from None
     return context
 
@@ -151,6 +167,12 @@ def _check_type(admitted: Admitted, method: str) -> None:
         raise malformed("Subscriptions go over a websocket, by graphql-transport-ws.")
     if method == "GET" and admitted.type is not OperationType.QUERY:
         raise malformed("Only queries are taken by GET: send a mutation by POST.", 405)
+
+
+def _with_cookie(response: Response, browser: Browser) -> Response:
+    if browser.set_cookie is not None:
+        response.headers.append("Set-Cookie", browser.set_cookie)
+    return response
 
 
 def _refusal(refused: Refused, media: str) -> Response:

@@ -12,17 +12,18 @@ from burnish.kit.paging import Page
 from models import job
 from resolvers import cursors, downloads, exports, jobs, metrics, progress
 from resolvers.cursors import Cursor
-from schema import rollouts, streams
+from schema import streams
 from schema.checkpoints import Checkpoint
 from schema.context import Info
 from schema.datasets import Dataset
 from schema.hardware import Hardware
 from schema.loaders import LAST_LINES, need
-from schema.nodes import After, Connection, First, FirstRows, Money, Node, connect_page, within
+from schema.logs import Logged, LogLine
+from schema.nodes import After, Connection, FirstRows, Money, Node, connect_page, within
 from schema.reward_functions import RewardFunction
-from schema.rollouts import RolloutGroupConnection
+from schema.rollouts import RolledOut
 from schema.scalars import JSON
-from schema.streams import ExportFormat, JobEvent, JobEventConnection, LogConnection, LogLine, MetricSeries, Wanted
+from schema.streams import ExportFormat, JobEvent, JobEventConnection, MetricSeries
 
 if TYPE_CHECKING:
     from schema.deployments import Deployment
@@ -116,7 +117,9 @@ class LatestMetric:
 
 
 @strawberry.type(description="A training run: a base model that learns from a reward function over a dataset.")
-class TrainingJob(Node):
+class TrainingJob(Node, Logged, RolledOut):
+    log = jobs.streams
+
     row: strawberry.Private[job.Job]
     near: strawberry.Private[Near]
     output_name: str = strawberry.field(description="What the trained model is called.")
@@ -268,23 +271,9 @@ class TrainingJob(Node):
         kind: exports.Format = "csv" if format is ExportFormat.CSV else "parquet"
         return exports.metrics_url(info.context.known.core, self.row, kind)
 
-    @strawberry.field(description="Its log, oldest line first.")
-    async def logs(self, info: Info, first: FirstRows = 200, after: After = None, filter: Wanted = None) -> LogConnection:
-        return await streams.logs_of(info, jobs.rows, self.row.id, first, after, filter)
-
     @strawberry.field(description="What happened to it, oldest first.")
     async def events(self, info: Info, first: FirstRows = 50, after: After = None) -> JobEventConnection:
         return await streams.page_of(info, JobEventConnection, JobEvent.of, jobs.rows, self.row.id, "events", first, after)
-
-    @strawberry.field(description="What the model wrote while it trained, by prompt and step.")
-    async def rollout_groups(
-        self,
-        info: Info,
-        step: Annotated[int | None, strawberry.argument(description="Only those of this step.")] = None,
-        first: First = 10,
-        after: After = None,
-    ) -> RolloutGroupConnection:
-        return await rollouts.page_of(info, self.row.id, step, first, after)
 
 
 @strawberry.type(description="A page of training jobs.")

@@ -36,9 +36,10 @@ from schema.frames import (
     RolloutFrame,
     StatsFrame,
 )
+from schema.logs import LogFilter, LogLine
 from schema.rollouts import RolloutGroup
 from schema.serving import RequestBatch, StatsBatch
-from schema.streams import DeploymentEvent, JobEvent, LogFilter, LogLine, series_of
+from schema.streams import DeploymentEvent, JobEvent, series_of
 
 MAX_TAIL = 10_000
 # The arguments that only say where a reader begins: readers who differ in nothing else share one execution.

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from strawberry.dataloader import DataLoader
 
 from burnish.kit.stream import Row
-from models.api_key import ApiKey
+from models.api_key import KEY, SESSION, ApiKey
 from models.audit import AuditEntry
 from models.dataset import Dataset
 from models.deployment import Deployment, InferenceRequest, Replica
@@ -37,7 +37,7 @@ class Loaders:
 
     def __init__(self, source: Known) -> None:
         self._source = source
-        self.api_key = self._row(ApiKey)
+        self.api_key = self._row(ApiKey, ApiKey.kind == KEY)
         self.audit_entry = self._row(AuditEntry)
         self.checkpoint = self._row(Checkpoint)
         self.dataset = self._row(Dataset)
@@ -49,6 +49,7 @@ class Loaders:
         self.job_of_deployment = self._row(Job)
         self.reward_function = self._row(RewardFunction)
         self.transaction = self._row(LedgerTransaction)
+        self.session = self._row(ApiKey, ApiKey.kind == SESSION)
         self.ssh_key = self._row(SshKey)
         self.reward_function_of_job = self._row(RewardFunction, deleted=True)
         self.checkpoints_of_job: DataLoader[str, list[Checkpoint]] = self._rows(related.checkpoints)
@@ -59,9 +60,9 @@ class Loaders:
         self.replicas_of_deployment: DataLoader[str, list[Replica]] = self._rows(related.replicas)
         self.totals_of_deployment: DataLoader[str, Totals] = DataLoader(load_fn=self._totals, cache=False)
 
-    def _row(self, table: type[T], *, deleted: bool = False) -> DataLoader[str, T | None]:
+    def _row(self, table: type[T], *where: Any, deleted: bool = False) -> DataLoader[str, T | None]:
         async def load(ids: list[str]) -> list[T | None]:
-            found = await related.by_id(self._source.known, table, ids, deleted=deleted)
+            found = await related.by_id(self._source.known, table, ids, *where, deleted=deleted)
             return [found.get(item) for item in ids]
 
         return DataLoader(load_fn=load, cache=False)

@@ -49,8 +49,12 @@ class Money:
 @strawberry.type(description="Where a page of a list stands.")
 class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether more follows `endCursor`.")
-    has_previous_page: bool = strawberry.field(description="Whether the page was asked for after a cursor.")
-    start_cursor: Cursor | None = strawberry.field(description="The cursor of the first item of the page.")
+    has_previous_page: bool = strawberry.field(
+        description="Whether something precedes it; read forwards, whether it was asked for after a cursor."
+    )
+    start_cursor: Cursor | None = strawberry.field(
+        description="The cursor of the first item, or of the last line that a filter looked at where a log is read backwards."
+    )
     end_cursor: Cursor | None = strawberry.field(
         description="The cursor of the last item, or of the last that a filter looked at: `after` of the next page."
     )

@@ -1,7 +1,6 @@
 """Reward functions: uploaded as source, listed and read."""
 
 from datetime import datetime
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import strawberry
@@ -26,36 +25,20 @@ from schema.nodes import (
     connect_page,
     within,
 )
-from schema.reward_tests import RewardSampleInput, RewardTestMutations, RewardTrial, given_samples
+from schema.reward_tests import (
+    RewardFormat,
+    RewardSampleInput,
+    RewardTestMutations,
+    RewardTrial,
+    RewardWeight,
+    RewardWeightInput,
+    given_source,
+)
 
 if TYPE_CHECKING:
     from schema.jobs import JobConnection
 
 NOUN = "reward_functions"
-
-
-@strawberry.enum(description="How a reward function is called.")
-class RewardFormat(Enum):
-    TRL = strawberry.enum_value(
-        "trl", description="`def reward(prompts, completions, **columns) -> list[float]`, as TRL calls it."
-    )
-    MILES = strawberry.enum_value("miles", description="`async def reward(args, sample) -> float`, as miles calls it.")
-    VERL = strawberry.enum_value(
-        "verl",
-        description="`def compute_score(data_source, solution_str, ground_truth, extra_info) -> float`, as verl calls it.",
-    )
-
-
-@strawberry.type(description="What a named component counts in the reward.")
-class RewardWeight:
-    name: str = strawberry.field(description="The component.")
-    weight: float = strawberry.field(description="Its factor.")
-
-
-@strawberry.input(description="What a named component is to count in the reward.")
-class RewardWeightInput:
-    name: str = strawberry.field(description="The component.")
-    weight: float = strawberry.field(description="Its factor.")
 
 
 @strawberry.type(description="A Python file that scores completions. It runs only in a jail.")
@@ -185,12 +168,5 @@ class RewardFunctionMutations(RewardTestMutations):
 
 def _given(input: CreateRewardFunctionInput) -> dict[str, Any]:
     """Return the input as `resolvers.reward_functions.RewardFunctionInput` reads it."""
-    given: dict[str, Any] = {
-        "name": input.name,
-        "source": input.source.encode(),
-        "format": input.format.value,
-        "weights": None if input.weights is None else {item.name: item.weight for item in input.weights},
-        "samples": given_samples(input.samples),
-        "allow_nondeterministic": input.allow_nondeterministic,
-    }
-    return given | ({} if input.file_name is None else {"file_name": input.file_name})
+    given = given_source(input.source, input)
+    return given | {"name": input.name, "allow_nondeterministic": input.allow_nondeterministic}

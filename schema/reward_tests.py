@@ -2,18 +2,44 @@
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Protocol, Self
 
 import strawberry
 
+from burnish.kit.errors import Invalid
 from resolvers import reward_tests
 from resolvers.context import Context
 from resolvers.inputs import parse
+from resolvers.reward_functions import RewardSource
 from resolvers.reward_tests import RewardTestInput, Tested
 from schema.context import Info
 from schema.errors import LineIssue, Payload, settle
 from schema.nodes import Input
 from schema.scalars import JSON
+
+
+@strawberry.enum(description="How a reward function is called.")
+class RewardFormat(Enum):
+    TRL = strawberry.enum_value(
+        "trl", description="`def reward(prompts, completions, **columns) -> list[float]`, as TRL calls it."
+    )
+    MILES = strawberry.enum_value("miles", description="`async def reward(args, sample) -> float`, as miles calls it.")
+    VERL = strawberry.enum_value(
+        "verl",
+        description="`def compute_score(data_source, solution_str, ground_truth, extra_info) -> float`, as verl calls it.",
+    )
+
+
+@strawberry.type(description="What a named component counts in the reward.")
+class RewardWeight:
+    name: str = strawberry.field(description="The component.")
+    weight: float = strawberry.field(description="Its factor.")
+
+
+@strawberry.input(description="What a named component is to count in the reward.")
+class RewardWeightInput:
+    name: str = strawberry.field(description="The component.")
+    weight: float = strawberry.field(description="Its factor.")
 
 
 @strawberry.enum(description="What a reward function was tried on.")
@@ -101,9 +127,17 @@ class RewardSampleInput:
     columns: JSON | None = strawberry.field(default=None, description="The other columns of its row of the dataset, by name.")
 
 
-@strawberry.input(description="A reward function to test.")
+@strawberry.input(description="A reward function to test: a stored one by its `id`, or `source` that is stored nowhere.")
 class TestRewardInput:
-    id: strawberry.ID = strawberry.field(description="The id of the reward function.")
+    id: strawberry.ID | None = strawberry.field(default=None, description="The id of a stored reward function.")
+    source: str | None = strawberry.field(default=None, description="Instead of an id: the text of a Python file.")
+    format: RewardFormat = strawberry.field(default=RewardFormat.TRL, description="With `source`: how it is called.")
+    file_name: str | None = strawberry.field(
+        default=None, description="With `source`: what to call the file in tracebacks; else `reward.py`."
+    )
+    weights: list[RewardWeightInput] | None = strawberry.field(
+        default=None, description="With `source`: what components are to count; those not named here count once."
+    )
     samples: list[RewardSampleInput] | None = strawberry.field(
         default=None, description="What to score, at most 256; made-up completions where there is nothing."
     )
@@ -124,12 +158,46 @@ def given_samples(samples: list[RewardSampleInput] | None) -> list[dict[str, Any
     return [{"prompt": one.prompt, "completion": one.completion, "columns": one.columns or {}} for one in samples]
 
 
+class _Sent(Protocol):
+    """An input that has source with it."""
+
+    format: RewardFormat
+    file_name: str | None
+    weights: list[RewardWeightInput] | None
+    samples: list[RewardSampleInput] | None
+
+
+def given_source(source: str, input: _Sent) -> dict[str, Any]:
+    """Return source as `resolvers.reward_functions.RewardSource` reads it."""
+    given: dict[str, Any] = {
+        "source": source.encode(),
+        "format": input.format.value,
+        "weights": None if input.weights is None else {item.name: item.weight for item in input.weights},
+        "samples": given_samples(input.samples),
+    }
+    return given | ({} if input.file_name is None else {"file_name": input.file_name})
+
+
 @strawberry.type
 class RewardTestMutations:
-    @strawberry.mutation(description="Score samples with a reward function, in its jail. Nothing is stored.")
+    @strawberry.mutation(
+        description="Score samples with a reward function, in its jail. Nothing is stored. Source that does not load is no error "
+        "of the request: the test's `errors` say what is wrong at which line."
+    )
     async def test_reward(self, info: Info, input: Annotated[TestRewardInput, Input]) -> TestRewardPayload:
         async def act(ctx: Context) -> TestRewardPayload:
-            spec = parse(RewardTestInput, {"samples": given_samples(input.samples)})
-            return TestRewardPayload(test=RewardTest.of(await reward_tests.test(ctx, input.id, spec)))
+            return TestRewardPayload(test=RewardTest.of(await _tested(ctx, input)))
 
-        return await settle(info, input, TestRewardPayload, act, {"reward_function_id": "id"})
+        return await settle(info, input, TestRewardPayload, act, {"reward_function_id": "id", "file": "source"})
+
+
+async def _tested(ctx: Context, input: TestRewardInput) -> Tested:
+    if input.source is not None:
+        if input.id is not None:
+            raise Invalid("Give either the id of a stored reward function or source.", param="source")
+        return await reward_tests.test_source(ctx, parse(RewardSource, given_source(input.source, input)))
+    if input.id is None:
+        raise Invalid("Give the id of a stored reward function, or source.", param="id")
+    if input.weights is not None or input.file_name is not None:
+        raise Invalid("A stored reward function has its own weights and file name.", param="weights")
+    return await reward_tests.test(ctx, input.id, parse(RewardTestInput, {"samples": given_samples(input.samples)}))

@@ -1,17 +1,29 @@
 """Rollouts: what the model wrote while it trained, and what it was worth."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from enum import Enum
+from typing import Annotated, Any, Self
 
 import strawberry
 
 from burnish.kit.errors import Invalid
-from resolvers import cursors, rollouts
+from models.job import Job
+from resolvers import cursors, metrics, rollout_exports, rollouts
 from resolvers.cursors import Cursor
+from resolvers.rollout_filters import GroupFilter, outcome_of
 from resolvers.rollouts import Group, Place
 from schema.context import Info
-from schema.nodes import Connection, connect, within
+from schema.nodes import After, Connection, First, connect, within
 from schema.scalars import JSON
+from schema.streams import MetricSeries
+
+
+@strawberry.enum(description="How the rewards of a group came out.")
+class GroupOutcome(Enum):
+    ALL_PASS = strawberry.enum_value("all_pass", description="All the same, and at least 0.5: nothing is learned from it.")
+    ALL_FAIL = strawberry.enum_value("all_fail", description="All the same, and less than 0.5: nothing is learned from it.")
+    MIXED = strawberry.enum_value("mixed", description="They differ: the step learns from it.")
+    UNSCORED = strawberry.enum_value("unscored", description="No completion has a reward.")
 
 
 @strawberry.type(description="One part of a completion's reward.")
@@ -62,6 +74,11 @@ class RolloutGroup:
     zero_variance: bool = strawberry.field(
         description="Whether all rewards are equal, so that nothing is learned from the group."
     )
+    outcome: GroupOutcome = strawberry.field(description="How its rewards came out.")
+    reward_output: str | None = strawberry.field(
+        description="What the reward function printed while it scored this step, all its groups together; null of older steps. "
+        "At most 16,384 characters: the job's log, with the source `reward`, has all of it."
+    )
     completions: list[Rollout] = strawberry.field(description="The completions.")
 
     @classmethod
@@ -79,6 +96,8 @@ class RolloutGroup:
             reward_mean=group.reward_mean,
             reward_std=group.reward_std,
             zero_variance=group.reward_std == 0.0,
+            outcome=GroupOutcome(outcome_of(group.data)),
+            reward_output=group.stdout,
             completions=[
                 Rollout.of(f"{group_id}-{index}", item, weights) for index, item in enumerate(group.data["completions"])
             ],
@@ -89,12 +108,121 @@ class RolloutGroup:
 class RolloutGroupConnection(Connection[RolloutGroup]): ...
 
 
-async def page_of(info: Info, job_id: str, step: int | None, first: int, after: Cursor | None) -> RolloutGroupConnection:
-    """Return a page of a job's groups."""
-    start = None if after is None else _place_of(after, job_id)
-    page = await rollouts.page(info.context.known, job_id, step=step, limit=within(first), after=start)
-    groups = [RolloutGroup.of(job_id, group) for group in page.items]
-    return connect(RolloutGroupConnection, [(group.cursor, group) for group in groups], after=after, has_more=page.has_more)
+@strawberry.enum(description="In which order steps are given. The groups of a step are always in the order they were made.")
+class StepOrder(Enum):
+    OLDEST_FIRST = strawberry.enum_value("oldest_first", description="From the first step on.")
+    NEWEST_FIRST = strawberry.enum_value("newest_first", description="From the last step back.")
+
+
+@strawberry.input(description="Which groups of rollouts to give: those that all of what is set allows.")
+class RolloutFilter:
+    outcome: list[GroupOutcome] | None = strawberry.field(default=None, description="Only groups that came out so.")
+    truncated: bool | None = strawberry.field(
+        default=None, description="Only groups with a completion that was cut at the length limit; `false`: only those without."
+    )
+    score_error: bool | None = strawberry.field(
+        default=None, description="Only groups with a completion that the reward function failed on; `false`: only those without."
+    )
+    search: str | None = strawberry.field(
+        default=None, description="Only groups whose prompt or a completion contains this, whatever its case."
+    )
+    pattern: str | None = strawberry.field(
+        default=None,
+        description="Only groups whose prompt or a completion this regular expression finds something in. It has at most 200 "
+        "characters, and one that takes too long is refused.",
+    )
+
+    def given(self) -> dict[str, Any]:
+        """Return it as `GroupFilter` takes it."""
+        return {
+            "outcomes": None if self.outcome is None else [item.value for item in self.outcome],
+            "truncated": self.truncated,
+            "score_error": self.score_error,
+            "text": self.search,
+            "pattern": self.pattern,
+        }
+
+
+@strawberry.enum(description="How rollouts are written into a file, a row for each completion.")
+class RolloutFormat(Enum):
+    JSONL = strawberry.enum_value("jsonl", description="JSON lines.")
+    PARQUET = strawberry.enum_value("parquet", description="Apache Parquet, compressed; prompt and components are JSON in it.")
+
+
+@strawberry.type(description="The steps of a job that have rollouts. Their numbers are in its metrics, by the same steps.")
+class RolloutSteps:
+    first_step: int | None = strawberry.field(description="The first; null where there are none.")
+    last_step: int | None = strawberry.field(description="The last.")
+    count: int = strawberry.field(description="How many there are.")
+    series: list[MetricSeries] = strawberry.field(
+        description="`reward`, `frac_reward_zero_std`, `frac_reward_all_pass` and `frac_reward_all_fail` by step, thinned, "
+        "as far as the job reports them: what to draw along the steps."
+    )
+
+
+SCRUBBED = ["reward", "frac_reward_zero_std", "frac_reward_all_pass", "frac_reward_all_fail"]
+
+
+@strawberry.type
+class RolledOut:
+    """The fields of a job that give its rollouts."""
+
+    row: strawberry.Private[Job]
+
+    @strawberry.field(
+        description="What the model wrote while it trained, by prompt and step. A request with a filter looks at about 2,000 "
+        "steps: a page may be short, or empty, and still say `hasNextPage`; the next one goes on from its `endCursor`."
+    )
+    async def rollout_groups(
+        self,
+        info: Info,
+        step: Annotated[int | None, strawberry.argument(description="Only those of this step.")] = None,
+        first: First = 10,
+        after: After = None,
+        from_step: Annotated[int | None, strawberry.argument(description="From this step on.")] = None,
+        to_step: Annotated[int | None, strawberry.argument(description="Up to this step, inclusive.")] = None,
+        dataset_row: Annotated[
+            int | None, strawberry.argument(description="Only those of this row of the dataset: one prompt through all steps.")
+        ] = None,
+        filter: Annotated[RolloutFilter | None, strawberry.argument(description="Which groups to give.")] = None,
+        order: Annotated[StepOrder, strawberry.argument(description="The order of the steps.")] = StepOrder.OLDEST_FIRST,
+    ) -> RolloutGroupConnection:
+        if step is not None:
+            if from_step is not None or to_step is not None:
+                raise Invalid("Give either one step or a range of them.", param="step")
+            from_step = to_step = step
+        given = {} if filter is None else filter.given()
+        page = await rollouts.page(
+            info.context.known,
+            self.row.id,
+            from_step=from_step,
+            to_step=to_step,
+            wanted=GroupFilter(dataset_row=dataset_row, **given),
+            newest_first=order is StepOrder.NEWEST_FIRST,
+            limit=within(first),
+            after=None if after is None else _place_of(after, self.row.id),
+        )
+        pairs = [(cursor_of(self.row.id, group.place), RolloutGroup.of(self.row.id, group)) for group in page.items]
+        end = None if page.reached is None else cursor_of(self.row.id, page.reached)
+        return connect(RolloutGroupConnection, pairs, after=after, has_more=page.has_more, end=end)
+
+    @strawberry.field(description="Which steps have rollouts, and their numbers along the steps.")
+    async def rollout_steps(
+        self,
+        info: Info,
+        max_points: Annotated[int, strawberry.argument(description="The most points a series may have: 3 to 10,000.")] = 200,
+    ) -> RolloutSteps:
+        span = await rollouts.span(info.context.known, self.row.id)
+        found = await metrics.columns(info.context.known, self.row.id, keys=SCRUBBED, max_points=max_points)
+        series = [MetricSeries.of(column) for column in found]
+        return RolloutSteps(first_step=span.first_step, last_step=span.last_step, count=span.count, series=series)
+
+    @strawberry.field(description="A URL of all its rollouts as one file, which needs no key and works for a limited time.")
+    def rollouts_export_url(
+        self, info: Info, format: Annotated[RolloutFormat, strawberry.argument(description="The kind of file.")]
+    ) -> str:
+        kind: rollout_exports.Format = "jsonl" if format is RolloutFormat.JSONL else "parquet"
+        return rollout_exports.url(info.context.known.core, self.row, kind)
 
 
 def cursor_of(job_id: str, place: Place) -> Cursor:

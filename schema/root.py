@@ -1,6 +1,7 @@
 """The schema: the roots, put together of what each noun adds."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import strawberry
@@ -19,7 +20,7 @@ from schema.base_models import BaseModelQueries
 from schema.billing import BillingMutations, BillingQueries, Transaction
 from schema.checkpoints import Checkpoint, CheckpointQueries
 from schema.comparison import ComparisonQueries
-from schema.context import Info
+from schema.context import Info, RequestContext
 from schema.costs import CostQueries
 from schema.dataset_sources import DatasetSourceMutations
 from schema.datasets import Dataset, DatasetMutations, DatasetQueries
@@ -30,13 +31,13 @@ from schema.job_actions import JobMutations
 from schema.job_lists import JobQueries
 from schema.jobs import TrainingJob
 from schema.live import Subscription
-from schema.loaders import Loaders
 from schema.methods import MethodQueries
 from schema.nodes import Node
 from schema.plain import read_plainly
 from schema.rate_limits import RateLimitQueries
 from schema.reward_functions import RewardFunction, RewardFunctionMutations, RewardFunctionQueries
 from schema.scalars import SCALARS
+from schema.sessions import Session, SessionMutations, SessionQueries
 from schema.ssh_keys import SshKey, SshKeyMutations, SshKeyQueries
 from schema.uploads import UploadMutations
 
@@ -45,6 +46,7 @@ from schema.uploads import UploadMutations
 class Query(
     AccountQueries,
     ApiKeyQueries,
+    SessionQueries,
     SshKeyQueries,
     IntegrationQueries,
     AuditQueries,
@@ -63,13 +65,14 @@ class Query(
 ):
     @strawberry.field(description="Anything that has an id; null where the account has no such thing.")
     async def node(self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id.")]) -> Node | None:
-        return await _node(info.context.loaders, id)
+        return await _node(info.context, id)
 
 
 @strawberry.type(
     description="What can be done. Every write takes one input and answers a payload whose `errors` say why nothing was done."
 )
 class Mutation(
+    SessionMutations,
     ApiKeyMutations,
     SshKeyMutations,
     IntegrationMutations,
@@ -105,7 +108,8 @@ class Schema(strawberry.Schema):
         pass
 
 
-async def _node(loaders: Loaders, node_id: str) -> Node | None:
+async def _node(context: RequestContext, node_id: str) -> Node | None:
+    ctx, loaders = context.known, context.loaders
     ways: dict[str, tuple[DataLoader[str, Any], Callable[[Any], Node]]] = {
         "aud": (loaders.audit_entry, AuditEntry.of),
         "ckpt": (loaders.checkpoint, Checkpoint.of),
@@ -116,6 +120,7 @@ async def _node(loaders: Loaders, node_id: str) -> Node | None:
         "req": (loaders.inference_request, InferenceRequest.of),
         "rf": (loaders.reward_function, RewardFunction.of),
         "txn": (loaders.transaction, Transaction.of),
+        "ses": (loaders.session, partial(Session.of, ctx)),
         "sk": (loaders.ssh_key, SshKey.of),
     }
     way = ways.get(node_id.partition("_")[0])

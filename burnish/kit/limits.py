@@ -32,7 +32,7 @@ local held = redis.call('HMGET', KEYS[1], 'level', 'at')
 local capacity, rate = tonumber(ARGV[1]), tonumber(ARGV[2])
 local level = capacity
 if held[1] then level = math.min(capacity, held[1] + math.max(0, now - held[2]) * rate) end
-level = math.max(-capacity, level - ARGV[3])
+level = math.min(capacity, math.max(-capacity, level - ARGV[3]))
 redis.call('HSET', KEYS[1], 'level', string.format('%.6f', level), 'at', string.format('%.6f', now))
 redis.call('PEXPIRE', KEYS[1], math.ceil((capacity - level) / rate * 1000) + 1000)
 return string.format('%.6f', level)
@@ -103,6 +103,10 @@ class Limiter:
         """Take an amount that has been used already, even where it is not there."""
         return self._subtract(name, self._bucket(name, per_minute), amount)
 
+    def give_back(self, name: str, per_minute: int, amount: float = 1) -> Standing:
+        """Return what was taken for something that turned out to count for nothing."""
+        return self._subtract(name, self._bucket(name, per_minute), -amount)
+
     async def share(self) -> None:
         """Tell Redis what was taken here, and hear what is left."""
         if self._away:
@@ -144,7 +148,7 @@ class Limiter:
         return bucket
 
     def _subtract(self, name: str, bucket: _Bucket, amount: float) -> Standing:
-        bucket.level = max(-float(bucket.capacity), bucket.level - amount)
+        bucket.level = min(float(bucket.capacity), max(-float(bucket.capacity), bucket.level - amount))
         bucket.unshared += amount
         self._unshared[name] = bucket
         if self._sharing is None or self._sharing.done():

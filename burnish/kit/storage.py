@@ -6,14 +6,18 @@ place, and an upload to an object store becomes visible when it is complete.
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import NotFoundError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from burnish.kit.settings import Settings
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
 
 CHUNK = 8 * 2**20
 UPLOADS_AT_ONCE = 2
@@ -36,10 +40,11 @@ class Storage:
             await self.put(f"{prefix}/{path.relative_to(folder).as_posix()}", path)
         return len(files), sum(path.stat().st_size for path in files)
 
-    async def stream(self, key: str) -> AsyncIterator[bytes]:
-        """Yield a file's bytes; FileNotFoundError where there is none."""
+    async def stream(self, key: str, *, offset: int = 0) -> AsyncGenerator[bytes, None]:
+        """Yield a file's bytes, from an offset on that is within it; FileNotFoundError where there is none."""
         try:
-            result = await obstore.get_async(self._store, key)
+            options: GetOptions = {"range": {"offset": offset}} if offset else {}
+            result = await obstore.get_async(self._store, key, options=options)
         except (NotFoundError, FileNotFoundError):
             raise FileNotFoundError(key) from None
         async for chunk in result.stream(min_chunk_size=2**20):

@@ -36,6 +36,7 @@ PACK_BYTES = 2**23
 # So many small chunks are merged before there are rows enough for a block.
 MERGE_CHUNKS = 256
 MAX_SEQ = 2**63 - 2
+FAR = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +122,19 @@ async def read(session: Session, resource_id: str, kind: str, *, after: int = 0,
 async def _chunked(session: Session, resource_id: str, kind: str, after: int, limit: int) -> list[Row]:
     within = (col(StreamChunk.resource_id) == resource_id, col(StreamChunk.kind) == kind)
     # Chunks never overlap: the one with the next row is found by the key, however long the stream is.
-    start = select(func.max(col(StreamChunk.first_seq))).where(*within, col(StreamChunk.first_seq) <= after + 1).scalar_subquery()
+    first = col(StreamChunk.first_seq)
+    start = select(func.max(first)).where(*within, first <= after + 1).scalar_subquery()
     statement = (
-        select(StreamChunk)
-        .where(*within, col(StreamChunk.first_seq) >= func.coalesce(start, 0), col(StreamChunk.last_seq) > after)
-        .order_by(col(StreamChunk.first_seq))
+        select(StreamChunk).where(*within, first >= func.coalesce(start, 0), col(StreamChunk.last_seq) > after).order_by(first)
     )
+    if limit < FAR - after:
+        # Nor is more fetched than these rows can be in, counted from where they go on at the latest.
+        following = select(func.min(first)).where(*within, first > after).scalar_subquery()
+        statement = statement.where(first <= func.coalesce(following, after) + limit)
     rows: list[Row] = []
     result = await session.stream_scalars(statement.execution_options(yield_per=64))
     async for chunk in result:
-        rows.extend(row for row in decode(chunk) if row.seq > after)
+        rows += decode(chunk, after=after, limit=limit)
         if len(rows) >= limit:
             break
     await result.close()
@@ -231,8 +235,11 @@ async def remove(session: Session, resource_id: str) -> None:
     await session.exec(delete(StreamHead).where(col(StreamHead.resource_id) == resource_id))
 
 
-def decode(chunk: StreamChunk) -> list[Row]:
-    return [Row(chunk.first_seq + index, chunk.attempt, item) for index, item in enumerate(_decode(chunk.kind, chunk.payload))]
+def decode(chunk: StreamChunk, *, after: int = 0, limit: int = MAX_SEQ) -> list[Row]:
+    """Return up to `limit` rows of a chunk that follow the cursor."""
+    skipped = max(0, after + 1 - chunk.first_seq)
+    items = _decode(chunk.kind, chunk.payload)[skipped : skipped + limit]
+    return [Row(seq, chunk.attempt, item) for seq, item in enumerate(items, chunk.first_seq + skipped)]
 
 
 def _decode(kind: str, payload: bytes) -> list[Data]:

@@ -16,8 +16,18 @@ def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
 
     ChildFailure `model_unavailable` where there is no tokenizer, `dataset_error` where its template refuses a prompt.
     """
-    source, revision = spec["model"], None
-    base = source.get("path")
+    tokenizer, revision = tokenizer_of(spec["model"], reporter)
+    lengths = Counter[int]()
+    with Path(spec["dataset_path"]).open(encoding="utf-8-sig") as lines:
+        for index, line in enumerate(lines):
+            if line.strip():
+                lengths[_length(index, json.loads(line), tokenizer)] += 1
+    return {"lengths": sorted(lengths.items()), "revision": revision}
+
+
+def tokenizer_of(source: dict[str, Any], reporter: Reporter) -> tuple[Any, str | None]:
+    """Return a model's tokenizer, fetched where it is not here, and its commit."""
+    base, revision = source.get("path"), None
     if base is None:
         base, revision = hub.fetch(
             source["repo"], source["revision"], source["token"], source["cache_dir"], reporter.log, weights=False
@@ -25,13 +35,7 @@ def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     environment.settle(1, "cpu")
     from engines.training import weights
 
-    tokenizer: Any = weights.load_tokenizer(Path(base))
-    lengths = Counter[int]()
-    with Path(spec["dataset_path"]).open(encoding="utf-8-sig") as lines:
-        for index, line in enumerate(lines):
-            if line.strip():
-                lengths[_length(index, json.loads(line), tokenizer)] += 1
-    return {"lengths": sorted(lengths.items()), "revision": revision}
+    return weights.load_tokenizer(Path(base)), revision
 
 
 def _length(index: int, row: dict[str, Any], tokenizer: Any) -> int:

@@ -11,6 +11,7 @@ from engines.training.prompts import Row
 # A group without spread teaches nothing. It counts as passed where its common reward reaches this, else as failed.
 PASS_REWARD = 0.5
 ZERO_STD = 1e-8
+PERCENTILES = (10, 50, 90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ def _completion(sampled: Sampled, scores: Scores, index: int) -> Completion:
 
 
 def score_metrics(scores: Scores, group_size: int) -> dict[str, float]:
-    """Return the step's reward metrics that TRL does not have: components, spread within groups, dead groups, skipped samples.
+    """Return the step's reward metrics that TRL does not have: quantiles, components and what each of them contributes, spread
+    within groups, dead groups, skipped samples.
 
     `reward_group_std` is the mean over groups of the sample standard deviation, the one that divides the advantages.
     """
@@ -62,6 +64,10 @@ def score_metrics(scores: Scores, group_size: int) -> dict[str, float]:
         _put(metrics, f"rewards/{name}/mean", _mean(_present(values)))
         _put(metrics, f"rewards/{name}/std", _std(_present(values)))
         _put(metrics, f"rewards/{name}/group_std", _mean(_spreads(values, group_size)))
+    for name, share in _shares(scores).items():
+        metrics[f"rewards/{name}/variance_share"] = share
+    if rewards := sorted(_present(scores.rewards)):
+        metrics |= {f"reward_p{percent}": _quantile(rewards, percent / 100) for percent in PERCENTILES}
     metrics["reward_none_fraction"] = sum(reward is None for reward in scores.rewards) / len(scores.rewards)
     return metrics
 
@@ -71,6 +77,36 @@ def _dead_groups(rewards: Sequence[float | None], group_size: int) -> dict[str, 
     dead = [group for group in groups if group and max(group) - min(group) < ZERO_STD]
     passed = sum(group[0] >= PASS_REWARD for group in dead)
     return {"frac_reward_all_pass": passed / len(groups), "frac_reward_all_fail": (len(dead) - passed) / len(groups)}
+
+
+def _shares(scores: Scores) -> dict[str, float]:
+    """Return the share of each named component in the variance of the weighted sum: its covariance with the sum over the sum's
+    variance. They add up to 1; one that works against the others has a negative share. None where nothing varies.
+    """
+    whole = [values for values in zip(*scores.components.values(), strict=True) if None not in values]
+    if len(scores.components) < 2 or len(whole) < 2:
+        return {}
+    factors = [scores.weights.get(name, 1.0) for name in scores.components]
+    parts = [[factor * value for value in values] for factor, values in zip(factors, zip(*whole, strict=True), strict=True)]
+    total = _centred([sum(values) for values in zip(*parts, strict=True)])
+    variance = sum(value * value for value in total)
+    if variance < ZERO_STD:
+        return {}
+    covariances = [sum(one * other for one, other in zip(_centred(part), total, strict=True)) for part in parts]
+    return {name: covariance / variance for name, covariance in zip(scores.components, covariances, strict=True)}
+
+
+def _centred(values: Sequence[float]) -> list[float]:
+    mean = sum(values) / len(values)
+    return [value - mean for value in values]
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    """Return a quantile between the two values that are next to it."""
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
 
 
 def _spreads(values: Sequence[float | None], group_size: int) -> list[float]:

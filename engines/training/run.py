@@ -27,6 +27,8 @@ STOP_GRACE_S = 2.0
 PHASE_INTERVAL_S = 1.0
 ACK_POLL_S = 0.5
 CPU_ALLOCATION = "can't allocate memory"
+# Of what the reward printed at a step so much is kept beside its rollouts; all of it is in the log.
+KEPT_OUTPUT = 16_384
 BROKEN_SAMPLING = "probability tensor contains"
 
 
@@ -104,7 +106,8 @@ def prepare(
     scorer = Scorer(judge, fitted.rows, hyper.rollouts_per_prompt, reporter, lambda row: token_ids(row, tokenizer))
 
     def report_rollouts(step: int, sampled: Sampled) -> None:
-        reporter.rollouts(step, build_groups(sampled, scorer.last, hyper.rollouts_per_prompt))
+        groups = build_groups(sampled, scorer.last, hyper.rollouts_per_prompt)
+        reporter.rollouts(step, groups, scorer.last.stdout[:KEPT_OUTPUT])
 
     trainer = RolloutTrainer(
         model=model,

@@ -140,7 +140,9 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         self._on_phase("generating")
         started = time.perf_counter()
         generated = super()._generate_single_turn(*args, **kwargs)
-        self._log_metric("generate_time", time.perf_counter() - started)
+        generate_s = time.perf_counter() - started
+        self._log_metric("generate_time", generate_s)
+        self._log_metric("tokens_per_second", sum(len(ids) for ids in generated[0]) / generate_s)
         return generated
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:

@@ -106,6 +106,8 @@ def _operations(prefix: str) -> list[Operation]:
             method="POST",
             path=f"{prefix}/chat/completions",
             handler=chat,
+            # The chat playground of the dashboard.
+            cookie=prefix == "/v1",
             tag=TAG,
             answers=JSON,
             schema=chat_body,

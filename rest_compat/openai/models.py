@@ -79,13 +79,21 @@ async def _shape(ctx: Context, row: Deployment) -> ModelObject:
 
 
 def _operation(
-    path: str, handler: Handler, answers: type[Wire], errors: tuple[int, ...] = (), dialect: Dialect = OPENAI
+    path: str,
+    handler: Handler,
+    answers: type[Wire],
+    errors: tuple[int, ...] = (),
+    dialect: Dialect = OPENAI,
+    cookie: bool = False,
 ) -> Operation:
-    return Operation(method="GET", path=path, handler=handler, tag=TAG, answers=answers, errors=errors, dialect=dialect)
+    return Operation(
+        method="GET", path=path, handler=handler, tag=TAG, answers=answers, errors=errors, dialect=dialect, cookie=cookie
+    )
 
 
 OPERATIONS = [
-    _operation("/v1/models", page, ModelList),
+    # Also for the chat playground of the dashboard.
+    _operation("/v1/models", page, ModelList, cookie=True),
     _operation("/v1/models/{model:path}", get, ModelObject, (404,)),
     _operation("/v1/openai/models", page, ModelList),
     _operation("/v1/openai/models/{model:path}", get, ModelObject, (404,)),

@@ -4,6 +4,7 @@ from typing import Literal
 
 from starlette.requests import Request
 
+from resolvers import account_users
 from resolvers.context import Context
 from rest_compat.operation import Operation
 from rest_compat.wire import Wire
@@ -21,7 +22,9 @@ class UserObject(Wire):
 
 async def get(ctx: Context, request: Request) -> UserObject:
     """Get the account that the API key belongs to."""
-    return UserObject(user_id=ctx.account.id, email=None, plan=ctx.account.billing_mode, org=ctx.account.slug)
+    user = await account_users.get(ctx)
+    email = None if user is None else user.email
+    return UserObject(user_id=ctx.account.id, email=email, plan=ctx.account.billing_mode, org=ctx.account.slug)
 
 
 OPERATIONS = [Operation(method="GET", path="/v1/me", handler=get, tag="Account", answers=UserObject, scope=None)]

@@ -1,4 +1,4 @@
-"""A real Chromium, and what is asked of every page: no error in its console, nothing that axe finds, nothing wider than the window."""
+"""A real Chromium, and what is asked of every page: no error in its console, nothing that axe finds, nothing too wide."""
 
 import json
 import subprocess

@@ -57,6 +57,13 @@ async def test_what_is_not_there_is_refused_and_not_taken(limiter: Limiter, cloc
     assert limiter.take("a", PER_MINUTE, 10).remaining == 0
 
 
+async def test_what_is_given_back_is_there_again_and_never_more(limiter: Limiter, clock: Clock) -> None:
+    limiter.take("a", PER_MINUTE, 3)
+    assert limiter.give_back("a", PER_MINUTE).remaining == 58
+    clock.now += 2
+    assert limiter.give_back("a", PER_MINUTE) == Standing(60, 60, 0.0)
+
+
 async def test_buckets_are_apart(limiter: Limiter) -> None:
     limiter.take("a", PER_MINUTE, 60)
     assert limiter.take("b", PER_MINUTE, 1).remaining == 59

@@ -14,7 +14,7 @@ from engines.data import archive, tidy
 from models.base_model import BaseModel
 from models.dataset import Dataset
 from models.job import COMPLETED, Job
-from resolvers import datasets, jobs, statistics
+from resolvers import datasets, jobs, keeping, statistics
 from resolvers.context import Context
 from resolvers.datasets import DatasetInput
 from resolvers.jobs import JobInput
@@ -159,7 +159,7 @@ async def test_files_that_a_dead_process_left_are_found(ctx: Context, jsonl: Pat
 async def test_tokens_are_counted_with_the_models_own_tokenizer(
     ctx: Context, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statistics, "WAIT_S", 60.0)
+    monkeypatch.setattr(keeping, "WAIT_S", 60.0)
     async with ctx.db.transaction() as session:
         session.add(BaseModel(name="tiny", path=str(tiny_model), created_at=clock.now()))
     prompts = ["a", "ab", "abcd"]
@@ -180,7 +180,7 @@ async def test_tokens_are_counted_with_the_models_own_tokenizer(
 async def test_a_count_that_takes_longer_goes_on_while_its_caller_is_told_to_come_again(
     ctx: Context, jsonl: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statistics, "WAIT_S", 0.01)
+    monkeypatch.setattr(keeping, "WAIT_S", 0.01)
     async with ctx.db.transaction() as session:
         session.add(BaseModel(name="tiny", path=str(tiny_model), created_at=clock.now()))
     row = await conftest.dataset(ctx, jsonl)
@@ -195,7 +195,7 @@ async def test_a_count_that_takes_longer_goes_on_while_its_caller_is_told_to_com
 async def test_a_model_without_a_tokenizer_is_named(
     ctx: Context, jsonl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statistics, "WAIT_S", 60.0)
+    monkeypatch.setattr(keeping, "WAIT_S", 60.0)
     (tmp_path / "empty").mkdir()
     async with ctx.db.transaction() as session:
         session.add(BaseModel(name="empty", path=str(tmp_path / "empty"), created_at=clock.now()))

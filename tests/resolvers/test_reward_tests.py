@@ -7,14 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlmodel import col, func, select
 
-from burnish.kit.errors import Forbidden, NotFound, SchemaInvalid, Unavailable
+from burnish.kit.errors import Forbidden, Invalid, NotFound, PayloadTooLarge, SchemaInvalid, Unavailable
 from burnish.kit.settings import Settings
+from models.reward_function import RewardFunction
 from resolvers import reward_bench, reward_functions, reward_tests
 from resolvers.context import Context
 from resolvers.inputs import parse
 from resolvers.reward_bench import Bench, SampleInput
-from resolvers.reward_functions import RewardFunctionInput
+from resolvers.reward_functions import RewardFunctionInput, RewardSource
 from resolvers.reward_tests import RewardTestInput
 from tests.resolvers import conftest
 from tests.resolvers.conftest import Tenants
@@ -70,6 +72,59 @@ async def test_one_wrong_completion_leaves_the_others_scored(ctx: Context) -> No
 async def test_without_samples_made_up_ones_are_scored(ctx: Context) -> None:
     tested = await reward_tests.test(ctx, await made(ctx, conftest.REWARD), RewardTestInput())
     assert tested.rewards == [1.0] * 5
+
+
+async def stored(ctx: Context) -> int:
+    async with ctx.db.read() as session:
+        return (await session.exec(select(func.count(col(RewardFunction.id))))).one()
+
+
+def sent(source: bytes, *samples: dict[str, Any], **fields: Any) -> RewardSource:
+    return parse(RewardSource, {"source": source, "file_name": "draft.py", "samples": list(samples) or None, **fields})
+
+
+async def test_source_that_is_nowhere_stored_is_tested_the_same_way(ctx: Context) -> None:
+    spec = sent(SOURCE, {"prompt": "2+2", "completion": "45", "answer": "4"}, weights={"length": 0.5})
+    tested = await reward_tests.test_source(ctx, spec)
+    assert (tested.rewards, tested.components) == ([0.25], {"right": [0.0], "length": [0.5]})
+    assert (tested.weights, tested.stdout, tested.errors) == ({"right": 1.0, "length": 0.5}, "scoring 1\n", [])
+    assert (await reward_tests.test_source(ctx, sent(conftest.REWARD))).rewards == [1.0] * 5
+    assert await stored(ctx) == 0
+
+
+@pytest.mark.parametrize("samples", [[], [{"prompt": "p", "completion": "c"}]])
+@pytest.mark.parametrize(
+    ("source", "line", "message"),
+    [
+        (b"def reward(prompts, completions)\n    return []\n", 1, "expected ':'"),
+        (b"x = 1\n", 1, "reward"),
+        (
+            b"def reward(completions, **k):\n    return [1.0] * len(completions)\n1 / 0\n",
+            3,
+            "ZeroDivisionError: division by zero",
+        ),
+        (b"\xff", 1, "UTF-8"),
+    ],
+)
+async def test_source_that_does_not_load_is_told_by_line(
+    ctx: Context, source: bytes, line: int, message: str, samples: list[dict[str, Any]]
+) -> None:
+    tested = await reward_tests.test_source(ctx, sent(source, *samples))
+    (error,) = tested.errors
+    assert (error.sample, error.file, error.line) == (None, "draft.py", line)
+    assert message in error.message
+    assert [reward for reward in tested.rewards if reward is not None] == []
+    assert await stored(ctx) == 0
+
+
+async def test_source_is_held_to_what_a_stored_file_is(ctx: Context) -> None:
+    with pytest.raises(PayloadTooLarge):
+        await reward_tests.test_source(ctx, sent(b"#" * (ctx.core.settings.max_reward_bytes + 1)))
+    with pytest.raises(Invalid, match="is no component name") as caught:
+        await reward_tests.test_source(ctx, sent(SOURCE, weights={"no name": 1.0}))
+    assert caught.value.param == "weights"
+    with pytest.raises(Forbidden):
+        await reward_tests.test_source(replace(ctx, scopes=frozenset({"read"})), sent(SOURCE))
 
 
 async def test_another_accounts_function_and_a_read_key_test_nothing(ctx: Context, tenants: Tenants) -> None:

@@ -36,11 +36,11 @@ async def names(ctx: Context, job_id: str, step: int | None, limit: int) -> list
     found: list[str] = []
     after: Place | None = None
     while True:
-        page = await rollouts.page(ctx, job_id, step=step, limit=limit, after=after)
+        page = await rollouts.page(ctx, job_id, from_step=step, to_step=step, limit=limit, after=after)
         found += [item.data["completions"][0]["text"] for item in page.items]
         if not page.has_more:
             return found
-        after = page.items[-1].place
+        after = page.reached
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -84,9 +84,9 @@ async def test_one_step_of_a_long_run_is_found_without_reading_the_run(
     decoded = []
     decode = stream.decode
 
-    def counted(chunk: StreamChunk) -> list[stream.Row]:
+    def counted(chunk: StreamChunk, **part: int) -> list[stream.Row]:
         decoded.append(chunk.first_seq)
-        return decode(chunk)
+        return decode(chunk, **part)
 
     monkeypatch.setattr(stream, "decode", counted)
     assert await names(ctx, job_id, 40, 10) == ["1-40-0"]

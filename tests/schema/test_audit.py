@@ -21,6 +21,7 @@ Prepare = Callable[[Api, NewRun], Awaitable[Answer]]
 NO_CHANGE = "looks, and changes nothing"
 HEARTBEAT = "says every few seconds that somebody is there"
 NOTHING_YET = "makes room for a file, and nothing of it before the data set is made"
+OWN_ACTOR = "its entry is the session's own, as tests/schema/test_sessions.py has it"
 FIELDS = build_schema(export.text()).mutation_type
 LOG = """query Log($first: Int, $after: Cursor, $filter: AuditFilter) { auditLog(first: $first, after: $after, filter: $filter) {
     nodes { id actor actorName action resourceId requestId details createdAt } pageInfo { hasNextPage endCursor } } }"""
@@ -111,6 +112,10 @@ async def a_stopped_deployment(api: Api, new_run: NewRun) -> Answer:
     return found
 
 
+async def a_session(api: Api, new_run: NewRun) -> Answer:
+    return {"id": await made(api, "signIn", "SignInInput", "session", {"apiKey": api.tenant.key})}
+
+
 # The input of each mutation, or why it leaves no entry.
 MUTATIONS: dict[str, Prepare | str] = {
     "cancelTrainingJob": a_running_job,
@@ -131,8 +136,12 @@ MUTATIONS: dict[str, Prepare | str] = {
     "planTrainingJob": NO_CHANGE,
     "removeIntegration": an_integration,
     "revokeApiKey": a_key,
+    "revokeSession": a_session,
     "setBudget": given(limitUsd="5", period="MONTH"),
     "setIntegration": given(provider="WANDB", token="w" * 40),
+    "setPassword": given(newPassword="correct horse battery"),
+    "signIn": OWN_ACTOR,
+    "signOut": OWN_ACTOR,
     "stopDeployment": an_active_deployment,
     "testReward": NO_CHANGE,
     "validateDatasetSource": NO_CHANGE,

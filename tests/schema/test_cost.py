@@ -60,6 +60,10 @@ def cost(text: str, **variables: Any) -> int:
         ("{ jobs(first: 10) { nodes { dataset { id } } } }", 13),
         ("{ jobs(first: 10) { nodes { dataset { id } a: dataset { name } } } }", 23),
         ("{ jobs(first: 10) { nodes { logs(first: 100) { nodes { message } } } } }", 213),
+        ("{ job(id: 1) { logs(last: 100) { nodes { message } } } }", 22),
+        ("{ job(id: 1) { logs(last: null) { nodes { message } } } }", 42),
+        ('{ job(id: 1) { logs(first: 1, filter: {search: "a"}) { nodes { message } } } }', 23),
+        ('{ job(id: 1) { logCount(filter: {search: "a"}) { lines } logRange { total } } }', 102),
         ("{ jobs(first: 0) { nodes { dataset { id } } } }", 1),
         ("{ jobs(first: -5) { nodes { dataset { id } } } }", 1),
         ("{ jobs(first: 99999999999) { nodes { id } } }", 200_000_001),
@@ -84,6 +88,11 @@ def test_variables_count_and_so_do_their_defaults() -> None:
     assert [cost(text), cost(text, first=50), cost(text, first=0)] == [37, 61, 1]
     # What cannot be read as a number is refused when it runs; until then the schema's default is as good as any.
     assert [cost(text, first="many"), cost(text, first=None)] == [25, 25]
+
+
+def test_how_much_is_read_backwards_counts_where_it_is_given() -> None:
+    text = "query($last: Int) { job(id: 1) { logs(first: 50, last: $last) { nodes { message } } } }"
+    assert [cost(text, last=1000), cost(text, last=None), cost(text)] == [202, 12, 12]
 
 
 def test_the_length_of_a_list_counts() -> None:

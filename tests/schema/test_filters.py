@@ -8,7 +8,6 @@ import pytest
 from burnish.kit import clock
 from models import job
 from resolvers.cursors import Cursor
-from schema import streams
 from tests.schema.conftest import Api, NewRun
 from tests.schema.test_statements import fill
 
@@ -140,18 +139,3 @@ async def test_a_log_is_filtered_by_all_of_what_is_given(api: Api, new_run: NewR
     assert await pages(api, run.id, {"sources": ["platform", "stderr"]}) == (["Status: queued", "LOSS is NaN"], 1)
     assert await pages(api, run.id, {"levels": []}) == ([], 1)
     assert await pages(api, run.id, {}) == (["Status: queued", "Loss 0.5", "loss 0.25", "saved", "LOSS is NaN"], 3)
-
-
-async def test_a_filtered_log_is_read_in_bounded_steps(api: Api, new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "LOOKED_AT_ONCE", 4)
-    monkeypatch.setattr(streams, "MOST_LOOKED_AT", 8)
-    run = await new_run()
-    await run.log(*(f"line {index}" for index in range(18)), "needle", "after")
-    page = (await api.data(LOGS, id=run.id, filter={"search": "needle"}))["job"]["logs"]
-    assert (page["nodes"], page["pageInfo"]["hasNextPage"]) == ([], True)
-    # 21 lines, of which the first 8, 16 and 20 have been looked at.
-    assert await pages(api, run.id, {"search": "needle"}) == (["needle"], 3)
-    assert await pages(api, run.id, {"search": "needle"}, first=1) == (["needle"], 4)
-    everything = ["Status: queued", *(f"line {index}" for index in range(18)), "needle", "after"]
-    for first in (1, 3, 4, 7, 8, 100):
-        assert (await pages(api, run.id, {}, first=first))[0] == everything

@@ -163,6 +163,16 @@ async def test_transactions_come_in_pages_and_by_their_id(api: Api, server: Serv
     assert (await stranger.data(one, id=first["nodes"][0]["id"]))["node"] is None
 
 
+async def test_transactions_of_one_job_alone(api: Api, server: Server) -> None:
+    await spent(server, "job_a", 3600, rate_usd=25)
+    await spent(server, "job_b", 3600, rate_usd=4)
+    query = "query Of($id: ID) { transactions(resourceId: $id) { nodes { amount { amount } resourceId } } }"
+    found = await api.data(query, id="job_b")
+    assert found["transactions"]["nodes"] == [{"amount": {"amount": "-4"}, "resourceId": "job_b"}]
+    stranger = Api(server, await server.new_tenant("stranger"))
+    assert (await stranger.data(query, id="job_b"))["transactions"]["nodes"] == []
+
+
 async def test_what_a_budget_does_not_cover_is_a_typed_error(api: Api, server: Server, new_run: NewRun) -> None:
     run = await new_run()
     await api.data('mutation { setBudget(input: {limitUsd: "0.1"}) { errors { message } } }')

@@ -90,6 +90,34 @@ async def test_samples_are_scored_and_errors_told(api: Api) -> None:
     assert [(error["sample"], error["file"], error["line"]) for error in tested["errors"]] == [(None, "reward.py", 2)]
 
 
+async def test_source_is_tested_without_being_stored(api: Api) -> None:
+    samples = [{"prompt": "p", "completion": "ab", "columns": {"cases": {"x": 3}}}]
+    weights = [{"name": "right", "weight": 2.0}]
+    tested = await api.data(TEST, input={"source": PARTS, "samples": samples, "weights": weights, "fileName": "a/b.py"})
+    assert (tested["testReward"]["test"]["rewards"], tested["testReward"]["errors"]) == ([6.5], [])
+    tested = await api.data(TEST, input={"source": "def reward(:\n    pass\n", "fileName": "b.py"})
+    assert tested["testReward"]["errors"] == []
+    assert tested["testReward"]["test"]["rewards"] == []
+    assert [(error["file"], error["line"]) for error in tested["testReward"]["test"]["errors"]] == [("b.py", 1)]
+    tested = await api.data(TEST, input={"source": "def compute_score(solution_str, **k):\n    return 0.5\n", "format": "VERL"})
+    assert tested["testReward"]["test"]["rewards"] == [0.5] * 5
+    assert await kept(api) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ({}, ["id"]),
+        ({"id": "rf_1", "source": PARTS}, ["source"]),
+        ({"id": "rf_1", "weights": []}, ["weights"]),
+        ({"source": PARTS, "weights": [{"name": "no name", "weight": 1.0}]}, ["weights"]),
+    ],
+)
+async def test_a_stored_function_or_source_is_given(api: Api, given: dict[str, Any], path: list[str]) -> None:
+    found = (await api.data(TEST, input=given))["testReward"]
+    assert (found["test"], [error["path"] for error in found["errors"]]) == (None, [path])
+
+
 async def test_an_unknown_function_and_a_wrong_sample_are_named(api: Api) -> None:
     (error,) = (await api.data(TEST, input={"id": "rf_unknown"}))["testReward"]["errors"]
     assert (error["__typename"], error["path"]) == ("NotFoundError", ["id"])

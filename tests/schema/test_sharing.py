@@ -15,9 +15,9 @@ from models.api_key import ApiKey
 from resolvers import api_keys, cursors
 from resolvers.api_keys import ApiKeyInput
 from schema import connections, sharing
+from schema.logs import LogLine
 from schema.sharing import Broadcasts, Frame, Seat
 from schema.sockets import begin_variables
-from schema.streams import LogLine
 from tests.conftest import Server, Tenant
 from tests.schema.conftest import Answer, Live, NewRun, Run, Sockets, hello, seats, until
 

@@ -2,110 +2,26 @@
  * Subscriptions that survive: one socket, each stream resumed from its last cursor, items handed on at most ten times a second.
  *
  * Where no socket can be had for a while, streams that know how are polled instead, and go back to the socket when it is there.
+ * No frame is handed on twice: a subscription is sent with the cursor of that moment, and an answer to a poll counts only while there
+ * is no socket and nothing else has moved the cursor.
  */
-
 import { stringifyDocument } from "@urql/core";
 import type { TadaDocumentNode } from "gql.tada";
-import { createClient as createSocket, type Client as Socket } from "graphql-ws";
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
-import { GRAPHQL_URL } from "./session";
+import { signedOut } from "./session";
+import { type Connection, PATIENCE_MS, type Rider, retryDelay, theWire, type Wire } from "./wire";
 
-export type Connection = "idle" | "connecting" | "live" | "reconnecting" | "polling";
 export type StreamState = "waiting" | "live" | "polling" | "ended" | "failed";
-
-const DEVELOPMENT_KEY: string | undefined = import.meta.env.VITE_BURNISH_API_KEY;
 
 export const FLUSH_MS = 100;
 export const POLL_MS = 3000;
-/** How long the socket may be away before streams are polled. */
-export const PATIENCE_MS = 5000;
 
 /** What every frame has; `__typename` tells them apart. */
 export interface Frame {
   __typename?: string;
   cursor?: string | null;
-}
-
-class Wire {
-  private state: Connection = "idle";
-  private readonly listeners = new Set<() => void>();
-  private patience: ReturnType<typeof setTimeout> | undefined;
-  readonly socket: Socket;
-
-  constructor(url: string) {
-    this.socket = createSocket({
-      url,
-      lazy: true,
-      ...(import.meta.env.DEV && DEVELOPMENT_KEY ? { connectionParams: { apiKey: DEVELOPMENT_KEY } } : {}),
-      lazyCloseTimeout: 10_000,
-      keepAlive: 20_000,
-      // Streams are asked for again by their own cursor, so a lost socket is given up at once, and the loop below waits.
-      retryAttempts: 0,
-      shouldRetry: () => false,
-      on: {
-        connecting: () => this.set(this.state === "idle" ? "connecting" : this.state),
-        connected: () => this.set("live"),
-        closed: () => this.lost(),
-        // The pong that does not come: a connection that died without a word is closed, so that streams begin again.
-        ping: (received) => {
-          if (received) return;
-          clearTimeout(this.pong);
-          this.pong = setTimeout(() => this.socket.terminate(), 10_000);
-        },
-        pong: (received) => {
-          if (received) clearTimeout(this.pong);
-        },
-      },
-    });
-  }
-
-  private pong: ReturnType<typeof setTimeout> | undefined;
-
-  get connection(): Connection {
-    return this.state;
-  }
-
-  subscribe = (listener: () => void): (() => void) => {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  };
-
-  /** Said by a stream that is about to try again. */
-  lost(): void {
-    clearTimeout(this.pong);
-    if (this.streams === 0) this.set("idle");
-    else if (this.state !== "polling") {
-      this.set("reconnecting");
-      this.patience ??= setTimeout(() => {
-        this.patience = undefined;
-        if (this.state === "reconnecting") this.set("polling");
-      }, PATIENCE_MS);
-    }
-  }
-
-  streams = 0;
-
-  private set(state: Connection): void {
-    if (state === "live" || state === "idle") {
-      clearTimeout(this.patience);
-      this.patience = undefined;
-    }
-    if (state === this.state) return;
-    this.state = state;
-    for (const listener of this.listeners) listener();
-  }
-}
-
-let wire: Wire | undefined;
-
-function theWire(): Wire {
-  wire ??= new Wire(`${location.origin.replace(/^http/, "ws")}${GRAPHQL_URL}`);
-  return wire;
-}
-
-export function useConnection(): Connection {
-  const current = theWire();
-  return useSyncExternalStore(current.subscribe, () => current.connection);
+  /** Of a `StreamGap`: the last row that it leaves out. */
+  to?: string | null;
 }
 
 export interface Follow<Result, Variables, F extends Frame> {
@@ -122,6 +38,18 @@ export interface Follow<Result, Variables, F extends Frame> {
   poll?: ((after: string | null) => Promise<F[]>) | undefined;
 }
 
+interface ServerError {
+  message: string;
+  extensions?: Record<string, unknown> | undefined;
+}
+
+const SIGNED_OUT = "You are no longer signed in.";
+/** Refusals of a moment: the same may well be granted a little later. */
+const PASSING = ["RATE_LIMITED", "UNAVAILABLE"];
+
+const coded = (errors: readonly ServerError[], codes: readonly string[]) =>
+  errors.some((one) => codes.includes(String(one.extensions?.code)));
+
 /** Follow a stream until it ends or the returned function is called. */
 export function follow<Result, Variables, F extends Frame>(
   options: Follow<Result, Variables, F>,
@@ -130,95 +58,141 @@ export function follow<Result, Variables, F extends Frame>(
   const query = stringifyDocument(options.document);
   let cursor = options.after ?? null;
   let closed = false;
+  let shown: StreamState | undefined;
+  // Answers to a subscription that was given up are not listened to.
+  let subscription = 0;
   let dispose: (() => void) | undefined;
   let waiting: F[] = [];
   let flushing: ReturnType<typeof setTimeout> | undefined;
   let retry: ReturnType<typeof setTimeout> | undefined;
+  let polling: ReturnType<typeof setTimeout> | undefined;
+  let asking = false;
   let tries = 0;
 
-  const state = (next: StreamState, reason?: string) => options.onState?.(next, reason);
+  const state = (next: StreamState, reason?: string) => {
+    if (next === shown) return;
+    shown = next;
+    options.onState?.(next, reason);
+  };
   const flush = () => {
+    clearTimeout(flushing);
     flushing = undefined;
     const frames = waiting;
     waiting = [];
     if (frames.length > 0) options.onFrames(frames);
   };
-  const take = (frame: F) => {
-    if (frame.cursor) cursor = frame.cursor;
-    if (frame.__typename === "Heartbeat") return;
-    waiting.push(frame);
-    flushing ??= setTimeout(flush, FLUSH_MS);
-  };
   const stop = () => {
     if (closed) return;
     closed = true;
-    on.streams -= 1;
     clearTimeout(retry);
     clearTimeout(flushing);
+    clearTimeout(polling);
+    unlisten();
     dispose?.();
+    on.leave(rider);
   };
   const finish = (next: StreamState, reason?: string) => {
-    clearTimeout(flushing);
     flush();
+    // What is handed on may have stopped the stream.
+    if (closed) return;
     stop();
     state(next, reason);
   };
-  const again = () => {
-    if (closed) return;
+  const take = (frame: F) => {
+    cursor = frame.cursor ?? frame.to ?? cursor;
+    if (frame.__typename === "Heartbeat") return;
+    waiting.push(frame);
+    if (frame.__typename === "StreamEnd") finish("ended", (frame as { reason?: string }).reason);
+    else flushing ??= setTimeout(flush, FLUSH_MS);
+  };
+  const lost = () => {
+    subscription += 1;
+    // Also of a subscription that failed: the client counts it until then, and would keep the socket open for it.
+    dispose?.();
     dispose = undefined;
-    on.lost();
-    state("waiting");
-    const delay = on.connection === "polling" ? POLL_MS : Math.min(500 * 2 ** tries, 5000) * (0.75 + Math.random() / 2);
-    tries += 1;
-    retry = setTimeout(begin, delay);
-    if (on.connection === "polling") void polled();
+    if (shown !== "polling") state("waiting");
   };
-  const polled = async () => {
-    if (!options.poll) return;
-    try {
-      const frames = await options.poll(cursor);
-      if (closed || dispose) return;
-      state("polling");
-      for (const frame of frames) {
-        take(frame);
-        if (frame.__typename === "StreamEnd") finish("ended");
-      }
-    } catch {
-      // The server cannot be reached at all: the next try is already planned.
-    }
+  /** The operation ended and the connection did not: only this stream begins again. */
+  const later = () => {
+    lost();
+    retry = setTimeout(begin, retryDelay(tries++));
   };
+  const refuse = (errors: readonly ServerError[]) => {
+    if (coded(errors, ["UNAUTHENTICATED"])) {
+      finish("failed", SIGNED_OUT);
+      signedOut();
+    } else if (coded(errors, PASSING)) {
+      later();
+    } else finish("failed", errors.map((one) => one.message).join(" "));
+  };
+
   const begin = () => {
     if (closed) return;
+    subscription += 1;
+    const mine = subscription;
+    const current = () => !closed && mine === subscription;
+    const variables = {
+      ...options.variables,
+      // Read when it is sent: polls may have moved it on while the socket was being opened.
+      get after() {
+        return cursor;
+      },
+    };
     dispose = on.socket.subscribe<Result>(
-      { query, variables: { ...options.variables, after: cursor } as Record<string, unknown> },
+      { query, variables: variables as Record<string, unknown> },
       {
         next(result) {
-          if (closed) return;
-          if (result.errors?.length) {
-            finish("failed", result.errors.map((error) => error.message).join(" "));
-            return;
-          }
+          if (!current()) return;
+          if (result.errors?.length) return refuse(result.errors);
           if (!result.data) return;
           tries = 0;
+          on.well();
           state("live");
-          const frame = options.frame(result.data);
-          take(frame);
-          if (frame.__typename === "StreamEnd") finish("ended", (frame as { reason?: string }).reason);
+          take(options.frame(result.data));
         },
         error(error) {
+          if (!current()) return;
           // An array is the server's answer to the operation; anything else is the connection's end.
-          if (Array.isArray(error)) finish("failed", error.map((one: { message: string }) => one.message).join(" "));
-          else again();
+          if (Array.isArray(error)) return refuse(error as ServerError[]);
+          lost();
+          on.stalled(rider);
         },
         complete() {
-          again();
+          if (!current()) return;
+          // Without a `StreamEnd` it is not over, whether the operation ended or the connection did, in good order.
+          lost();
+          on.stalled(rider);
         },
       },
     );
   };
-  on.streams += 1;
+
+  const poll = async () => {
+    if (!options.poll || asking || closed || on.connection !== "polling") return;
+    asking = true;
+    const from = cursor;
+    try {
+      const frames = await options.poll(from);
+      if (!closed && on.connection === "polling" && cursor === from) {
+        state("polling");
+        for (const frame of frames) if (!closed) take(frame);
+      }
+    } catch {
+      // The server cannot be reached at all: asked again like everything else.
+    }
+    asking = false;
+    if (!closed && on.connection === "polling") polling = setTimeout(() => void poll(), POLL_MS);
+  };
+  const unlisten = on.subscribe(() => {
+    clearTimeout(polling);
+    void poll();
+  });
+  const rider: Rider = { begin, refused: () => finish("failed", SIGNED_OUT) };
+
   state("waiting");
+  on.join(rider);
   begin();
+  void poll();
   return stop;
 }
 
@@ -247,5 +221,10 @@ export function useLive<Result, Variables, F extends Frame>(
   return status;
 }
 
-export type { Wire };
-export { Wire as LiveWire };
+export function useConnection(): Connection {
+  const current = theWire();
+  return useSyncExternalStore(current.subscribe, () => current.connection);
+}
+
+export type { Connection, Wire as LiveWire };
+export { PATIENCE_MS };

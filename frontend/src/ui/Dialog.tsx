@@ -39,7 +39,11 @@ export function Dialog({ open, onOpenChange, title, description, children, foote
             </Radix.Close>
           </header>
           <div className="px-4 py-3">{children}</div>
-          {footer && <footer className="flex flex-wrap justify-end gap-2 border-line border-t px-4 py-3">{footer}</footer>}
+          {footer && (
+            <footer className="sticky bottom-0 flex flex-wrap justify-end gap-2 border-line border-t bg-raised px-4 py-3">
+              {footer}
+            </footer>
+          )}
         </Radix.Content>
       </Radix.Portal>
     </Radix.Root>

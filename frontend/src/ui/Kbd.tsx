@@ -1,5 +1,10 @@
 const mac = /Mac|iPhone|iPad/.test(navigator.userAgent);
 
+const SIGNS: Record<string, string> = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc" };
+
+/** A key as it is printed on keyboards: `k` is K, `ArrowLeft` is ←. */
+const sign = (key: string): string => SIGNS[key] ?? (key.length === 1 ? key.toUpperCase() : key);
+
 /** Keys as `lib/shortcuts` writes them: `g j`, `Mod+k`. */
 export function Kbd({ keys }: { keys: string }) {
   return (
@@ -10,7 +15,7 @@ export function Kbd({ keys }: { keys: string }) {
           key={index}
           className="inline-flex h-5 min-w-5 items-center justify-center rounded-sm border border-line bg-sunken px-1 font-sans text-2xs text-ink-2"
         >
-          {key.replace("Mod+", mac ? "⌘" : "Ctrl ").replace(/([a-z])$/, (letter) => letter.toUpperCase())}
+          {key.startsWith("Mod+") ? `${mac ? "⌘" : "Ctrl "}${sign(key.slice(4))}` : sign(key)}
         </kbd>
       ))}
     </span>

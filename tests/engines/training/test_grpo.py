@@ -46,11 +46,14 @@ def test_every_step_has_metrics_under_trl_names(finished: Run) -> None:
         "rewards/correct/mean", "rewards/correct/std", "rewards/correct/group_std", "rewards/format/mean", "reward_none_fraction",
         "kl", "entropy", "grad_norm", "learning_rate", "loss", "completions/mean_length", "completions/clipped_ratio",
         "clip_ratio/region_mean", "step_time", "generate_time", "score_time", "update_time", "num_tokens",
+        "tokens_per_second", "reward_p10", "reward_p50", "reward_p90",
     }  # fmt: skip
     for message in finished.of("metrics"):
         assert expected <= message["values"].keys()
         assert "rewards/reward/mean" not in message["values"]
         assert message["values"]["step_time"] > message["values"]["score_time"] > 0
+        assert message["values"]["tokens_per_second"] > 0
+        assert message["values"]["reward_p10"] <= message["values"]["reward_p50"] <= message["values"]["reward_p90"]
 
 
 def test_every_step_has_one_readable_line(finished: Run) -> None:

@@ -37,6 +37,22 @@ def test_spread_is_measured_within_groups_and_not_between_them() -> None:
     assert metrics["rewards/a/mean"] == 3.0
 
 
+def test_quantiles_lie_between_the_rewards_next_to_them() -> None:
+    metrics = score_metrics(scores(4.0, 0.0, 1.0, None, 2.0, 3.0), 2)
+    assert [metrics[f"reward_p{percent}"] for percent in (10, 50, 90)] == pytest.approx([0.4, 2.0, 3.6])
+    assert [score_metrics(scores(7.0, None), 2)[f"reward_p{percent}"] for percent in (10, 50, 90)] == [7.0] * 3
+
+
+def test_the_shares_of_components_in_the_variance_add_up_to_one() -> None:
+    found = Scores([0.0] * 4, {"a": [0.0, 2.0, 0.0, 2.0], "b": [0.0, 0.0, 4.0, 4.0]}, [None] * 4, "", 1.0, {"b": 0.5})
+    metrics = score_metrics(found, 2)
+    assert [metrics[f"rewards/{name}/variance_share"] for name in "ab"] == pytest.approx([0.5, 0.5])
+    against = score_metrics(scores(0.0, 0.0, a=[0.0, 3.0], b=[0.0, -1.0]), 2)
+    assert [against[f"rewards/{name}/variance_share"] for name in "ab"] == pytest.approx([1.5, -0.5])
+    for flat in (scores(1.0, 1.0, a=[1.0, 1.0], b=[0.0, 0.0]), scores(0.0, 1.0, a=[0.0, 1.0]), scores(None, a=[None], b=[1.0])):
+        assert [key for key in score_metrics(flat, 1) if key.endswith("share")] == []
+
+
 def test_a_step_of_skipped_samples_has_no_means() -> None:
     metrics = score_metrics(scores(None, None, a=[None, None]), 2)
     assert metrics == {"frac_reward_all_pass": 0.0, "frac_reward_all_fail": 0.0, "reward_none_fraction": 1.0}

@@ -1,7 +1,167 @@
+import { Link, useParams } from "@tanstack/react-router";
+import { ChevronRight } from "lucide-react";
+import { lazy, Suspense } from "react";
+import { words } from "@/lib/format";
 import { useTitle } from "@/lib/page";
+import { useShortcuts } from "@/lib/shortcuts";
+import { choice, useUrlState } from "@/lib/url";
+import { buttonClass } from "@/ui/Button";
+import { Copyable } from "@/ui/Copy";
+import { Empty, ErrorNote, Skeleton } from "@/ui/Empty";
 import { Page } from "@/ui/Panel";
+import { Badge, Status } from "@/ui/Status";
+import { Tabs } from "@/ui/Tabs";
+import { Failure } from "./Failure";
+import { JobActions } from "./JobActions";
+import { JobHeader, Waiting } from "./JobHeader";
+import { hasEnded } from "./queries";
+import { RunDot } from "./RunDot";
+import { type LiveJob, useJob } from "./useJob";
+
+const Overview = lazy(() => import("./overview/Overview"));
+const Rollouts = lazy(() => import("./rollouts/Rollouts"));
+const LogViewer = lazy(() => import("@/features/logs/LogViewer"));
+const Events = lazy(() => import("./Events"));
+const Checkpoints = lazy(() => import("./Checkpoints"));
+const Config = lazy(() => import("./Config"));
+const Cost = lazy(() => import("./Cost"));
+
+const TABS = ["overview", "rollouts", "logs", "events", "checkpoints", "config", "cost"] as const;
+type Tab = (typeof TABS)[number];
+const VIEW = { tab: choice(TABS, "overview") };
 
 export default function JobPage() {
-  useTitle("Job");
-  return <Page title="Job">{null}</Page>;
+  const { id } = useParams({ strict: false });
+  return id ? <JobOf key={id} id={id} /> : null;
+}
+
+function JobOf({ id }: { id: string }) {
+  const live = useJob(id);
+  const { job, error } = live;
+  useTitle(job ? `${words(job.status)} · ${job.outputName}` : job === null ? "No such job" : "Job");
+  if (job === null) return <NoJob id={id} />;
+  return (
+    <Page
+      above={<Trail id={id} />}
+      title={
+        job ? (
+          <span className="flex items-center gap-2.5">
+            <RunDot id={id} className="size-2.5" />
+            <span className="min-w-0 break-words">{job.outputName}</span>
+          </span>
+        ) : (
+          <Skeleton className="h-6 w-52" />
+        )
+      }
+      beside={
+        job && (
+          <span className="inline-flex items-center gap-2" role="status">
+            <Status status={job.status} />
+            {job.phase && !hasEnded(job.status) && <Badge mood="live">{words(job.phase)}</Badge>}
+          </span>
+        )
+      }
+      actions={job && <JobActions job={job} refetch={live.refetch} expect={live.expect} />}
+    >
+      {error && <ErrorNote onRetry={live.refetch}>{error}</ErrorNote>}
+      {job ? (
+        <>
+          <Failure job={job} />
+          <Waiting job={job} />
+          <JobHeader job={job} postedAt={live.postedAt} events={live.events} />
+        </>
+      ) : (
+        !error && <Skeleton className="h-40 sm:h-21" />
+      )}
+      <JobTabs id={id} live={live} />
+    </Page>
+  );
+}
+
+function Trail({ id }: { id: string }) {
+  return (
+    <nav aria-label="Where this is" className="flex items-center gap-1">
+      <Link to="/jobs" className="hover:text-ink hover:underline">
+        Jobs
+      </Link>
+      <ChevronRight aria-hidden className="size-3" />
+      <Copyable text={id} />
+    </nav>
+  );
+}
+
+function JobTabs({ id, live }: { id: string; live: LiveJob }) {
+  const [{ tab }, setView] = useUrlState(VIEW);
+  const { job } = live;
+  const show = (to: Tab) => setView({ tab: to });
+  const step = (by: number) => {
+    const to = TABS[(TABS.indexOf(tab) + by + TABS.length) % TABS.length];
+    if (to) show(to);
+  };
+  useShortcuts([
+    { keys: "[", label: "Tab before", run: () => step(-1) },
+    { keys: "]", label: "Next tab", run: () => step(1) },
+    ...TABS.map((one, index) => ({ keys: String(index + 1), label: words(one), run: () => show(one) })),
+  ]);
+  const count = job?.checkpoints.length;
+  return (
+    <Tabs
+      label="About the job"
+      tabs={TABS.map((one) => ({
+        id: one,
+        label:
+          one === "checkpoints" && count ? (
+            <>
+              Checkpoints <span className="text-ink-3 text-xs tabular-nums">{count}</span>
+            </>
+          ) : (
+            words(one)
+          ),
+      }))}
+      value={tab}
+      onChange={show}
+    >
+      <Suspense fallback={<Skeleton className="h-80" />}>
+        {tab === "overview" && <Overview jobId={id} />}
+        {tab === "rollouts" && <Rollouts jobId={id} />}
+        {tab === "logs" && <LogViewer of="job" id={id} />}
+        {job ? <OfJob tab={tab} live={live} /> : !["overview", "rollouts", "logs"].includes(tab) && <Skeleton className="h-80" />}
+      </Suspense>
+    </Tabs>
+  );
+}
+
+/** The tabs that are made of the job itself. */
+function OfJob({ tab, live }: { tab: Tab; live: LiveJob }) {
+  const { job, events, postedAt } = live;
+  if (!job) return null;
+  switch (tab) {
+    case "events":
+      return <Events events={events} live={!hasEnded(job.status)} />;
+    case "checkpoints":
+      return <Checkpoints job={job} />;
+    case "config":
+      return <Config job={job} />;
+    case "cost":
+      return <Cost job={job} postedAt={postedAt} events={events} />;
+    default:
+      return null;
+  }
+}
+
+function NoJob({ id }: { id: string }) {
+  return (
+    <Page title="No such job" above={<Trail id={id} />}>
+      <Empty
+        title="There is no job with this id"
+        action={
+          <Link to="/jobs" className={buttonClass("solid")}>
+            All jobs
+          </Link>
+        }
+      >
+        It was deleted, or belongs to another account. What deleted jobs cost still stands under Costs.
+      </Empty>
+    </Page>
+  );
 }

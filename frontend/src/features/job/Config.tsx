@@ -1,0 +1,194 @@
+import { Link } from "@tanstack/react-router";
+import { useMemo } from "react";
+import { useQuery } from "urql";
+import { dateTime, usd } from "@/lib/format";
+import { graphql, type Json as Value } from "@/lib/graphql";
+import { choice, useUrlState } from "@/lib/url";
+import { CodeBlock } from "@/ui/Copy";
+import { CopyAs } from "@/ui/CopyAs";
+import { Json } from "@/ui/Json";
+import { Facts, Panel } from "@/ui/Panel";
+import { Badge } from "@/ui/Status";
+import { type Column, Table } from "@/ui/Table";
+import { Tabs } from "@/ui/Tabs";
+import { hardwareText } from "./eventText";
+import type { Job } from "./queries";
+import { createJob, jobFile, restBody } from "./snippets";
+
+const MethodsQuery = graphql(`
+  query HyperparametersOfMethods {
+    methods {
+      method
+      hyperparameters {
+        name
+        description
+        default
+      }
+    }
+  }
+`);
+
+const VIEW = { as: choice(["table", "toml", "json"], "table") };
+const SHAPES = [
+  { id: "table", label: "Table" },
+  { id: "toml", label: "Job file" },
+  { id: "json", label: "JSON" },
+] as const;
+
+interface Row {
+  name: string;
+  value: Value;
+  defaulted: boolean;
+  description: string | undefined;
+  standard: Value | undefined;
+}
+
+const shown = (value: Value | undefined): string =>
+  value === null || value === undefined ? "off" : typeof value === "object" ? JSON.stringify(value) : String(value);
+
+/** Names between backticks, as names. */
+const withCode = (text: string) =>
+  text.split("`").map((part, index) =>
+    index % 2 ? (
+      // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a text have nothing else to be known by
+      <code key={index} className="font-mono">
+        {part}
+      </code>
+    ) : (
+      part
+    ),
+  );
+
+const COLUMNS: Column<Row>[] = [
+  {
+    id: "name",
+    header: "Hyperparameter",
+    cell: (row) => <span className={row.defaulted ? "font-mono text-ink-3 text-xs" : "font-mono text-xs"}>{row.name}</span>,
+  },
+  {
+    id: "value",
+    header: "Value",
+    numeric: true,
+    cell: (row) => <span className={row.defaulted ? "text-ink-3" : "font-medium"}>{shown(row.value)}</span>,
+  },
+  {
+    id: "from",
+    header: "Default",
+    width: "9rem",
+    cell: (row) =>
+      row.defaulted ? (
+        <Badge>used</Badge>
+      ) : row.standard !== undefined ? (
+        <span className="text-ink-3 text-xs">{shown(row.standard) === shown(row.value) ? "the same" : shown(row.standard)}</span>
+      ) : null,
+  },
+  {
+    id: "about",
+    header: "What it does",
+    from: "md",
+    cell: (row) => <span className="whitespace-normal text-ink-2 text-xs">{withCode(row.description ?? "")}</span>,
+  },
+];
+
+/** What a job was given; what it was not given stands behind, and is marked. */
+export default function Config({ job }: { job: Job }) {
+  const [{ as }, setView] = useUrlState(VIEW);
+  const [{ data }] = useQuery({ query: MethodsQuery, requestPolicy: "cache-first" });
+  const rows = useMemo<Row[]>(() => {
+    const all = job.hyperparameters;
+    if (typeof all !== "object" || all === null || Array.isArray(all)) return [];
+    const known = data?.methods.find((one) => one.method === job.method)?.hyperparameters;
+    return Object.entries(all)
+      .map(([name, value]) => {
+        const about = known?.find((one) => one.name === name);
+        return {
+          name,
+          value,
+          defaulted: job.hyperparametersDefaulted.includes(name),
+          description: about?.description,
+          standard: about ? (about.default ?? null) : undefined,
+        };
+      })
+      .sort((a, b) => Number(a.defaulted) - Number(b.defaulted));
+  }, [job, data]);
+
+  return (
+    <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1fr)_22rem]">
+      <Panel title="Configuration" actions={<CopyAs title="Create it again" snippets={() => createJob(job)} />}>
+        <Tabs label="Shape" tabs={SHAPES} value={as} onChange={(to) => setView({ as: to })}>
+          {as === "table" && <Table label="Hyperparameters" columns={COLUMNS} rows={rows} rowKey={(row) => row.name} />}
+          {as === "toml" && (
+            <div className="flex flex-col gap-2">
+              <p className="text-ink-2 text-xs">
+                Save it as <code className="font-mono">job.toml</code>;{" "}
+                <code className="font-mono">burnish jobs create -f job.toml</code> makes the job again.
+              </p>
+              <CodeBlock code={jobFile(job)} label="job.toml" />
+            </div>
+          )}
+          {as === "json" && <Json value={restBody(job)} label="The job as JSON" />}
+        </Tabs>
+      </Panel>
+      <Panel title="What it runs on and for">
+        <Facts items={facts(job)} />
+      </Panel>
+    </div>
+  );
+}
+
+const LINK = "underline decoration-line-strong underline-offset-2 hover:decoration-current";
+
+function facts(job: Job): Parameters<typeof Facts>[0]["items"] {
+  const { checkpointDestination: to } = job;
+  const asked = job.hardwareRequested;
+  return [
+    ["Method", job.method],
+    ["Base model", job.baseModel],
+    job.baseRevision !== null && [
+      "Revision",
+      <code key="revision" className="break-all font-mono text-xs">
+        {job.baseRevision}
+      </code>,
+    ],
+    [
+      "Dataset",
+      <Link key="dataset" to="/datasets/$id" params={{ id: job.dataset.id }} className={LINK}>
+        {job.dataset.name}
+      </Link>,
+    ],
+    job.rewardFunction !== null && [
+      "Reward function",
+      <Link key="reward" to="/rewards/$id" params={{ id: job.rewardFunction.id }} className={LINK}>
+        {job.rewardFunction.name}
+      </Link>,
+    ],
+    ["Asked for", `${hardwareText(asked.type, asked.count)}${asked.provider ? `, ${asked.provider}` : ""}`],
+    [
+      "Runs on",
+      job.hardware
+        ? `${hardwareText(job.hardware.type, job.hardware.count)}${job.hardware.provider ? `, ${job.hardware.provider}` : ""}`
+        : "not placed yet",
+    ],
+    [
+      "Model goes to",
+      to.type === "VERI"
+        ? "this platform"
+        : `${to.uri ?? to.repo ?? ""}${to.type === "HF" ? (to.private === false ? ", public" : ", private") : ""}`,
+    ],
+    job.destinationUrl !== null && [
+      "Delivered to",
+      <span key="delivered" className="break-all">
+        {job.destinationUrl}
+      </span>,
+    ],
+    ["Cap", job.maxCost ? usd(job.maxCost.amount) : "none"],
+    job.droppedPrompts !== null && ["Prompts left out", job.droppedPrompts.toLocaleString("en-US")],
+    job.requiresHeartbeat && [
+      "Heartbeat",
+      job.heartbeatAt ? `the last at ${dateTime(job.heartbeatAt)}` : "asked for; none came, so its clock does not run",
+    ],
+    ["Created", dateTime(job.createdAt)],
+    job.startedAt !== null && ["Started", dateTime(job.startedAt)],
+    job.completedAt !== null && ["Ended", dateTime(job.completedAt)],
+  ];
+}

@@ -1,0 +1,120 @@
+/** What happened to a job, as a sentence with what matters of it. */
+import { bytes, count, duration, usd, words } from "@/lib/format";
+import type { Json } from "@/lib/graphql";
+import type { Mood } from "@/ui/Status";
+
+export interface EventText {
+  text: string;
+  detail?: string | undefined;
+  mood: Mood;
+}
+
+type Fields = Record<string, Json>;
+
+const fields = (metadata: Json): Fields =>
+  typeof metadata === "object" && metadata !== null && !Array.isArray(metadata) ? metadata : {};
+const text = (value: Json | undefined): string | undefined => (typeof value === "string" && value ? value : undefined);
+const numeric = (value: Json | undefined): number | undefined =>
+  typeof value === "number" || (typeof value === "string" && value !== "" && Number.isFinite(Number(value)))
+    ? Number(value)
+    : undefined;
+
+/** `2 × H100`; a single one is just named. */
+export const hardwareText = (type: string, many: number): string => (many === 1 ? type : `${many} × ${type}`);
+
+function hardwareOf(metadata: Fields): string | undefined {
+  const gpu = fields(metadata.gpu ?? null);
+  const type = text(gpu.type);
+  return type && hardwareText(type, numeric(gpu.count) ?? 1);
+}
+
+function submitted(metadata: Fields, attempt: number): EventText {
+  const why = text(metadata.reason);
+  if (why)
+    return { text: `Attempt ${attempt} goes on from the newest checkpoint`, detail: `The trainer died of ${why}.`, mood: "warn" };
+  const on = hardwareOf(metadata);
+  if (attempt > 1) return { text: `Attempt ${attempt} was taken up`, detail: on && `On ${on}.`, mood: "warn" };
+  return { text: "A host took it up", detail: on && `On ${on}.`, mood: "live" };
+}
+
+function checkpointSaved(metadata: Fields): EventText {
+  const size = numeric(metadata.size_bytes);
+  const step = numeric(metadata.step);
+  return {
+    text: metadata.final === true ? "The trained model was saved" : `Checkpoint of step ${step ?? "?"} was saved`,
+    detail:
+      [metadata.final === true && step !== undefined ? `Step ${count(step)}` : "", size === undefined ? "" : bytes(size)]
+        .filter(Boolean)
+        .join(", ") || undefined,
+    mood: "good",
+  };
+}
+
+function promptsDropped(metadata: Fields): EventText {
+  const [dropped, total, limit] = [numeric(metadata.dropped), numeric(metadata.total), numeric(metadata.max_prompt_length)];
+  return {
+    text: `${dropped === undefined ? "Some" : count(dropped)}${total === undefined ? "" : ` of ${count(total)}`} prompts were left out`,
+    detail: limit === undefined ? undefined : `They are longer than max_prompt_length, ${count(limit)} tokens.`,
+    mood: "warn",
+  };
+}
+
+function limitReached(metadata: Fields): EventText {
+  const limit = text(metadata.limit);
+  const cost = text(metadata.cost_usd);
+  const seconds = numeric(metadata.seconds);
+  return {
+    text: limit ? `A limit was reached: ${words(limit).toLowerCase()}` : "A limit was reached",
+    detail:
+      [
+        cost === undefined ? "" : `${usd(cost)} were spent.`,
+        seconds === undefined ? "" : `It saves what it has within ${duration(seconds)} and stops.`,
+      ]
+        .filter(Boolean)
+        .join(" ") || undefined,
+    mood: "warn",
+  };
+}
+
+/** An event of a kind that is not known here is told by its name: newer servers say more. */
+export function eventText(event: { type: string; attempt: number; metadata: Json }): EventText {
+  const metadata = fields(event.metadata);
+  switch (event.type) {
+    case "created":
+      return { text: "It was created", detail: "It waits for free hardware.", mood: "idle" };
+    case "submitted":
+      return submitted(metadata, event.attempt);
+    case "provisioning":
+      return { text: "The host prepares it", mood: "live" };
+    case "running":
+      return { text: "It trains", mood: "live" };
+    case "queued":
+      return { text: "It waits for free hardware again", mood: "idle" };
+    case "checkpoint_saved":
+      return checkpointSaved(metadata);
+    case "prompts_dropped":
+      return promptsDropped(metadata);
+    case "limit_reached":
+      return limitReached(metadata);
+    case "checkpoint_delivered":
+      return { text: "The trained model was delivered", detail: text(metadata.url), mood: "good" };
+    case "checkpoint_delivery_failed":
+      return { text: "The trained model could not be delivered", detail: text(metadata.message), mood: "bad" };
+    case "completed":
+      return { text: "It is done", mood: "good" };
+    case "failed":
+      return {
+        text: "It failed",
+        detail: [text(metadata.code), text(metadata.message)].filter(Boolean).join(": ") || undefined,
+        mood: "bad",
+      };
+    case "cancelled":
+      return { text: "It was cancelled", detail: text(metadata.reason), mood: "idle" };
+    default:
+      return {
+        text: words(event.type),
+        detail: Object.keys(metadata).length ? JSON.stringify(metadata) : undefined,
+        mood: "idle",
+      };
+  }
+}

@@ -1,0 +1,89 @@
+import { expect, test } from "vitest";
+import { cancelJob, createJob, deployJob, given, type JobSpec, jobFile, listJobs, restBody, resumeJob } from "./snippets";
+
+const JOB: JobSpec = {
+  outputName: "adder",
+  method: "GRPO",
+  baseModel: "tiny",
+  hyperparameters: { learning_rate: 0.001, max_steps: 60, seed: 42, lora_rank: null },
+  hyperparametersDefaulted: ["seed", "lora_rank"],
+  environments: null,
+  checkpointDestination: { type: "VERI", uri: null, repo: null, private: null },
+  requiresHeartbeat: false,
+  hardwareRequested: { type: "L4-24GB", count: 1, provider: null },
+  maxCost: null,
+  dataset: { id: "ds_1" },
+  rewardFunction: { id: "rf_1" },
+  resumedFrom: null,
+};
+
+test("only what was given is given again: defaults follow the day", () => {
+  expect(given(JOB)).toEqual({ learning_rate: 0.001, max_steps: 60 });
+  expect(restBody(JOB)).toEqual({
+    base_model: "tiny",
+    method: "grpo",
+    dataset_id: "ds_1",
+    reward_function_id: "rf_1",
+    output_name: "adder",
+    gpu: { type: "L4-24GB", count: 1 },
+    hyperparameters: { learning_rate: 0.001, max_steps: 60 },
+  });
+});
+
+test("a cap, a destination, a provider and a heartbeat are kept", () => {
+  const body = restBody({
+    ...JOB,
+    maxCost: { amount: "2.5" },
+    requiresHeartbeat: true,
+    hardwareRequested: { type: "H100", count: 2, provider: "local" },
+    checkpointDestination: { type: "HF", uri: null, repo: "me/adder", private: true },
+  });
+  expect(body).toMatchObject({
+    max_cost_usd: 2.5,
+    requires_heartbeat: true,
+    provider: "local",
+    checkpoint_destination: { type: "hf", repo: "me/adder", private: true },
+  });
+});
+
+test("the job file has the same, as the command line reads it", () => {
+  expect(jobFile(JOB)).toBe(
+    [
+      'base_model = "tiny"',
+      'method = "grpo"',
+      'dataset_id = "ds_1"',
+      'reward_function_id = "rf_1"',
+      'output_name = "adder"',
+      'gpu = { type = "L4-24GB", count = 1 }',
+      "",
+      "[hyperparameters]",
+      "learning_rate = 0.001",
+      "max_steps = 60",
+      "",
+    ].join("\n"),
+  );
+});
+
+test("to resume is to create with a checkpoint", () => {
+  expect(resumeJob(JOB, "ckpt_1").cli).toContain('resume_from = "ckpt_1"\n');
+  expect(resumeJob(JOB, "ckpt_1").graphql).toContain('"resumeFrom": "ckpt_1"');
+});
+
+test("actions name their route, and quote what a shell would read", () => {
+  expect(cancelJob("job_1").curl).toBe(
+    `curl -s -X POST ${location.origin}/v1/training_jobs/job_1/cancel \\\n  -H "Authorization: Bearer $BURNISH_API_KEY"`,
+  );
+  expect(deployJob("job_1", "it's", { type: "CPU", count: 1 }).cli).toBe(
+    `burnish deploy create job_1 -g CPU:1 -n 'it'\\''s' --wait`,
+  );
+  expect(createJob(JOB).curl).toContain('"learning_rate":0.001');
+});
+
+test("a list by one status can be had from everywhere, by several from GraphQL", () => {
+  const one = listJobs({ status: ["RUNNING"], method: "GRPO" }, { status: ["RUNNING"], method: "GRPO" });
+  expect(one.cli).toBe("burnish jobs list --status running");
+  expect(one.curl).toContain("/v1/training_jobs?status=running&method=grpo");
+  const two = listJobs({ status: ["RUNNING", "FAILED"] }, { status: ["RUNNING", "FAILED"] });
+  expect(two.cli).toBe("burnish jobs list");
+  expect(two.graphql).toContain('"FAILED"');
+});

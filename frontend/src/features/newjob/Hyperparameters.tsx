@@ -1,0 +1,173 @@
+import { ChevronRight, RotateCcw, Search } from "lucide-react";
+import { useId, useState } from "react";
+import { Button, IconButton } from "@/ui/Button";
+import { cx } from "@/ui/cx";
+import { Input, Select } from "@/ui/Field";
+import type { Hyperparameter } from "./documents";
+import { isChanged, matches, problemOf, range, show, split } from "./params";
+
+interface HyperparametersProps {
+  specs: readonly Hyperparameter[];
+  texts: Readonly<Record<string, string>>;
+  /** The server's, by name. */
+  errors: Readonly<Record<string, string>>;
+  onChange: (texts: Record<string, string>) => void;
+}
+
+/** Every hyperparameter of the method: the ones that decide most, then the rest. */
+export function Hyperparameters({ specs, texts, errors, onChange }: HyperparametersProps) {
+  const [search, setSearch] = useState("");
+  const { important, rest } = split(specs);
+  const changed = specs.filter((one) => isChanged(one, texts[one.name]));
+  const needsLook = rest.some((one) => isChanged(one, texts[one.name]) || errors[one.name]);
+  const set = (name: string, text: string) => {
+    const { [name]: _, ...others } = texts;
+    onChange(text === "" ? others : { ...others, [name]: text });
+  };
+  const row = (one: Hyperparameter) => (
+    <HyperparameterRow
+      key={one.name}
+      spec={one}
+      text={texts[one.name]}
+      error={problemOf(one, texts[one.name]) ?? errors[one.name]}
+      onChange={(text) => set(one.name, text)}
+    />
+  );
+  const strange = Object.keys(texts).filter((name) => !specs.some((one) => one.name === name));
+  return (
+    <div className="flex flex-col gap-2">
+      <div className="flex flex-wrap items-center justify-between gap-2">
+        <h3 className="font-medium text-xs">
+          Hyperparameters
+          <span className="ml-2 font-normal text-ink-3">
+            {changed.length === 0 ? "all at their defaults" : `${changed.length} changed`}
+          </span>
+        </h3>
+        <div className="flex items-center gap-1.5">
+          {(changed.length > 0 || strange.length > 0) && (
+            <Button size="sm" tone="ghost" icon={<RotateCcw aria-hidden className="size-3" />} onClick={() => onChange({})}>
+              Reset all
+            </Button>
+          )}
+          <span className="relative">
+            <Search aria-hidden className="-translate-y-1/2 pointer-events-none absolute top-1/2 left-2 size-3.5 text-ink-3" />
+            <Input
+              type="search"
+              aria-label="Search the hyperparameters"
+              placeholder="Search"
+              className="h-7 w-36 pl-7 text-xs"
+              value={search}
+              onChange={(event) => setSearch(event.target.value)}
+            />
+          </span>
+        </div>
+      </div>
+      {strange.map((name) => (
+        <p key={name} role="alert" className="flex items-center gap-2 text-bad text-xs">
+          {name}: {errors[name] ?? "This method has no such hyperparameter."}
+          <Button size="sm" tone="ghost" onClick={() => set(name, "")}>
+            Remove
+          </Button>
+        </p>
+      ))}
+      <div className="divide-y divide-line rounded-md border border-line">
+        {search.trim() ? (
+          specs.some((one) => matches(one, search)) ? (
+            specs.filter((one) => matches(one, search)).map(row)
+          ) : (
+            <p className="px-3 py-4 text-center text-ink-3 text-sm">Nothing is called that.</p>
+          )
+        ) : (
+          <>
+            {important.map(row)}
+            {rest.length > 0 && (
+              <details className="group" open={needsLook || undefined}>
+                <summary className="flex h-9 cursor-pointer select-none items-center gap-1.5 px-3 text-ink-2 text-sm hover:bg-hover">
+                  <ChevronRight aria-hidden className="size-3.5 transition-transform group-open:rotate-90" />
+                  {rest.length} more
+                </summary>
+                <div className="divide-y divide-line border-line border-t">{rest.map(row)}</div>
+              </details>
+            )}
+          </>
+        )}
+      </div>
+    </div>
+  );
+}
+
+/** Names stand between backquotes in the server's words. */
+const withCode = (text: string) =>
+  text.split("`").map((part, index) =>
+    index % 2 ? (
+      // biome-ignore lint/suspicious/noArrayIndexKey: parts of a text are known by their place
+      <code key={index} className="text-2xs">
+        {part}
+      </code>
+    ) : (
+      part
+    ),
+  );
+
+interface RowProps {
+  spec: Hyperparameter;
+  text: string | undefined;
+  error: string | undefined;
+  onChange: (text: string) => void;
+}
+
+function HyperparameterRow({ spec, text, error, onChange }: RowProps) {
+  const id = useId();
+  const changed = isChanged(spec, text);
+  const fallback = spec.default === null || spec.default === undefined ? "off" : show(spec.default);
+  const ids = {
+    id,
+    "aria-describedby": `${id}-about${error ? ` ${id}-error` : ""}`,
+    "aria-invalid": error ? (true as const) : undefined,
+  };
+  return (
+    <div
+      className={cx("grid items-start gap-x-4 gap-y-1 px-3 py-2 sm:grid-cols-[minmax(0,1fr)_11rem]", changed && "bg-selected")}
+    >
+      <div className="min-w-0">
+        <label htmlFor={id} className="font-medium font-mono text-xs">
+          {spec.name}
+        </label>
+        <p id={`${id}-about`} className="text-ink-2 text-xs">
+          {withCode(spec.description)} <span className="text-ink-3 tabular-nums">{range(spec)}</span>
+        </p>
+      </div>
+      <div className="flex flex-col gap-1">
+        <div className="flex items-center gap-1">
+          {spec.type === "boolean" ? (
+            <Select {...ids} value={text ?? ""} onChange={(event) => onChange(event.target.value)}>
+              <option value="">{fallback} (default)</option>
+              <option value={fallback === "true" ? "false" : "true"}>{fallback === "true" ? "false" : "true"}</option>
+            </Select>
+          ) : (
+            <Input
+              {...ids}
+              inputMode="decimal"
+              className="tabular-nums"
+              value={text ?? ""}
+              placeholder={`${fallback} (default)`}
+              onChange={(event) => onChange(event.target.value)}
+            />
+          )}
+          <IconButton
+            label={`Reset ${spec.name} to ${fallback}`}
+            className={changed ? "" : "invisible"}
+            onClick={() => onChange("")}
+          >
+            <RotateCcw aria-hidden className="size-3" />
+          </IconButton>
+        </div>
+        {error && (
+          <p id={`${id}-error`} role="alert" className="text-bad text-xs">
+            {error}
+          </p>
+        )}
+      </div>
+    </div>
+  );
+}

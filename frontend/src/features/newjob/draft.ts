@@ -1,0 +1,202 @@
+/** A job as it stands in the form, and the same as the request of REST, of GraphQL and of a job file. */
+import type { Json, VariablesOf } from "@/lib/graphql";
+import type { CreateTrainingJob, Hyperparameter, JobToClone } from "./documents";
+import { toTexts, toValues } from "./params";
+
+export type JobInput = VariablesOf<typeof CreateTrainingJob>["input"];
+export type DestinationType = "veri" | "s3" | "hf";
+
+export interface Draft {
+  /** As REST and job files write it: `grpo`. */
+  method: string;
+  datasetId: string;
+  rewardId: string;
+  baseModel: string;
+  /** Empty: the suggested one. */
+  outputName: string;
+  gpuType: string;
+  gpuCount: number;
+  provider: string;
+  /** What was typed, by name; what is not here has its default. */
+  params: Record<string, string>;
+  maxCost: string;
+  destination: { type: DestinationType; uri: string; repo: string; private: boolean };
+  resumeFrom: string;
+  heartbeat: boolean;
+}
+
+export const EMPTY: Draft = {
+  method: "grpo",
+  datasetId: "",
+  rewardId: "",
+  baseModel: "",
+  outputName: "",
+  gpuType: "",
+  gpuCount: 1,
+  provider: "",
+  params: {},
+  maxCost: "",
+  destination: { type: "veri", uri: "", repo: "", private: true },
+  resumeFrom: "",
+  heartbeat: false,
+};
+
+/** The body of `POST /v1/training_jobs`, which is also what a job file holds. */
+export interface Body {
+  base_model: string;
+  dataset_id: string;
+  reward_function_id?: string;
+  output_name: string;
+  method?: string;
+  gpu: { type: string; count: number };
+  provider?: string;
+  max_cost_usd?: number | string;
+  resume_from?: string;
+  requires_heartbeat?: boolean;
+  checkpoint_destination?: { type: DestinationType; uri?: string; repo?: string; private?: boolean };
+  hyperparameters?: Record<string, Json>;
+}
+
+function destinationOf({ destination: { type, uri, repo, private: isPrivate } }: Draft): Body["checkpoint_destination"] {
+  if (type === "s3") return { type, uri: uri.trim() };
+  return type === "hf" ? { type, repo: repo.trim(), private: isPrivate } : undefined;
+}
+
+/** What the draft says and no more: every default is left to the server. */
+export function toBody(draft: Draft, specs: readonly Hyperparameter[], suggested: string): Body {
+  const hyperparameters = toValues(specs, draft.params);
+  const destination = destinationOf(draft);
+  return {
+    base_model: draft.baseModel.trim(),
+    dataset_id: draft.datasetId,
+    ...(draft.rewardId && { reward_function_id: draft.rewardId }),
+    output_name: draft.outputName.trim() || suggested,
+    ...(draft.method !== EMPTY.method && { method: draft.method }),
+    gpu: { type: draft.gpuType, count: draft.gpuCount },
+    ...(draft.provider && { provider: draft.provider }),
+    ...(draft.maxCost.trim() && {
+      max_cost_usd: Number.isFinite(Number(draft.maxCost)) ? Number(draft.maxCost) : draft.maxCost.trim(),
+    }),
+    ...(draft.resumeFrom.trim() && { resume_from: draft.resumeFrom.trim() }),
+    ...(draft.heartbeat && { requires_heartbeat: true }),
+    ...(destination && { checkpoint_destination: destination }),
+    ...(Object.keys(hyperparameters).length > 0 && { hyperparameters }),
+  };
+}
+
+/** The same for GraphQL. */
+export function toInput(body: Body): JobInput {
+  const to = body.checkpoint_destination;
+  return {
+    baseModel: body.base_model,
+    datasetId: body.dataset_id,
+    outputName: body.output_name,
+    hardware: { ...body.gpu, ...(body.provider && { provider: body.provider }) },
+    ...(body.reward_function_id && { rewardFunctionId: body.reward_function_id }),
+    ...(body.method && { method: body.method.toUpperCase() as NonNullable<JobInput["method"]> }),
+    ...(body.hyperparameters && { hyperparameters: body.hyperparameters }),
+    ...(body.max_cost_usd !== undefined && { maxCostUsd: String(body.max_cost_usd) }),
+    ...(body.resume_from && { resumeFrom: body.resume_from }),
+    ...(body.requires_heartbeat && { requiresHeartbeat: true }),
+    ...(to && {
+      checkpointDestination: { ...to, type: to.type.toUpperCase() as NonNullable<JobInput["checkpointDestination"]>["type"] },
+    }),
+  };
+}
+
+export class NoJob extends Error {}
+
+const isRecord = (value: unknown): value is Record<string, Json> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const text = (value: unknown): string => (typeof value === "string" ? value : typeof value === "number" ? String(value) : "");
+
+const KNOWN = new Set([
+  ...["base_model", "dataset_id", "dataset", "reward_function_id", "reward", "output_name", "method", "gpu", "provider"],
+  ...["max_cost_usd", "resume_from", "requires_heartbeat", "checkpoint_destination", "hyperparameters"],
+]);
+
+function hardwareOf(gpu: unknown): { gpuType: string; gpuCount: number } {
+  if (isRecord(gpu)) return { gpuType: text(gpu.type), gpuCount: typeof gpu.count === "number" ? gpu.count : 1 };
+  const [type = "", count] = text(gpu).split(":");
+  return { gpuType: type, gpuCount: count && Number.isInteger(Number(count)) ? Number(count) : 1 };
+}
+
+/** An id, under the names that a request or a job file has for it; a file's name says nothing here. */
+const idOf = (prefix: string, ...values: unknown[]): string => values.map(text).find((value) => value.startsWith(prefix)) ?? "";
+
+/** The draft of a request or a job file; NoJob where it is none. */
+export function fromBody(value: unknown, specs: readonly Hyperparameter[]): Draft {
+  if (!isRecord(value)) throw new NoJob("A job is an object.");
+  const strange = Object.keys(value).filter((key) => !KNOWN.has(key));
+  if (strange.length > 0) throw new NoJob(`A job has no ${strange.join(", ")}.`);
+  const given = value.hyperparameters ?? {};
+  if (!isRecord(given)) throw new NoJob("hyperparameters is an object.");
+  const to = isRecord(value.checkpoint_destination) ? value.checkpoint_destination : {};
+  return {
+    method: text(value.method) || EMPTY.method,
+    datasetId: idOf("ds_", value.dataset_id, value.dataset),
+    rewardId: idOf("rf_", value.reward_function_id, value.reward),
+    baseModel: text(value.base_model),
+    outputName: text(value.output_name),
+    ...hardwareOf(value.gpu),
+    provider: text(value.provider),
+    params: toTexts(specs, given),
+    maxCost: text(value.max_cost_usd),
+    destination: {
+      type: to.type === "s3" || to.type === "hf" ? to.type : "veri",
+      uri: text(to.uri),
+      repo: text(to.repo),
+      private: to.private !== false,
+    },
+    resumeFrom: text(value.resume_from),
+    heartbeat: value.requires_heartbeat === true,
+  };
+}
+
+/** What a finished, or any other, job was told. */
+export function fromJob(job: JobToClone, specs: readonly Hyperparameter[]): Draft {
+  const values = job.hyperparameters as Record<string, Json>;
+  const given = Object.fromEntries(Object.entries(values).filter(([name]) => !job.hyperparametersDefaulted.includes(name)));
+  const { type, uri, repo, private: isPrivate } = job.checkpointDestination;
+  return {
+    ...EMPTY,
+    method: job.method.toLowerCase(),
+    datasetId: job.dataset.id,
+    rewardId: job.rewardFunction?.id ?? "",
+    baseModel: job.baseModel,
+    outputName: nextName(job.outputName),
+    gpuType: job.hardwareRequested.type,
+    gpuCount: job.hardwareRequested.count,
+    provider: job.hardwareRequested.provider ?? "",
+    params: toTexts(specs, given),
+    maxCost: job.maxCost ? String(Number(job.maxCost.amount)) : "",
+    destination: {
+      type: type.toLowerCase() as DestinationType,
+      uri: uri ?? "",
+      repo: repo ?? "",
+      private: isPrivate ?? true,
+    },
+    heartbeat: job.requiresHeartbeat,
+  };
+}
+
+const MAX_NAME = 128;
+
+/** `adder` → `adder-2` → `adder-3`. */
+export function nextName(name: string): string {
+  const found = /^(.*)-(\d{1,4})$/.exec(name);
+  const made = found ? `${found[1]}-${Number(found[2]) + 1}` : `${name}-2`;
+  return made.length > MAX_NAME ? name : made;
+}
+
+/** A name of the model and of what it learns on. */
+export function suggestName(baseModel: string, datasetName: string): string {
+  const part = (name: string) =>
+    name
+      .replace(/^.*\//, "")
+      .replace(/[^A-Za-z0-9._-]+/g, "-")
+      .replace(/^[^A-Za-z0-9]+|-+$/g, "");
+  return [part(baseModel), part(datasetName)].filter(Boolean).join("-").slice(0, MAX_NAME);
+}
+
+export const isName = (name: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name);

@@ -1,0 +1,164 @@
+"""Rows of a dataset from anywhere in it, searched, and rendered as a model reads them."""
+
+import gzip
+import json
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoTokenizer
+
+from burnish.kit import clock
+from burnish.kit.errors import Invalid, InvalidState, NotFound
+from burnish.kit.storage import Storage
+from models.base_model import BaseModel
+from models.dataset import Dataset
+from resolvers import dataset_rows, datasets, keeping, rendering
+from resolvers.context import Context
+from resolvers.dataset_rows import RowPage
+from resolvers.datasets import DatasetInput
+from tests.engines.conftest import tiny_model
+from tests.resolvers.conftest import Tenants
+
+__all__ = ["tiny_model"]
+pytestmark = pytest.mark.anyio
+COUNT = 30_000
+
+
+async def made(ctx: Context, rows: Sequence[Any], tmp_path: Path, *, head: bytes = b"", end: bytes = b"\n") -> Dataset:
+    path = tmp_path / "data.jsonl"
+    path.write_bytes(head + b"\n".join(row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows) + end)
+    return await datasets.create(ctx, DatasetInput(name="d"), path)
+
+
+def numbers(page: RowPage) -> list[int]:
+    return [row.number for row in page.rows]
+
+
+def large() -> list[dict[str, Any]]:
+    return [{"prompt": f"question {number} " + "x" * 80, "answer": number} for number in range(COUNT)]
+
+
+async def test_any_window_of_a_large_file_is_read_from_beside_it(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = large()
+    dataset = await made(ctx, rows, tmp_path)
+    assert dataset.size_bytes is not None and dataset.size_bytes > 3 * 2**20
+    offsets: list[int] = []
+    stream = Storage.stream
+
+    def noted(self: Storage, key: str, *, offset: int = 0) -> AsyncGenerator[bytes, None]:
+        if key.endswith("data.jsonl"):
+            offsets.append(offset)
+        return stream(self, key, offset=offset)
+
+    monkeypatch.setattr(Storage, "stream", noted)
+    for start in (29_999, 0, 1, 2_345, 9_999, 10_000, 15_000, 25_432, 29_950):
+        page = await dataset_rows.page(ctx, dataset.id, start=start, limit=100)
+        wanted = list(range(start, min(start + 100, COUNT)))
+        assert (numbers(page), page.more) == (wanted, start + 100 < COUNT)
+        assert [row.data for row in page.rows] == [rows[number] for number in wanted]
+    # The first one made the index; the last began close to its rows.
+    assert offsets[0] == 0 and offsets.count(0) == 3
+    before = sum(len(json.dumps(row)) + 1 for row in rows[:29_950])
+    assert 0 <= before - offsets[-1] < 2 * dataset_rows.STRIDE
+    assert numbers(await dataset_rows.page(ctx, dataset.id, start=COUNT)) == []
+
+
+@pytest.mark.parametrize("stride", [1, 7, 64, 2**20])
+async def test_blank_lines_and_marks_are_no_rows_and_keep_the_others_numbers(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stride: int
+) -> None:
+    monkeypatch.setattr(dataset_rows, "STRIDE", stride)
+    dataset = await made(ctx, [{"prompt": "a"}, b"", {"prompt": "b"}, {"prompt": "c"}], tmp_path, head=b"\xef\xbb\xbf", end=b"")
+    for start, wanted in ((0, [0, 2, 3]), (1, [2, 3]), (2, [2, 3]), (3, [3]), (4, [])):
+        page = await dataset_rows.page(ctx, dataset.id, start=start)
+        assert (numbers(page), page.more) == (wanted, False)
+    page = await dataset_rows.page(ctx, dataset.id, limit=1)
+    assert (page.rows[0].data, page.reached, page.more) == ({"prompt": "a"}, 2, True)
+
+
+async def test_a_page_of_long_rows_ends_early_and_the_longest_are_not_shown(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset_rows, "PAGE_BYTES", 1000)
+    monkeypatch.setattr(dataset_rows, "LONGEST_BYTES", 700)
+    dataset = await made(ctx, [{"prompt": str(number) * size} for number, size in enumerate((600, 800, 10, 10))], tmp_path)
+    page = await dataset_rows.page(ctx, dataset.id)
+    assert (numbers(page), page.reached, page.more) == ([0, 1], 2, True)
+    assert page.rows[1].data is None and page.rows[1].preview == json.dumps({"prompt": "1" * 800})
+    assert numbers(await dataset_rows.page(ctx, dataset.id, start=page.reached)) == [2, 3]
+
+
+async def test_rows_are_searched_in_bounded_steps_whatever_their_escapes(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[Any] = large()
+    rows[17] = {"prompt": "Grüße", "answer": 1}
+    rows[20] = {"prompt": 'say "hi"', "answer": 3}
+    rows[29_000] = b'{"prompt": "GR\xc3\x9cSSE again", "answer": 2}'
+    dataset = await made(ctx, rows, tmp_path)
+    page = await dataset_rows.page(ctx, dataset.id, search="grüsse")
+    assert (numbers(page), page.more) == ([17, 29_000], False)
+    assert numbers(await dataset_rows.page(ctx, dataset.id, start=18, search="grüsse")) == [29_000]
+    assert numbers(await dataset_rows.page(ctx, dataset.id, search='say "hi"')) == [20]
+    assert numbers(await dataset_rows.page(ctx, dataset.id, start=15_000, limit=1, search="question 2")) == [20_000]
+    monkeypatch.setattr(dataset_rows, "SEARCHED_BYTES", 2**20)
+    found = list[int]()
+    start, pages = 0, 0
+    while True:
+        page = await dataset_rows.page(ctx, dataset.id, start=start, search="grüsse")
+        found, start, pages = found + numbers(page), page.reached, pages + 1
+        if not page.more:
+            break
+    assert found == [17, 29_000] and pages == 2
+
+
+async def test_rows_of_others_and_of_what_was_not_read_are_not_given(ctx: Context, tmp_path: Path, tenants: Tenants) -> None:
+    dataset = await made(ctx, [{"prompt": "a"}], tmp_path)
+    other = await tenants("other")
+    with pytest.raises(NotFound):
+        await dataset_rows.page(other, dataset.id)
+    with pytest.raises(NotFound):
+        await rendering.read(other, dataset.id, "tiny")
+    async with ctx.db.transaction() as session:
+        row = await session.get_one(Dataset, dataset.id)
+        row.storage_key = None
+        session.add(row)
+    with pytest.raises(InvalidState):
+        await dataset_rows.page(ctx, dataset.id)
+
+
+async def test_a_packed_upload_is_read_as_its_rows(ctx: Context, tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"prompt": "a"}\n{"prompt": "b"}\n'))
+    dataset = await datasets.create(ctx, DatasetInput(name="d"), path)
+    assert numbers(await dataset_rows.page(ctx, dataset.id, start=1)) == [1]
+
+
+async def test_prompts_are_rendered_as_the_model_reads_them(
+    ctx: Context, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "WAIT_S", 60.0)
+    async with ctx.db.transaction() as session:
+        session.add(BaseModel(name="tiny", path=str(tiny_model), created_at=clock.now()))
+    messages = [{"role": "user", "content": "hi"}]
+    rows = [{"prompt": messages}, {"prompt": [{"role": "tool", "content": "ünicode"}]}]
+    dataset = await made(ctx, rows, tmp_path)
+    found = await rendering.read(ctx, dataset.id, "tiny")
+    tokenizer: Any = AutoTokenizer.from_pretrained(tiny_model, local_files_only=True)
+    for one, row in zip(found, rows, strict=True):
+        text = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, tokenize=False)
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert (one.tokens, "".join(piece.text for piece in one.pieces), one.problem) == (len(ids), text, None)
+        assert sum(piece.tokens for piece in one.pieces) == len(ids)
+        special = [tokenizer.convert_ids_to_tokens(token) for token in ids if token in tokenizer.all_special_ids]
+        assert [piece.text for piece in one.pieces if piece.special] == special
+    # Kept beside the dataset: no child is needed again.
+    monkeypatch.setattr("engines.task.run", None)
+    assert await rendering.read(ctx, dataset.id, "tiny", start=1, limit=1) == found[1:]
+    assert await rendering.read(ctx, dataset.id, "tiny", start=100, limit=100) == []
+    with pytest.raises(Invalid):
+        await rendering.read(ctx, dataset.id, "tiny", start=-1)
