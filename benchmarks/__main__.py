@@ -5,7 +5,7 @@ import sys
 
 from benchmarks.report import show
 
-NAMES = ("graphql", "grpo", "live", "metrics")
+NAMES = ("dashboard", "graphql", "grpo", "live", "metrics")
 
 
 def main() -> int:

@@ -147,7 +147,7 @@ async def _job(core: Core, account_id: str) -> str:
         hyperparameters={},
         hyperparameters_defaulted=[],
         gpu_requested={"type": "L4-24GB", "count": 1},
-        checkpoint_destination={"type": "burnish"},
+        checkpoint_destination={"type": "veri"},
         created_at=now,
         updated_at=now,
     )

@@ -256,6 +256,14 @@ class TrainingJob(Node, Logged, RolledOut):
         )
         return [MetricSeries.of(column) for column in found]
 
+    @strawberry.field(
+        description="The place after the metrics that are stored by now. Ask for it before `metrics`, then follow `jobMetrics` "
+        "after it: steps may come twice, and none is missed."
+    )
+    async def metrics_cursor(self, info: Info) -> Cursor:
+        last = await jobs.streams.last(info.context.known, self.row.id, "metrics")
+        return cursors.position(self.row.id, "metrics", last)
+
     @strawberry.field(description="A URL of all its metrics as one file, which needs no key and works for a limited time.")
     def metrics_export_url(
         self, info: Info, format: Annotated[ExportFormat, strawberry.argument(description="The kind of file.")]

@@ -123,6 +123,22 @@ async def test_metrics_come_as_columns_by_attempt(sockets: Sockets, new_run: New
     assert again[-1] == end
 
 
+async def test_metrics_go_on_after_the_history_that_a_query_gave(sockets: Sockets, new_run: NewRun) -> None:
+    run = await new_run()
+    api = Api(sockets.server, sockets.server.tenant)
+    query = "query($id: ID!) { job(id: $id) { metricsCursor } }"
+    before = await api.data(query, id=run.id)
+    await run.metrics([1, 2], reward=0.25)
+    cursor = (await api.data(query, id=run.id))["job"]["metricsCursor"]
+    await run.metrics([3], reward=0.75)
+    await run.end()
+    async with sockets() as socket:
+        first, _ = await (await socket.start(METRICS, id=run.id, after=cursor)).until_end()
+        whole = await (await socket.start(METRICS, id=run.id, after=before["job"]["metricsCursor"])).until_end()
+    assert first["series"][0]["steps"] == [3]
+    assert whole[0]["series"][0]["steps"] == [1, 2, 3]
+
+
 async def test_events_follow_a_job_to_its_end(sockets: Sockets, new_run: NewRun) -> None:
     run = await new_run()
     async with sockets() as socket:

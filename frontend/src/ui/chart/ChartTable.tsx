@@ -34,7 +34,7 @@ export function ChartTable({ title, series, range, unit, format, formatStep, hei
   const { steps, of } = rowsOf(series, range);
   const cell = (one: ChartSeries, step: number): string => {
     const index = firstFrom(one.steps, size(one), step);
-    const value = one.steps[index] === step ? valueAt(one.values, index) : null;
+    const value = one.steps[index] === step ? valueAt(one.told ?? one.values, index) : null;
     return value === null ? "–" : format(value);
   };
   return (

@@ -7,6 +7,7 @@ export interface Reading {
 }
 
 interface LegendProps {
+  nameless: boolean;
   series: readonly ChartSeries[];
   unit: string;
   format: (value: number) => string;
@@ -15,7 +16,7 @@ interface LegendProps {
 }
 
 /** What each line is, and its value under the crosshair or the newest one. Written past React: it changes with each move of the mouse. */
-export function Legend({ series, unit, format, formatStep, ref }: LegendProps) {
+export function Legend({ nameless, series, unit, format, formatStep, ref }: LegendProps) {
   const values = useRef(new Map<number, HTMLElement>());
   const step = useRef<HTMLSpanElement>(null);
   useImperativeHandle(
@@ -34,7 +35,7 @@ export function Legend({ series, unit, format, formatStep, ref }: LegendProps) {
   return (
     <div aria-hidden className="flex h-5 items-center gap-3 overflow-hidden whitespace-nowrap text-2xs text-ink-3">
       {series.map((one, index) => (
-        <span key={one.key} className="flex min-w-0 items-center gap-1.5">
+        <span key={one.key} title={nameless ? one.label : undefined} className="flex min-w-0 items-center gap-1.5">
           <svg aria-hidden width="10" height="6" className="shrink-0">
             <line
               x1="0"
@@ -46,15 +47,17 @@ export function Legend({ series, unit, format, formatStep, ref }: LegendProps) {
               style={{ stroke: `var(${one.color})` }}
             />
           </svg>
-          <span className="truncate" title={one.label}>
-            {one.label}
-          </span>
+          {!nameless && (
+            <span className="truncate" title={one.label}>
+              {one.label}
+            </span>
+          )}
           <span
             ref={(element) => {
               if (element) values.current.set(index, element);
               else values.current.delete(index);
             }}
-            className="min-w-9 font-medium text-ink tabular-nums"
+            className="min-w-11 font-medium text-ink tabular-nums"
           />
         </span>
       ))}

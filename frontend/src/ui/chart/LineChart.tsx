@@ -1,5 +1,5 @@
 import "uplot/dist/uPlot.min.css";
-import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
+import { type KeyboardEvent, useEffect, useLayoutEffect, useReducer, useRef, useState } from "react";
 import { measure } from "@/lib/format";
 import { useShade } from "@/lib/theme";
 import { cx } from "../cx";
@@ -9,7 +9,7 @@ import { axisNumber } from "./format";
 import { useGroup } from "./group";
 import { pressOn } from "./keys";
 import { Legend, type Reading } from "./Legend";
-import { Plot } from "./plot";
+import { Plot, shape } from "./plot";
 import { type ChartSeries, type ChartSource, latest, type Range, readAt } from "./series";
 import { summarize } from "./summary";
 
@@ -36,6 +36,10 @@ export interface ChartProps {
   onZoom?: ((range: Range | null) => void) | undefined;
   onExpand?: (() => void) | undefined;
   actions?: React.ReactNode;
+  /** What is shown while nobody looks closer, such as the same for all charts of a page; else what the lines cover. */
+  span?: Range | null | undefined;
+  /** Values under each line's colour alone: the page says elsewhere whose colour that is. */
+  nameless?: boolean | undefined;
   /** Without title and legend. */
   bare?: boolean | undefined;
   /** Said where there are no points. */
@@ -44,41 +48,36 @@ export interface ChartProps {
 }
 
 const NONE: readonly ChartSeries[] = [];
-const never = () => () => {};
-const SUMMARY_MS = 2000;
-
-/** What makes the chart be built anew, rather than get other points. */
-const shape = (series: readonly ChartSeries[]): string =>
-  series
-    .map((one) => `${one.key}|${one.label}|${one.color}|${Boolean(one.lower && one.upper)}|${one.dashed ?? false}`)
-    .join("\n");
+const SUMMARY_MS = 5000;
 
 export default function LineChart(props: ChartProps) {
-  const { title, source, height = 180, smoothing = 0, log = false, unit = "step", bare = false } = props;
+  const { title, source, height = 180, smoothing = 0, log = false, unit = "step", bare = false, span = null } = props;
   const format = props.format ?? measure;
   const formatStep = props.formatStep ?? axisNumber;
   const group = useGroup(props.onZoom);
   const shade = useShade();
   const read = source ? source.read : () => props.series ?? NONE;
-  // Only a change of the set of lines goes through React; points do not.
-  const form = useSyncExternalStore(source?.subscribe ?? never, () => shape(read()));
   const series = read();
-  const isEmpty = useSyncExternalStore(source?.subscribe ?? never, () => read().every((one) => latest(one) === null));
+  // Points come past React; only another set of lines goes through it.
+  const form = shape(series);
+  const [, reshape] = useReducer((count: number) => count + 1, 0);
+  const [empty, setEmpty] = useState(() => series.every((one) => latest(one) === null));
   const [asTable, setAsTable] = useState(false);
   const [summary, setSummary] = useState("");
   const [spoken, setSpoken] = useState("");
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
   const legend = useRef<((reading: Reading) => void) | null>(null);
-  const context = useRef({ read, group, format, formatStep, unit });
-  context.current = { read, group, format, formatStep, unit };
+  const context = useRef({ read, group, format, formatStep, unit, span });
+  context.current = { read, group, format, formatStep, unit, span };
 
   const onRead = (step: number | null) => {
     legend.current?.({
       step,
       values: context.current.read().map((one) => {
         if (step === null) return { raw: latest(one), smooth: null };
-        return { raw: readAt(one, step), smooth: plot.current?.smoothed ? plot.current.smoothAt(one, step) : null };
+        const raw = readAt(one, step);
+        return { raw, smooth: raw !== null && plot.current?.smoothed ? plot.current.smoothAt(one, step) : null };
       }),
     });
   };
@@ -91,7 +90,8 @@ export default function LineChart(props: ChartProps) {
     const made = new Plot(
       host.current,
       {
-        series: context.current.read(),
+        read: () => context.current.read(),
+        span: () => context.current.span,
         weight: smoothing,
         crosshair: context.current.group.crosshair,
         height,
@@ -101,11 +101,16 @@ export default function LineChart(props: ChartProps) {
           floor: props.floor ?? null,
           ceiling: props.ceiling ?? null,
           limit: props.limit ?? null,
-          format: axisNumber,
+          format: props.format ?? axisNumber,
           formatStep: (step) => context.current.formatStep(step),
         },
       },
-      { onRange: (range) => context.current.group.setRange(range), onRead: (step) => onReadNow.current(step) },
+      {
+        onRange: (range) => context.current.group.setRange(range),
+        onRead: (step) => onReadNow.current(step),
+        onReshaped: reshape,
+        onEmpty: setEmpty,
+      },
     );
     made.setRange(context.current.group.range);
     plot.current = made;
@@ -116,10 +121,15 @@ export default function LineChart(props: ChartProps) {
   }, [form, shade, log, smoothing, height, props.floor, props.ceiling, props.limit, group.crosshair, asTable]);
 
   useEffect(() => plot.current?.setRange(group.range), [group.range]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it is read anew when it is drawn
+  useEffect(() => plot.current?.touch(), [span?.[0], span?.[1]]);
   useEffect(() => {
-    if (!source && props.series) plot.current?.set(props.series);
+    if (!source && props.series) plot.current?.touch();
   }, [source, props.series]);
-  useEffect(() => source?.subscribe(() => plot.current?.set(source.read(), "live")), [source]);
+  useEffect(() => source?.subscribe(() => plot.current?.touch("live")), [source]);
+  // Another source with the same lines has other points.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the change of it is the reason
+  useEffect(() => plot.current?.touch(), [source]);
   // The sentence is for those who ask for it: it need not keep up with every point.
   // biome-ignore lint/correctness/useExhaustiveDependencies: other points or lines are another sentence
   useEffect(() => {
@@ -154,7 +164,7 @@ export default function LineChart(props: ChartProps) {
   };
 
   return (
-    <figure aria-label={title} className={cx("min-w-0", props.className)}>
+    <figure aria-label={title} className={cx("group/chart min-w-0", props.className)}>
       {!bare && (
         <ChartHeader
           title={title}
@@ -165,7 +175,16 @@ export default function LineChart(props: ChartProps) {
           actions={props.actions}
         />
       )}
-      {!bare && <Legend series={series} unit={unit} format={format} formatStep={formatStep} ref={legend} />}
+      {!bare && (
+        <Legend
+          nameless={props.nameless ?? false}
+          series={series}
+          unit={unit}
+          format={format}
+          formatStep={formatStep}
+          ref={legend}
+        />
+      )}
       {asTable ? (
         <ChartTable
           title={title}
@@ -187,7 +206,7 @@ export default function LineChart(props: ChartProps) {
             onKeyDown={onKeyDown}
             className="size-full rounded-md outline-offset-2"
           />
-          {isEmpty && (
+          {empty && (
             <p className="pointer-events-none absolute inset-0 flex items-center justify-center pb-6 pl-10 text-center text-ink-3 text-xs">
               {props.empty ?? "No values yet"}
             </p>

@@ -17,4 +17,4 @@ export function Chart(props: ChartProps) {
 export { ChartGroup } from "./group";
 export type { ChartProps } from "./LineChart";
 export { Sparkline } from "./Sparkline";
-export type { ChartSeries, ChartSource, Range } from "./series";
+export { type ChartSeries, type ChartSource, type Range, stacked } from "./series";

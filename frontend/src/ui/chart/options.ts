@@ -74,6 +74,13 @@ function columns({ series, look, color, paths }: Setting): { series: uPlot.Serie
       const edge: uPlot.Series = { stroke: "transparent", width: 0, points: { show: false }, ...path };
       drawn.push(edge, { ...edge });
     }
+    if (one.filled) {
+      const below = drawn.length - 1;
+      const fill = fade(stroke, 0.45);
+      if (below > 0) bands.push({ series: [drawn.length, below], fill });
+      drawn.push({ stroke, width: 1, points: { show: false }, ...(below > 0 ? {} : { fill }), ...path });
+      continue;
+    }
     const dash = one.dashed ? { dash: [5, 4] } : {};
     const raw = look.smoothed ? fade(stroke, 0.28) : stroke;
     drawn.push({ stroke: raw, width: look.smoothed ? 1 : 1.5, points: { size: 4, fill: raw, stroke: raw }, ...dash, ...path });
@@ -91,6 +98,7 @@ export function yRange(look: Look, low: number | null, high: number | null): [nu
   const from = Math.min(low, look.floor ?? low);
   const to = Math.max(high, look.ceiling ?? high);
   // A line that does not move stands in the middle.
+  if (from === to && (from === look.floor || to === look.ceiling)) return [look.floor ?? from - 1, look.ceiling ?? to + 1];
   if (from === to) return from === 0 ? [-1, 1] : [from - Math.abs(from) * 0.1, to + Math.abs(to) * 0.1];
   const room = (to - from) * 0.06;
   return [from === look.floor ? from : from - room, to === look.ceiling ? to : to + room];

@@ -5,14 +5,25 @@ import { type Cell, type Frame, frame } from "./decimate";
 import type { Crosshair } from "./group";
 import { type Look, options, Y_WIDTH } from "./options";
 import { forget, request } from "./schedule";
-import { type ChartSeries, closest, extent, type Range, size } from "./series";
+import { type ChartSeries, closest, extent, latest, type Range, size } from "./series";
 import { Smoother } from "./smooth";
 
 export interface PlotEvents {
   onRange: (range: Range | null) => void;
   /** After each drawing and each move of the crosshair; null is nowhere. */
   onRead: (step: number | null) => void;
+  /** There are other lines than those that it was made for: it must be made anew. */
+  onReshaped: () => void;
+  onEmpty: (empty: boolean) => void;
 }
+
+/** What a plot is made for. The points of its lines may change, this may not. */
+export const shape = (series: readonly ChartSeries[]): string =>
+  series
+    .map(({ key, label, color, lower, upper, dashed, filled }) =>
+      [key, label, color, Boolean(lower && upper), dashed, filled].join("|"),
+    )
+    .join("\n");
 
 export class Plot {
   private readonly plot: uPlot;
@@ -21,6 +32,9 @@ export class Plot {
   private readonly crosshair: Crosshair;
   private readonly events: PlotEvents;
   private readonly stops: (() => void)[] = [];
+  private readonly read: () => readonly ChartSeries[];
+  private readonly span: () => Range | null;
+  private readonly made: string;
   private series: readonly ChartSeries[];
   private range: Range | null = null;
   private shown: Range = [0, 1];
@@ -29,17 +43,27 @@ export class Plot {
 
   constructor(
     host: HTMLElement,
-    setting: { series: readonly ChartSeries[]; look: Look; weight: number; crosshair: Crosshair; height: number },
+    setting: {
+      read: () => readonly ChartSeries[];
+      span: () => Range | null;
+      look: Look;
+      weight: number;
+      crosshair: Crosshair;
+      height: number;
+    },
     events: PlotEvents,
   ) {
-    this.series = setting.series;
+    this.read = setting.read;
+    this.span = setting.span;
+    this.series = setting.read();
+    this.made = shape(this.series);
     this.weight = setting.weight;
     this.crosshair = setting.crosshair;
     this.events = events;
-    const color = readColors(["--ink-3", "--line", "--surface", "--warn", ...setting.series.map((one) => one.color)]);
+    const color = readColors(["--ink-3", "--line", "--surface", "--warn", ...this.series.map((one) => one.color)]);
     const made = options({
       look: setting.look,
-      series: setting.series,
+      series: this.series,
       color,
       range: () => [this.shown[0], this.shown[1]],
       paths: uPlot.paths.linear?.(),
@@ -54,10 +78,7 @@ export class Plot {
           draw: [(plot) => drawLimit(plot, setting.look, color("--warn"))],
         },
       },
-      cells(
-        { x: [], series: setting.series.map(() => ({ values: [], smooth: [], lower: [], upper: [] })), thinned: false },
-        this,
-      ),
+      cells({ x: [], series: this.series.map(() => ({ values: [], smooth: [], lower: [], upper: [] })), thinned: false }, this),
       host,
     );
     this.plot.root.setAttribute("aria-hidden", "true");
@@ -72,31 +93,39 @@ export class Plot {
     return this.series;
   }
 
-  /** The same series as before with other points. */
-  set(series: readonly ChartSeries[], mode: "now" | "live" = "now"): void {
-    this.series = series;
-    this.touch(mode);
+  /** Its points have changed. */
+  touch(mode: "now" | "live" = "now"): void {
+    this.stale = true;
+    if (this.visible) request(this, mode);
   }
 
   setRange(range: Range | null): void {
     if (range?.[0] === this.range?.[0] && range?.[1] === this.range?.[1]) return;
     this.range = range;
-    this.touch("now");
+    this.touch();
   }
 
   seen = (): boolean => this.visible;
 
   draw = (): void => {
     this.stale = false;
-    const range = this.range ?? extent(this.series) ?? [0, 1];
+    this.series = this.read();
+    if (shape(this.series) !== this.made) {
+      this.events.onReshaped();
+      return;
+    }
+    this.events.onEmpty(this.series.every((one) => latest(one) === null));
+    const range = this.range ?? this.span() ?? extent(this.series) ?? [0, 1];
     this.shown = range[0] === range[1] ? [range[0] - 0.5, range[1] + 0.5] : range;
     const pixels = Math.max(40, Math.floor(this.plot.width - Y_WIDTH - 10));
     const inputs = this.series.map((series) => ({ series, smooth: this.smooth(series) }));
-    this.plot.setData(cells(frame(inputs, this.shown, pixels), this), true);
+    const drawn = cells(frame(inputs, this.shown, pixels), this);
+    // In a batch the scales are new at once, and the crosshair stands where it belongs.
+    this.plot.batch(() => this.plot.setData(drawn, true));
     this.follow(this.crosshair.step);
   };
 
-  /** What the crosshair reads of a series where lines are smoothed. */
+  /** What the crosshair reads of a series whose line is smoothed. */
   smoothAt(series: ChartSeries, step: number): number | null {
     const index = closest(series, step);
     const value = index < 0 ? undefined : this.smooth(series)?.[index];
@@ -115,7 +144,7 @@ export class Plot {
 
   /** Show less (below 1) or more (above 1), round the crosshair or the middle. */
   zoom(factor: number): void {
-    const whole = extent(this.series);
+    const whole = this.span() ?? extent(this.series);
     if (!whole) return;
     const [from, to] = this.shown;
     const at = this.crosshair.step;
@@ -131,13 +160,8 @@ export class Plot {
     this.plot.destroy();
   }
 
-  private touch(mode: "now" | "live"): void {
-    this.stale = true;
-    if (this.visible) request(this, mode);
-  }
-
   private smooth(series: ChartSeries): Float64Array | null {
-    if (this.weight <= 0) return null;
+    if (this.weight <= 0 || series.filled) return null;
     let smoother = this.smoothers.get(series.key);
     if (!smoother) {
       smoother = new Smoother(this.weight);
@@ -159,6 +183,7 @@ export class Plot {
     const from = this.plot.posToVal(left, "x");
     const to = this.plot.posToVal(left + width, "x");
     this.plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.crosshair.move(null);
     this.events.onRange([from, to]);
   }
 
@@ -171,7 +196,10 @@ export class Plot {
       this.crosshair.move(series && index >= 0 ? (series.steps[index] as number) : null);
     };
     const leave = () => this.crosshair.move(null);
-    const reset = () => this.events.onRange(null);
+    const reset = () => {
+      this.crosshair.move(null);
+      this.events.onRange(null);
+    };
     over.addEventListener("pointermove", move);
     over.addEventListener("pointerleave", leave);
     over.addEventListener("dblclick", reset);
@@ -187,7 +215,7 @@ export class Plot {
       const width = Math.max(80, host.clientWidth);
       if (width === this.plot.width && host.clientHeight === this.plot.height) return;
       this.plot.setSize({ width, height: host.clientHeight });
-      this.touch("now");
+      this.touch();
     });
     room.observe(host);
     this.stops.push(
@@ -205,7 +233,7 @@ function cells(drawn: Frame, plot: { smoothed: boolean; drawnSeries: readonly Ch
     const series = plot.drawnSeries[at];
     if (series?.lower && series.upper) rows.push(one.lower ?? [], one.upper ?? []);
     rows.push(one.values);
-    if (plot.smoothed) rows.push(one.smooth ?? []);
+    if (plot.smoothed && !series?.filled) rows.push(one.smooth ?? []);
   });
   return [drawn.x, ...rows];
 }

@@ -17,6 +17,10 @@ export interface ChartSeries {
   length?: number | undefined;
   /** Drawn as a broken line. */
   dashed?: boolean | undefined;
+  /** The room between this line and the one before it, or the axis, is filled: see `stacked`. */
+  filled?: boolean | undefined;
+  /** What is read and told instead of what is drawn. */
+  told?: Values | undefined;
 }
 
 /** Series that change without React: what is drawn is read again after each call of a listener. */
@@ -64,13 +68,13 @@ export function readAt(series: ChartSeries, step: number): number | null {
   const first = series.steps[0] as number;
   const last = series.steps[length - 1] as number;
   const reach = length > 1 ? (last - first) / (length - 1) : 0.5;
-  return step < first - reach || step > last + reach ? null : valueAt(series.values, index);
+  return step < first - reach || step > last + reach ? null : valueAt(series.told ?? series.values, index);
 }
 
 /** The newest value that is one. */
 export function latest(series: ChartSeries): number | null {
   for (let index = size(series) - 1; index >= 0; index -= 1) {
-    const value = valueAt(series.values, index);
+    const value = valueAt(series.told ?? series.values, index);
     if (value !== null) return value;
   }
   return null;
@@ -87,4 +91,17 @@ export function extent(all: readonly ChartSeries[]): Range | null {
     to = Math.max(to, series.steps[length - 1] as number);
   }
   return from > to ? null : [from, to];
+}
+
+/** Parts of a whole, each on top of the one before. They must have the same steps. */
+export function stacked(parts: readonly ChartSeries[]): ChartSeries[] {
+  let below: Float64Array | null = null;
+  return parts.map((part) => {
+    const length = size(part);
+    const values = new Float64Array(length);
+    for (let index = 0; index < length; index += 1)
+      values[index] = (valueAt(part.values, index) ?? Number.NaN) + (below?.[index] ?? 0);
+    below = values;
+    return { ...part, values, lower: null, upper: null, told: part.values, filled: true };
+  });
 }

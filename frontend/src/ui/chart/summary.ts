@@ -16,7 +16,7 @@ export function look(series: ChartSeries): Told | null {
   let told: Told | null = null;
   const length = size(series);
   for (let index = 0; index < length; index += 1) {
-    const value = valueAt(series.values, index);
+    const value = valueAt(series.told ?? series.values, index);
     if (value === null) continue;
     const step = series.steps[index] as number;
     told ??= { first: value, last: value, low: value, lowAt: step, high: value, highAt: step, from: step, to: step };
