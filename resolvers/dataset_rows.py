@@ -53,7 +53,7 @@ class RowPage:
 async def page(ctx: Context, dataset_id: str, *, start: int = 0, limit: int = 20, search: str | None = None) -> RowPage:
     """Return rows from the one numbered `start` on, those that contain `search`, whatever its case.
 
-    A request searches about 16 MiB. InvalidState where the dataset has not been read, Unavailable while a large one is indexed.
+    A request looks at about 16 MiB. InvalidState where the dataset has not been read, Unavailable while a large one is indexed.
     """
     row = await datasets.get(ctx, dataset_id)
     if row.storage_key is None:
@@ -71,7 +71,7 @@ async def page(ctx: Context, dataset_id: str, *, start: int = 0, limit: int = 20
             line += block.count(b"\n") + (not block.endswith(b"\n"))
             reached = max(start, line if part.reached is None else part.reached)
             is_end = is_last and part.reached is None
-            is_enough = len(found) >= limit or part.reached is not None or (search is not None and looked >= SEARCHED_BYTES)
+            is_enough = len(found) >= limit or part.reached is not None or looked >= SEARCHED_BYTES
             if is_enough or is_end:
                 return RowPage([_row(number, content) for number, content in found], reached, not is_end)
     return RowPage([], start, more=False)

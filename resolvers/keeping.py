@@ -17,7 +17,7 @@ AT_ONCE = 2
 async def kept(ctx: Context, key: str, work: Callable[[], Awaitable[bytes]], what: str) -> bytes:
     """Return what is stored under `key`, or what `work` gives for it; those who ask meanwhile wait for the same.
 
-    Unavailable while it is being worked on, and where too much else is; `what` says for a person what that is.
+    Unavailable while it is being worked on, and where too much else of its kind is; `what` says for a person what that is.
     """
     try:
         return await ctx.core.storage.read(key)
@@ -25,9 +25,10 @@ async def kept(ctx: Context, key: str, work: Callable[[], Awaitable[bytes]], wha
         pass
     at_work = ctx.platform.counting
     if key not in at_work:
-        if len(at_work) >= AT_ONCE:
+        # Tokens may be counted for an hour: whoever looks at rows does not wait for that.
+        if sum(task.get_name() == what for task in at_work.values()) >= AT_ONCE:
             raise Unavailable(f"Other datasets come first: {what} is not worked on yet. Ask again soon.")
-        at_work[key] = asyncio.create_task(_work(ctx, key, work))
+        at_work[key] = asyncio.create_task(_work(ctx, key, work), name=what)
         at_work[key].add_done_callback(lambda done: _forget(at_work, key, done))
     task = at_work[key]
     await asyncio.wait({task}, timeout=WAIT_S)

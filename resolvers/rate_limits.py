@@ -102,10 +102,11 @@ class Guesses(NamedTuple):
         # Whatever was typed into the field, passwords too, goes to no other process as it is.
         account = self.core.secrets.hash_token("guesses", self.account.lower())
         network = _network(self.address)
+        # Whoever has used up the first gets no bucket for each name that they make up: those of others would be forgotten for it.
         return [
+            (f"passwords:any:{network}", GUESSES_AT_ANY),
             (f"passwords:{account}:{network}", GUESSES_OF_ADDRESS),
             (f"passwords:{account}", GUESSES_OF_ALL),
-            (f"passwords:any:{network}", GUESSES_AT_ANY),
         ]
 
 

@@ -64,12 +64,22 @@ async def read(ctx: Context, dataset_id: str, base_model: str, *, start: int = 0
 async def _block(ctx: Context, row: Dataset, base_model: str, block: int) -> list[Rendered]:
     model = hashlib.sha256(base_model.encode()).hexdigest()[:32]
     key = f"{row.account_id}/{row.id}/rendered/{model}/{block}.json"
-    page = await dataset_rows.page(ctx, row.id, start=block * BLOCK, limit=BLOCK)
-    wanted = [one for one in page.rows if one.number < (block + 1) * BLOCK]
+    wanted = await _rows(ctx, row.id, block * BLOCK, (block + 1) * BLOCK)
     if not wanted:
         return []
     known = orjson.loads(await kept(ctx, key, lambda: _render(ctx, base_model, wanted), "rendering its rows"))
     return [Rendered(**{**one, "pieces": [Piece(**piece) for piece in one["pieces"]]}) for one in known["rendered"]]
+
+
+async def _rows(ctx: Context, dataset_id: str, start: int, end: int) -> list[DatasetRow]:
+    """Return the rows from one number up to another: a page of them ends early where they are long."""
+    found: list[DatasetRow] = []
+    more = True
+    while more and start < end:
+        page = await dataset_rows.page(ctx, dataset_id, start=start, limit=end - start)
+        found += [one for one in page.rows if one.number < end]
+        start, more = page.reached, page.more
+    return found
 
 
 async def _render(ctx: Context, base_model: str, rows: list[DatasetRow]) -> bytes:

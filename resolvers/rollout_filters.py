@@ -1,22 +1,30 @@
 """Which groups of a job's rollouts a caller wants, decided on the rows as they are stored.
 
 A caller's regular expression may be one that never ends on some text: matching gives the interpreter up while it works, and all
-of it for one request has a time after which it is refused.
+of it for one request has a time after which it is refused. It may also be short and say to repeat much, which takes memory before
+anything is matched: what it repeats is counted first.
 """
 
+import math
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import regex
 
 from burnish.kit.errors import Invalid
-from burnish.kit.scanning import word
+from burnish.kit.scanning import LONGEST_SOUGHT, word
 from engines.training.rollouts import PASS_REWARD, ZERO_STD
 
 Outcome = Literal["all_pass", "all_fail", "mixed", "unscored"]
 LONGEST_PATTERN = 200
+# What is repeated within what is repeated is copied as often as their product: `(a{3000}b){3000}` takes gigabytes.
+MOST_REPEATED = 1_000
+REPEATS = re.compile(r"\{([0-9]*)(?:,([0-9]*))?\}")
+# In this mode numbers may be written with spaces and comments between their digits.
+VERBOSE = re.compile(r"\(\?[a-z0-9-]*x", re.IGNORECASE)
 MATCHING_S = 2.0
 
 
@@ -28,7 +36,7 @@ class GroupFilter:
     `score_error` is False, no completion may be so.
     """
 
-    outcomes: Sequence[Outcome] | None = None
+    outcomes: Collection[Outcome] | None = None
     truncated: bool | None = None
     score_error: bool | None = None
     dataset_row: int | None = None
@@ -38,12 +46,14 @@ class GroupFilter:
     _left_s: float = field(init=False, default=MATCHING_S)
 
     def __post_init__(self) -> None:
+        if self.text is not None and len(self.text) > LONGEST_SOUGHT:
+            raise Invalid(f"What is searched for has at most {LONGEST_SOUGHT:,} characters.", param="search")
         if self.pattern is None:
             return
-        if len(self.pattern) > LONGEST_PATTERN:
-            raise Invalid(f"A pattern has at most {LONGEST_PATTERN} characters.", param="pattern")
+        _check(self.pattern)
         try:
-            self._compiled = regex.compile(self.pattern)
+            # The library would keep the last 500 of all callers.
+            self._compiled = regex.compile(self.pattern, cache_pattern=False)
         except (regex.error, OverflowError, RecursionError) as error:
             raise Invalid(f"This is no regular expression: {error}.", param="pattern") from None
 
@@ -76,6 +86,17 @@ class GroupFilter:
             raise Invalid("This pattern takes too long on the rollouts: make it simpler.", param="pattern") from None
         finally:
             self._left_s -= time.monotonic() - began
+
+
+def _check(pattern: str) -> None:
+    """Refuse a pattern that may take too much before it is tried on anything."""
+    if len(pattern) > LONGEST_PATTERN:
+        raise Invalid(f"A pattern has at most {LONGEST_PATTERN} characters.", param="pattern")
+    if VERBOSE.search(pattern):
+        raise Invalid("A pattern cannot be verbose here.", param="pattern")
+    repeated = math.prod(max(1, *(int(number or 0) for number in found)) for found in REPEATS.findall(pattern))
+    if repeated > MOST_REPEATED:
+        raise Invalid(f"This pattern repeats too much: all its counts multiply to {MOST_REPEATED:,} at most.", param="pattern")
 
 
 def outcome_of(data: dict[str, Any]) -> Outcome:

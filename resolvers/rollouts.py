@@ -2,6 +2,7 @@
 
 import asyncio
 import statistics
+from bisect import bisect_left
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -209,17 +210,26 @@ async def _seq_of(session: Session, job_id: str, attempt: _Attempt, step: int) -
     """Return the sequence number of an attempt's first row of a step, or of what follows it where it has none."""
     low, high = attempt.first_seq, attempt.last_seq + 1
     while low < high:
-        middle = (low + high) // 2
-        if await _step_at(session, job_id, middle) < step:
-            low = middle + 1
-        else:
-            high = middle
+        first, steps = await _steps_around(session, job_id, (low + high) // 2)
+        place = bisect_left(steps, step)
+        if 0 < place < len(steps):
+            return first + place
+        low, high = (first + place, high) if place else (low, first)
     return low
 
 
 async def _step_at(session: Session, job_id: str, seq: int) -> int:
-    row = (await stream.read(session, job_id, KIND, after=seq - 1, limit=1))[0]
-    return int(row.data["step"])
+    first, steps = await _steps_around(session, job_id, seq)
+    return steps[seq - first]
+
+
+async def _steps_around(session: Session, job_id: str, seq: int) -> tuple[int, list[int]]:
+    """Return the steps of the rows that are stored together with one, and the sequence number of the first of them."""
+    within = (StreamChunk.resource_id == job_id, StreamChunk.kind == KIND, col(StreamChunk.first_seq) <= seq)
+    chunk = (await session.exec(select(StreamChunk).where(*within).order_by(col(StreamChunk.first_seq).desc()).limit(1))).one()
+    # Rollouts are large: they are not unpacked once for each step of a search, nor where others wait for it.
+    rows = await asyncio.to_thread(stream.decode, chunk)
+    return chunk.first_seq, [int(row.data["step"]) for row in rows]
 
 
 def _is_stale(row: stream.Row, attempts: list[_Attempt]) -> bool:

@@ -55,14 +55,14 @@ MOST = 10**9
 class Rule(NamedTuple):
     """How a field differs: `price` each time it runs; `items` of its list, where no argument says how many; `page`, the
     argument that does, a number or a list, unless `back`, another, is given; each of `points`, an argument, adds `point_price`;
-    `search`, an argument, adds `search_price` where it is there.
+    `search`, arguments, adds `search_price` where one of them is there.
     """
 
     price: float | None = None
     items: int | None = None
     page: str = "first"
     back: str | None = "last"
-    search: str | None = None
+    search: tuple[str, ...] = ()
     search_price: float = 0.0
     points: str | None = None
     point_price: float = 0.02
@@ -71,9 +71,9 @@ class Rule(NamedTuple):
 RULES: dict[str, Rule] = {
     "Checkpoint.files": Rule(items=20),
     "Dataset.rendered": Rule(price=LOOKING),
-    "Dataset.rows": Rule(search="search", search_price=LOOKING_FAR),
+    "Dataset.rows": Rule(search=("search",), search_price=LOOKING_FAR),
     "Deployment.logCount": Rule(price=LOOKING_FAR),
-    "Deployment.logs": Rule(search="filter", search_price=LOOKING),
+    "Deployment.logs": Rule(search=("filter",), search_price=LOOKING),
     "JobComparison.metrics": Rule(items=10, points="maxPoints", point_price=0.4),
     "JobComparison.settings": Rule(items=30),
     "LogBatch.lines": Rule(items=100),
@@ -85,9 +85,9 @@ RULES: dict[str, Rule] = {
     "Subscription.jobRollouts": Rule(page="sampleGroups"),
     "TrainingJob.deployments": Rule(items=2),
     "TrainingJob.logCount": Rule(price=LOOKING_FAR),
-    "TrainingJob.logs": Rule(search="filter", search_price=LOOKING),
+    "TrainingJob.logs": Rule(search=("filter",), search_price=LOOKING),
     "TrainingJob.metrics": Rule(points="maxPoints"),
-    "TrainingJob.rolloutGroups": Rule(search="filter", search_price=LOOKING_FAR),
+    "TrainingJob.rolloutGroups": Rule(search=("filter", "datasetRow"), search_price=LOOKING_FAR),
     "TrainingJob.rolloutSteps": Rule(items=4, points="maxPoints"),
     "__Field.args": Rule(items=2),
     "__Schema.directives": Rule(items=6),
@@ -245,7 +245,7 @@ def _priced(name: str, definition: GraphQLField, node: FieldNode, inside: Select
     given = {argument.name.value: argument for argument in node.arguments or ()}
     price = _price(name, definition) if rule.price is None else rule.price
     return Field(
-        price=price + (rule.search_price if rule.search in given else 0.0),
+        price=price + (rule.search_price if not given.keys().isdisjoint(rule.search) else 0.0),
         point_price=rule.point_price,
         points=_amount(rule.points, definition, given),
         page=_page(rule, definition, given),

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Self
 import strawberry
 
 from burnish.kit.errors import Invalid
-from burnish.kit.scanning import Sought, word
+from burnish.kit.scanning import LONGEST_SOUGHT, Sought, word
 from burnish.kit.stream import Row
 from resolvers import cursors
 from resolvers.cursors import Cursor
@@ -22,6 +22,7 @@ KIND = "logs"
 MOST_LOOKED_AT = 50_000
 MOST_COUNTED = 10_000
 COUNT_LOOKS_AT = 250_000
+MOST_SOURCES = 20
 
 
 @strawberry.enum(description="How much a log line matters.")
@@ -38,9 +39,21 @@ LEVELS = {level.value: level for level in LogLevel} | {"warn": LogLevel.WARNING,
 @strawberry.input(description="Which lines of a log to give: those that all of what is set allows.")
 class LogFilter:
     levels: list[LogLevel] | None = strawberry.field(default=None, description="Only these levels.")
-    sources: list[str] | None = strawberry.field(default=None, description="Only these sources, such as `trainer`.")
+    sources: list[str] | None = strawberry.field(
+        default=None, description=f"Only these sources, such as `trainer`; {MOST_SOURCES} at most."
+    )
     attempt: int | None = strawberry.field(default=None, description="Only this attempt.")
-    search: str | None = strawberry.field(default=None, description="Only lines that contain this, whatever its case.")
+    search: str | None = strawberry.field(
+        default=None, description=f"Only lines that contain this, whatever its case; {LONGEST_SOUGHT:,} characters at most."
+    )
+
+    def __post_init__(self) -> None:
+        if self.levels is not None and len(self.levels) > len(LogLevel):
+            raise Invalid("Name each level once.", param="levels")
+        if self.sources is not None and len(self.sources) > MOST_SOURCES:
+            raise Invalid(f"A filter names {MOST_SOURCES} sources at most.", param="sources")
+        if any(len(text) > LONGEST_SOUGHT for text in (*(self.sources or ()), self.search or "")):
+            raise Invalid(f"What is searched for has at most {LONGEST_SOUGHT:,} characters.", param="search")
 
     def matches(self, row: Row) -> bool:
         return (

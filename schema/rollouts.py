@@ -124,18 +124,19 @@ class RolloutFilter:
         default=None, description="Only groups with a completion that the reward function failed on; `false`: only those without."
     )
     search: str | None = strawberry.field(
-        default=None, description="Only groups whose prompt or a completion contains this, whatever its case."
+        default=None,
+        description="Only groups whose prompt or a completion contains this, whatever its case; 1,000 characters at most.",
     )
     pattern: str | None = strawberry.field(
         default=None,
         description="Only groups whose prompt or a completion this regular expression finds something in. It has at most 200 "
-        "characters, and one that takes too long is refused.",
+        "characters, its counts (`{2,8}`) multiply to 1,000 at most, and one that takes too long is refused.",
     )
 
     def given(self) -> dict[str, Any]:
         """Return it as `GroupFilter` takes it."""
         return {
-            "outcomes": None if self.outcome is None else [item.value for item in self.outcome],
+            "outcomes": None if self.outcome is None else frozenset(item.value for item in self.outcome),
             "truncated": self.truncated,
             "score_error": self.score_error,
             "text": self.search,

@@ -82,10 +82,15 @@ def otherwise(refuse: ASGIApp) -> ASGIApp:
             await refuse(scope, receive, send)
             return
         request = Request(scope)
-        response = await page(request) if _is_for_people(request) else Response(NOT_FOUND, 404, media_type="application/json")
+        response = await page(request) if _is_for_people(request) else _not_found()
         await response(scope, receive, send)
 
     return answer
+
+
+def _not_found() -> Response:
+    # At the same address a browser gets the page: a proxy that kept this would give it to them.
+    return Response(NOT_FOUND, 404, {"Cache-Control": "no-store"}, "application/json")
 
 
 async def page(request: Request) -> Response:

@@ -22,6 +22,8 @@ from burnish.kit.tables import StreamChunk
 FETCHED_AT_ONCE = 8
 # As they are stored: rows of some kinds can be large.
 MOST_BYTES = 16 * 2**20
+# Each word is looked for in all of a chunk: a search takes as long as they are many.
+LONGEST_SOUGHT = 1_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,6 +193,7 @@ async def test_a_program_hears_404_in_json(server: Server, method: str) -> None:
     async with _anybody(server) as anybody:
         answer = await anybody.request(method, "/jobs", headers={"Accept": "*/*"})
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json")
+    assert answer.headers["cache-control"] == "no-store"
     assert answer.json() == NOT_FOUND
 
 

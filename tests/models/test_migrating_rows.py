@@ -20,6 +20,10 @@ ROWS = {
         "id": "acct_1", "slug": "acme", "is_operator": False, "billing_mode": "prepaid", "balance_micros": 5, "held_micros": 2,
         "created_at": 1,
     },
+    "api_key": {
+        "id": "key_1", "account_id": "acct_1", "name": "ci", "key_prefix": "vk_abc", "key_hash": "ef", "scopes": "[\"read\"]",
+        "created_at": 2, "revoked_at": 3,
+    },
     "dataset": {
         "id": "ds_1", "account_id": "acct_1", "name": "sums", "source_type": "upload", "num_rows": 3, "columns": "[\"prompt\"]",
         "size_bytes": 7, "sha256": "ab", "storage_key": "k", "created_at": 11,
@@ -75,10 +79,14 @@ async def migrates_with_its_rows(url: str) -> None:
         assert await kept(after) == ROWS
         async with after.read() as session:
             read_at = (await (await session.connection()).execute(text("SELECT read_at FROM dataset"))).scalar_one()
+            kinds = (await (await session.connection()).execute(text("SELECT kind, parent_id FROM api_key"))).all()
         assert read_at == ROWS["dataset"]["created_at"]
+        assert [tuple(row) for row in kinds] == [("key", None)]
         await refused(after, "UPDATE account SET balance_micros = -1")
         await refused(after, "UPDATE account SET billing_mode = 'free'")
         await refused(after, "UPDATE job SET status = 'odd'")
+        await refused(after, "UPDATE api_key SET kind = 'odd'")
+        await refused(after, "UPDATE api_key SET parent_id = 'key_2'")
         await refused(after, "DELETE FROM dataset")
     finally:
         await after.dispose()

@@ -1,5 +1,6 @@
 """Rows of a dataset from anywhere in it, searched, and rendered as a model reads them."""
 
+import asyncio
 import gzip
 import json
 from collections.abc import AsyncGenerator, Sequence
@@ -10,7 +11,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from burnish.kit import clock
-from burnish.kit.errors import Invalid, InvalidState, NotFound
+from burnish.kit.errors import Invalid, InvalidState, NotFound, Unavailable
 from burnish.kit.storage import Storage
 from models.base_model import BaseModel
 from models.dataset import Dataset
@@ -162,3 +163,55 @@ async def test_prompts_are_rendered_as_the_model_reads_them(
     assert await rendering.read(ctx, dataset.id, "tiny", start=100, limit=100) == []
     with pytest.raises(Invalid):
         await rendering.read(ctx, dataset.id, "tiny", start=-1)
+
+
+async def test_rows_that_fill_several_pages_are_all_rendered(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(task: str, spec: dict[str, Any], *, folder: Path, deadline_s: float) -> dict[str, Any]:
+        numbers = [json.loads(line)[0] for line in Path(spec["rows_path"]).read_text().splitlines()]
+        nothing = {"tokens": 1, "pieces": [], "truncated": False, "problem": None}
+        return {"rendered": [{"number": number, **nothing} for number in numbers], "revision": None}
+
+    monkeypatch.setattr("engines.task.run", run)
+    monkeypatch.setattr(dataset_rows, "PAGE_BYTES", 1000)
+    dataset = await made(ctx, [{"prompt": f"{number} {'x' * 90}"} for number in range(130)], tmp_path)
+    assert len((await dataset_rows.page(ctx, dataset.id, limit=100)).rows) < 20
+    found = await rendering.read(ctx, dataset.id, "org/model", start=50, limit=100)
+    assert [one.number for one in found] == list(range(50, 130))
+
+
+async def test_a_request_does_not_look_through_a_file_of_empty_lines(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset_rows, "SEARCHED_BYTES", 2**20)
+    empty = 5 * 2**20
+    dataset = await made(ctx, [b'{"prompt": "a"}', b"\n" * empty, b'{"prompt": "b"}'], tmp_path)
+    page = await dataset_rows.page(ctx, dataset.id)
+    assert (numbers(page), page.more) == ([0], True)
+    assert 2**20 - 100 < page.reached < 4 * 2**20
+    seen = numbers(page)
+    while page.more:
+        page = await dataset_rows.page(ctx, dataset.id, start=page.reached)
+        seen += numbers(page)
+    assert seen == [0, empty + 2]
+
+
+async def test_what_is_slow_to_work_out_does_not_keep_other_work_waiting(ctx: Context) -> None:
+    blocked = asyncio.Event()
+
+    async def slow() -> bytes:
+        await blocked.wait()
+        return b"slow"
+
+    async def quick() -> bytes:
+        return b"quick"
+
+    counting = [asyncio.create_task(keeping.kept(ctx, f"counted/{index}", slow, "counting")) for index in range(keeping.AT_ONCE)]
+    while len(ctx.platform.counting) < keeping.AT_ONCE:
+        await asyncio.sleep(0)
+    with pytest.raises(Unavailable, match="come first"):
+        await keeping.kept(ctx, "counted/more", slow, "counting")
+    assert await keeping.kept(ctx, "rows", quick, "the index") == b"quick"
+    blocked.set()
+    assert await asyncio.gather(*counting) == [b"slow"] * keeping.AT_ONCE

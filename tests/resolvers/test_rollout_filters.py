@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from pyarrow import parquet
+from regex import _main
 
 from burnish.kit import stream
 from burnish.kit.errors import Invalid, NotFound
@@ -126,6 +127,33 @@ def test_a_pattern_that_is_none_is_refused(pattern: str) -> None:
     with pytest.raises(Invalid) as caught:
         GroupFilter(pattern=pattern)
     assert caught.value.param == "pattern"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(?:a{3000}b){3000}", "a{1001}", "(?:(?:a{11}b){,11}c){9,}", "a{0,2000}", "(?x)a{9 9 9 9}", "(?-i:a)(?sx:a{9#\n999})",
+        "(?|(a)|(b)){60000}", "(?:a{40}b){5}(?:a{40}b){6}",
+    ],
+)  # fmt: skip
+def test_a_pattern_that_repeats_too_much_is_refused_before_it_takes_memory(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regex.compile", None)
+    with pytest.raises(Invalid) as caught:
+        GroupFilter(pattern=pattern)
+    assert caught.value.param == "pattern"
+
+
+def test_patterns_of_callers_are_not_kept() -> None:
+    wanted = r"(?:kept{1,31}[a-z]{4}){2,8}\{\}"
+    GroupFilter(pattern=wanted)
+    assert not any(wanted in str(key) for key in _main._cache)
+
+
+def test_a_text_that_is_too_long_to_look_for_is_refused() -> None:
+    GroupFilter(text="a" * 1000)
+    with pytest.raises(Invalid) as caught:
+        GroupFilter(text="a" * 1001)
+    assert caught.value.param == "search"
 
 
 async def test_a_pattern_that_would_never_end_is_cut_off(ctx: Context, job_id: str, monkeypatch: pytest.MonkeyPatch) -> None:

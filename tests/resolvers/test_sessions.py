@@ -9,7 +9,7 @@ from argon2 import PasswordHasher
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from burnish.kit import clock
+from burnish.kit import clock, limits
 from burnish.kit.core import Core
 from burnish.kit.errors import Conflict, Invalid, NotFound, RateLimited, Unauthenticated, Unavailable
 from models.account_user import AccountUser, SignInLink
@@ -246,6 +246,20 @@ async def test_an_address_guesses_so_often_at_all_accounts_together(ctx: Context
     with pytest.raises(RateLimited):
         await enter(ctx, account="tenant", password=PASSWORD)
     assert (await enter(ctx, account="tenant", password=PASSWORD, address="10.0.0.2")).secret
+
+
+async def test_names_that_are_made_up_make_nobodys_guesses_forgotten(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limits, "GUESSES_OF_ALL", 2)
+    monkeypatch.setattr(rate_limits, "GUESSES_AT_ANY", 4)
+    monkeypatch.setattr(limits, "MAX_BUCKETS", 20)
+    await passwords.put(ctx.core, "tenant", PASSWORD)
+    for account in ("tenant", "tenant", "nobody", "nobody"):
+        await refused(ctx, account=account, password="wrong password")
+    for number in range(30):
+        with pytest.raises(RateLimited):
+            await enter(ctx, account=f"made up {number}", password="wrong password")
+    with pytest.raises(RateLimited):
+        await enter(ctx, account="tenant", password=PASSWORD, address="10.0.0.2")
 
 
 async def test_right_passwords_count_for_nothing(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,8 @@ async def test_a_wrong_method_is_405_with_those_that_there_are(client: httpx2.As
 
 
 async def test_a_path_beside_the_api_is_not_answered_by_it(client: httpx2.AsyncClient) -> None:
-    assert "error" not in (await client.get("/v12/nothing")).text
+    answer = await client.get("/v12/nothing")
+    assert (answer.status_code, answer.json()["error"]["message"]) == (404, "Not found")
 
 
 async def test_a_body_that_is_no_json_object_is_422(client: httpx2.AsyncClient, server: Server) -> None:

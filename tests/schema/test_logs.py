@@ -6,7 +6,7 @@ import pytest
 
 from burnish.kit import clock, stream
 from schema import logs
-from tests.schema.conftest import Answer, Api, NewRun, Run
+from tests.schema.conftest import Answer, Api, NewRun, Run, Sockets
 
 pytestmark = pytest.mark.anyio
 QUERY = """query($id: ID!, $first: Int! = 200, $after: Cursor, $last: Int, $before: Cursor, $fromLine: Int, $filter: LogFilter) {
@@ -133,3 +133,25 @@ async def test_a_window_that_cannot_be_is_refused(api: Api, run: Run, given: Ans
 async def test_the_log_of_a_deployment_is_another_ones_no_business(api: Api, run: Run) -> None:
     query = 'query { deployment(id: "dep_none") { logRange { total } } }'
     assert (await api.data(query))["deployment"] is None
+
+
+TOO_MUCH: list[tuple[Answer, str]] = [
+    ({"sources": ["a"] * 21}, "sources"),
+    ({"levels": ["INFO"] * 5}, "levels"),
+    ({"search": "a" * 1001}, "search"),
+    ({"sources": ["a" * 1001]}, "search"),
+]
+
+
+@pytest.mark.parametrize(("wanted", "param"), TOO_MUCH)
+async def test_a_filter_that_would_look_for_too_much_is_refused(
+    api: Api, sockets: Sockets, run: Run, wanted: Answer, param: str
+) -> None:
+    live = "subscription($id: ID!, $filter: LogFilter) { jobLogs(jobId: $id, filter: $filter) { __typename } }"
+    for query in (QUERY, COUNT):
+        (error,) = (await api(query, id=run.id, filter=wanted))["errors"]
+        assert (error["extensions"]["code"], error["extensions"]["param"]) == ("INVALID", param)
+    async with sockets() as socket:
+        answer = await (await socket.start(live, id=run.id, filter=wanted)).next()
+    (error,) = answer["payload"]
+    assert (error["extensions"]["code"], error["extensions"]["param"]) == ("INVALID", param)
