@@ -79,5 +79,12 @@ export function words(name: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** `GRPO` → `GRPO`, `sft_video_gen` → `SFT video gen`. */
+export const methodName = (method: string): string =>
+  method
+    .toLowerCase()
+    .replaceAll("_", " ")
+    .replace(/\b(grpo|sft)\b/g, (word) => word.toUpperCase());
+
 /** `1 job`, `2 jobs`. */
 export const counted = (amount: number, noun: string): string => `${count(amount)} ${noun}${amount === 1 ? "" : "s"}`;

@@ -25,8 +25,6 @@ const JOB = graphql(`query JobOverview($id: ID!) {
   job(id: $id) {
     id status
     progress { step totalSteps secondsPerStep etaSeconds }
-    cost { total { amount } }
-    maxCost { amount }
     rewardFunction { id weights { name weight } }
   }
 }`);
