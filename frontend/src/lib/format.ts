@@ -11,7 +11,9 @@ export function measure(value: number | null | undefined): string {
   if (value === null || value === undefined) return "–";
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(2);
+  // What sums of equal floats leave over is nothing that was measured.
+  if (size < 1e-12) return "0";
+  if (size < 1e-3 || size >= 1e6) return value.toExponential(2);
   return String(Number(value.toPrecision(4)));
 }
 

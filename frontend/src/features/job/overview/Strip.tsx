@@ -1,4 +1,4 @@
-import { count, duration, measure } from "@/lib/format";
+import { counted, duration, measure } from "@/lib/format";
 import { Sparkline } from "@/ui/chart";
 import { Stat } from "@/ui/Panel";
 import type { MetricStore } from "./columns";
@@ -57,7 +57,7 @@ export function Strip({ job, store, color }: { job: StripJob | undefined; store:
       <Stat
         label="Time left"
         value={job ? (running ? (left === null ? "–" : duration(left)) : (ENDED[job.status] ?? "–")) : "–"}
-        note={running ? "at the pace so far" : `after ${count(step)} steps`}
+        note={running ? "at the pace so far" : `after ${counted(step, "step")}`}
       />
       <Stat
         label="A step takes"
