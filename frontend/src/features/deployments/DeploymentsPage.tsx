@@ -173,7 +173,7 @@ export default function DeploymentsPage() {
             ) : (
               <Empty
                 icon={<Rocket aria-hidden />}
-                title="Nothing is deployed"
+                title="No deployments yet"
                 action={
                   <Button tone="solid" onClick={() => setView({ new: true })}>
                     Deploy a model
