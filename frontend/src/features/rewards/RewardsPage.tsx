@@ -102,7 +102,7 @@ function FirstReward() {
       ))}
     >
       A reward function is a small Python file that says how good a completion is. Begin with one that works, try it on samples,
-      and store it when it is right.
+      and save it when it is right.
     </Empty>
   );
 }
