@@ -2,12 +2,12 @@ import { Link } from "@tanstack/react-router";
 import { useTitle } from "@/lib/page";
 import { buttonClass } from "@/ui/Button";
 import { Empty } from "@/ui/Empty";
+import { Page } from "@/ui/Panel";
 
 export function Missing() {
   useTitle("Not found");
   return (
-    <main className="mx-auto max-w-xl pt-24">
-      <h1 className="sr-only">Not found</h1>
+    <Page title="Not found">
       <Empty
         title="There is nothing at this address"
         action={
@@ -18,6 +18,6 @@ export function Missing() {
       >
         It may have been deleted, or belongs to another account.
       </Empty>
-    </main>
+    </Page>
   );
 }

@@ -44,7 +44,7 @@ export function SidebarContent({ onSearch, onClose }: { onSearch: () => void; on
           <span className="flex-1 text-left">Search or do…</span>
           <Kbd keys="Mod+k" />
         </button>
-        <Link to="/jobs/new" className={buttonClass("solid", "md")}>
+        <Link to="/jobs/new" className={buttonClass("plain", "md")}>
           <Plus aria-hidden className="size-3.5" />
           New job
         </Link>

@@ -43,6 +43,7 @@ const tree = root.addChildren([
     screen("/chat", () => import("@/features/chat/ChatPage")),
     screen("/costs", () => import("@/features/costs/CostsPage")),
     screen("/settings", () => import("@/features/settings/SettingsPage")),
+    createRoute({ getParentRoute: () => frame, path: "$", component: Missing }),
   ]),
   bare("/sign-in", () => import("@/features/session/SignInPage")),
   bare("/cli-login", () => import("@/features/session/CliLoginPage")),

@@ -11,7 +11,9 @@ export function measure(value: number | null | undefined): string {
   if (value === null || value === undefined) return "–";
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(2);
+  // What sums of equal floats leave over is nothing that was measured.
+  if (size < 1e-12) return "0";
+  if (size < 1e-3 || size >= 1e6) return value.toExponential(2);
   return String(Number(value.toPrecision(4)));
 }
 
@@ -78,6 +80,13 @@ export function words(name: string): string {
   const text = name.toLowerCase().replaceAll("_", " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
+
+/** `GRPO` → `GRPO`, `sft_video_gen` → `SFT video gen`. */
+export const methodName = (method: string): string =>
+  method
+    .toLowerCase()
+    .replaceAll("_", " ")
+    .replace(/\b(grpo|sft)\b/g, (word) => word.toUpperCase());
 
 /** `1 job`, `2 jobs`. */
 export const counted = (amount: number, noun: string): string => `${count(amount)} ${noun}${amount === 1 ? "" : "s"}`;

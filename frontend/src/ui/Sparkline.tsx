@@ -1,4 +1,4 @@
-import { useMemo } from "react";
+import { type CSSProperties, useMemo } from "react";
 import { cx } from "./cx";
 
 const WIDTH = 100;
@@ -26,11 +26,13 @@ export function Sparkline({
   values,
   label,
   className,
+  style,
 }: {
   values: readonly (number | null)[];
   label: string;
   /** Its size, and its colour as `text-…`. */
   className?: string;
+  style?: CSSProperties;
 }) {
   const path = useMemo(() => sparkPath(values), [values]);
   return (
@@ -40,6 +42,7 @@ export function Sparkline({
       viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
       preserveAspectRatio="none"
       className={cx("block overflow-visible", className ?? "h-6 w-24 text-accent")}
+      style={style}
     >
       {path ? (
         <path

@@ -34,7 +34,9 @@ const KNOWN: Record<string, { mood: Mood; icon: Icon; moves?: boolean }> = {
 export function Status({ status, label, className }: { status: string; label?: string; className?: string }) {
   const { mood, icon: Icon, moves } = KNOWN[status.toUpperCase()] ?? { mood: "idle" as const, icon: CircleDashed };
   return (
-    <span className={cx("inline-flex items-center gap-1.5 whitespace-nowrap font-medium text-xs", INK[mood], className)}>
+    <span
+      className={cx("inline-flex items-center gap-1.5 whitespace-nowrap align-middle font-medium text-xs", INK[mood], className)}
+    >
       <Icon aria-hidden className={cx("size-3.5", moves && "animate-spin")} />
       {label ?? words(status)}
     </span>
@@ -56,7 +58,7 @@ export function Badge({
     <span
       title={title}
       className={cx(
-        "inline-flex items-center gap-1 whitespace-nowrap rounded-sm px-1.5 py-px font-medium text-2xs",
+        "inline-flex items-center gap-1 whitespace-nowrap rounded-sm align-middle px-1.5 py-px font-medium text-2xs",
         SOFT[mood],
         className,
       )}

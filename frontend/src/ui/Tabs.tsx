@@ -1,4 +1,4 @@
-import { type KeyboardEvent, type ReactNode, useId } from "react";
+import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef } from "react";
 import { cx } from "./cx";
 
 interface TabsProps<T extends string> {
@@ -15,6 +15,20 @@ interface TabsProps<T extends string> {
 /** Tabs whose choice lives in the URL; arrows move between them. */
 export function Tabs<T extends string>({ label, tabs, value, onChange, children, className, panelClassName }: TabsProps<T>) {
   const id = useId();
+  const list = useRef<HTMLDivElement>(null);
+  // Where not all fit, the chosen one is among those that show.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another choice is the reason
+  useEffect(() => {
+    const chosen = list.current?.querySelector<HTMLElement>("[aria-selected=true]");
+    if (!list.current || !chosen) return;
+    const { scrollLeft, clientWidth } = list.current;
+    const [from, to] = [
+      chosen.offsetLeft - list.current.offsetLeft,
+      chosen.offsetLeft - list.current.offsetLeft + chosen.offsetWidth,
+    ];
+    if (from < scrollLeft || to > scrollLeft + clientWidth)
+      list.current.scrollLeft = from - (clientWidth - chosen.offsetWidth) / 2;
+  }, [value]);
   const move = (event: KeyboardEvent<HTMLDivElement>) => {
     const at = tabs.findIndex((tab) => tab.id === value);
     const to =
@@ -36,7 +50,13 @@ export function Tabs<T extends string>({ label, tabs, value, onChange, children,
   };
   return (
     <div className={cx("flex min-h-0 min-w-0 flex-col gap-3", className)}>
-      <div role="tablist" aria-label={label} onKeyDown={move} className="flex gap-1 overflow-x-auto border-line border-b">
+      <div
+        ref={list}
+        role="tablist"
+        aria-label={label}
+        onKeyDown={move}
+        className="flex gap-1 overflow-x-auto border-line border-b"
+      >
         {tabs.map((tab) => (
           <button
             key={tab.id}

@@ -9,7 +9,7 @@ import { Button, buttonClass } from "@/ui/Button";
 import { CopyAs } from "@/ui/CopyAs";
 import { cx } from "@/ui/cx";
 import { Empty, ErrorNote, Skeleton } from "@/ui/Empty";
-import { Page } from "@/ui/Panel";
+import { Page, Panel } from "@/ui/Panel";
 import { toast } from "@/ui/Toast";
 import { Column } from "./Column";
 import { Composer } from "./Composer";
@@ -135,26 +135,32 @@ function Nothing({
   wanted: string;
 }) {
   return (
-    <Empty
-      icon={<MessageSquare aria-hidden />}
-      title={job ? `Nothing serves ${job.outputName} yet` : "No model serves yet"}
-      action={
-        <>
-          <Link to="/deployments" search={(wanted ? { model: wanted } : { new: true }) as never} className={buttonClass("solid")}>
-            <Rocket aria-hidden className="size-3.5" />
-            {job ? "Deploy it" : "Deploy a model"}
-          </Link>
-          {starting && (
-            <Link to="/deployments" className={buttonClass("plain")}>
-              See what is starting
+    <Panel>
+      <Empty
+        icon={<MessageSquare aria-hidden />}
+        title={job ? `Nothing serves ${job.outputName} yet` : "No model serves yet"}
+        action={
+          <>
+            <Link
+              to="/deployments"
+              search={(wanted ? { model: wanted } : { new: true }) as never}
+              className={buttonClass("solid")}
+            >
+              <Rocket aria-hidden className="size-3.5" />
+              {job ? "Deploy it" : "Deploy a model"}
             </Link>
-          )}
-        </>
-      }
-    >
-      {starting
-        ? "A deployment is on its way: this page has it the moment it serves."
-        : "Deploy a trained model, or the base it came from, and talk to them side by side here."}
-    </Empty>
+            {starting && (
+              <Link to="/deployments" className={buttonClass("plain")}>
+                See what is starting
+              </Link>
+            )}
+          </>
+        }
+      >
+        {starting
+          ? "A deployment is on its way: this page has it the moment it serves."
+          : "Deploy a trained model, or the base it came from, and talk to them side by side here."}
+      </Empty>
+    </Panel>
   );
 }

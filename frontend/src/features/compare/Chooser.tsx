@@ -1,4 +1,3 @@
-import { Search } from "lucide-react";
 import { useDeferredValue, useState } from "react";
 import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
@@ -7,7 +6,7 @@ import { graphql } from "@/lib/graphql";
 import { Button } from "@/ui/Button";
 import { Dialog } from "@/ui/Dialog";
 import { ErrorNote, Skeleton } from "@/ui/Empty";
-import { Input } from "@/ui/Field";
+import { SearchInput } from "@/ui/SearchInput";
 import { Status } from "@/ui/Status";
 import { Ago } from "@/ui/Time";
 import { MOST } from "./view";
@@ -55,17 +54,13 @@ export function Chooser({
         </>
       }
     >
-      <div className="relative mb-2">
-        <Search aria-hidden className="pointer-events-none absolute top-2.5 left-2.5 size-3.5 text-ink-3" />
-        <Input
-          type="search"
-          aria-label="Find a job"
-          placeholder="Name or id"
-          value={search}
-          onChange={(event) => setSearch(event.target.value)}
-          className="pl-8"
-        />
-      </div>
+      <SearchInput
+        label="Find a job"
+        placeholder="Search by name or id"
+        value={search}
+        onChange={(event) => setSearch(event.target.value)}
+        className="mb-2 w-full"
+      />
       {error && <ErrorNote>{sentence(error)}</ErrorNote>}
       <ul aria-label="Jobs" aria-busy={fetching} className="h-80 overflow-y-auto">
         {!jobs && !error && [0, 1, 2, 3, 4].map((index) => <Skeleton key={index} className="my-1 h-8" />)}

@@ -64,7 +64,8 @@ export function RunTable({ label, runs, first, children }: RunTableProps) {
       aria-label={label}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys
       tabIndex={0}
-      className="overflow-x-auto"
+      // What only screen readers see is placed within, or it would widen the page.
+      className="relative overflow-x-auto"
     >
       <table className="w-full border-collapse text-sm">
         <thead>

@@ -1,5 +1,5 @@
 import { type KeyboardEvent, useState } from "react";
-import { decimal, exactUsd, fraction } from "@/lib/money";
+import { decimal, exactUsd, fraction, micros } from "@/lib/money";
 import { cx } from "@/ui/cx";
 import { bucketName, type Grain } from "./range";
 import { ceiling, type Stack } from "./stack";
@@ -19,7 +19,8 @@ interface BarsProps {
 export function Bars({ stack, grain, name, label }: BarsProps) {
   const [at, setAt] = useState<number | null>(null);
   const { bars, parts, highest, total } = stack;
-  const top = ceiling(highest);
+  // Where nothing was spent the axis still reads as money.
+  const top = highest > 0n ? ceiling(highest) : micros("1");
   const chosen = at === null ? undefined : bars[at];
   const every = Math.ceil(bars.length / LABELS);
   const move = (event: KeyboardEvent) => {

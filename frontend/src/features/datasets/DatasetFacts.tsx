@@ -23,7 +23,7 @@ export function DatasetFacts({ dataset, statistics }: { dataset: OneDataset; sta
   const place = sourcePlace(dataset);
   const clips = Number(statistics?.videoRows ?? 0);
   return (
-    <Panel title="Facts">
+    <Panel title="About">
       <Facts
         items={[
           ["Rows", dataset.rowCount === null ? "not read yet" : count(dataset.rowCount)],
@@ -31,11 +31,10 @@ export function DatasetFacts({ dataset, statistics }: { dataset: OneDataset; sta
           clips > 0 && ["Clips", count(clips)],
           isRead && ["Size", `${bytes(dataset.sizeBytes)} as JSONL`],
           place !== null && ["Source", <Copyable key="place" text={place} />],
-          ["Id", <Copyable key="id" text={dataset.id} />],
           dataset.sha256 !== "" && ["SHA-256", <Copyable key="sha" text={dataset.sha256} shown={dataset.sha256.slice(0, 16)} />],
           [
-            "Made",
-            <span key="made" title={dateTime(dataset.createdAt)}>
+            "Created",
+            <span key="created" title={dateTime(dataset.createdAt)}>
               <Ago at={dataset.createdAt} />
             </span>,
           ],

@@ -12,6 +12,7 @@ import { Field, Input } from "@/ui/Field";
 import { Page, Panel } from "@/ui/Panel";
 import { Badge } from "@/ui/Status";
 import { Tabs } from "@/ui/Tabs";
+import { Trail } from "@/ui/Trail";
 import { BaseModelInput, useBaseModels } from "./BaseModelInput";
 import { Contents } from "./Contents";
 import { DatasetFacts } from "./DatasetFacts";
@@ -33,18 +34,18 @@ export default function DatasetPage() {
   const dataset = data?.dataset;
   useTitle(dataset?.name ?? "Dataset");
   const above = (
-    <Link to="/datasets" className="hover:text-ink hover:underline">
-      Datasets
-    </Link>
+    <Trail id={id}>
+      <Link to="/datasets">Datasets</Link>
+    </Trail>
   );
   if (dataset) return <Shown dataset={dataset} above={above} />;
   return (
-    <Page title="Dataset" above={above}>
+    <Page title={dataset === null ? "No such dataset" : "Dataset"} above={above}>
       {error ? (
         <ErrorNote onRetry={() => retry({ requestPolicy: "network-only" })}>{sentence(error)}</ErrorNote>
       ) : dataset === null ? (
         <Empty
-          title="There is no such dataset"
+          title="There is no dataset with this id"
           action={
             <Link to="/datasets" className={buttonClass()}>
               All datasets

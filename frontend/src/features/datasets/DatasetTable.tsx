@@ -1,5 +1,5 @@
 import { Link, useNavigate } from "@tanstack/react-router";
-import { EllipsisVertical, Play, Trash2 } from "lucide-react";
+import { Ellipsis, Play, Trash2 } from "lucide-react";
 import type { ReactNode } from "react";
 import { bytes, count } from "@/lib/format";
 import { IconButton } from "@/ui/Button";
@@ -76,6 +76,7 @@ export function DatasetTable({ rows, onDelete, empty }: DatasetTableProps) {
     {
       id: "created",
       header: "Created",
+      numeric: true,
       from: "md",
       cell: ({ createdAt }) => (
         <span className="text-ink-2">
@@ -91,7 +92,7 @@ export function DatasetTable({ rows, onDelete, empty }: DatasetTableProps) {
         <Menu
           trigger={
             <IconButton label={`Actions for ${row.name}`}>
-              <EllipsisVertical aria-hidden className="size-3.5" />
+              <Ellipsis aria-hidden className="size-4" />
             </IconButton>
           }
           items={[

@@ -5,12 +5,12 @@ import { sentence } from "@/lib/errors";
 import { useTitle } from "@/lib/page";
 import { choice, useUrlState } from "@/lib/url";
 import { buttonClass } from "@/ui/Button";
-import { Copyable } from "@/ui/Copy";
 import { CopyAs } from "@/ui/CopyAs";
 import { Empty, ErrorNote, Skeleton } from "@/ui/Empty";
 import { Page } from "@/ui/Panel";
 import { Status } from "@/ui/Status";
 import { Tabs } from "@/ui/Tabs";
+import { Trail } from "@/ui/Trail";
 import { DeploymentMenu } from "./DeploymentMenu";
 import { EventList } from "./EventList";
 import { looking } from "./snippets";
@@ -38,14 +38,23 @@ export default function DeploymentPage() {
   const { deployment, stats, checkpoint, events, error, change, again } = useDeployment(id);
   useTitle(deployment ? `${deployment.name} · deployment` : "Deployment");
   const above = (
-    <Link to="/deployments" className="hover:underline">
-      Deployments
-    </Link>
+    <Trail id={id}>
+      <Link to="/deployments">Deployments</Link>
+    </Trail>
   );
   if (deployment === null) {
     return (
-      <Page title="Deployment" above={above}>
-        <Empty title="There is no such deployment">It may have been deleted, or belongs to another account.</Empty>
+      <Page title="No such deployment" above={above}>
+        <Empty
+          title="There is no deployment with this id"
+          action={
+            <Link to="/deployments" className={buttonClass()}>
+              All deployments
+            </Link>
+          }
+        >
+          It was deleted, or belongs to another account.
+        </Empty>
       </Page>
     );
   }
@@ -64,7 +73,6 @@ export default function DeploymentPage() {
         <>
           <Status status={deployment.status} />
           {PHASES[deployment.status] && <span className="text-ink-3 text-xs">{PHASES[deployment.status]}</span>}
-          <Copyable text={deployment.id} className="text-ink-3 max-sm:hidden" />
         </>
       }
       actions={

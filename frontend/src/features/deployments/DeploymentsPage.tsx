@@ -1,5 +1,5 @@
 import { useNavigate } from "@tanstack/react-router";
-import { Plus, Rocket, Search } from "lucide-react";
+import { Plus, Rocket } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { useClient, useQuery } from "urql";
 import { sentence } from "@/lib/errors";
@@ -12,8 +12,9 @@ import { choice, flag, text, useUrlState } from "@/lib/url";
 import { Button } from "@/ui/Button";
 import { CopyAs } from "@/ui/CopyAs";
 import { Empty, ErrorNote } from "@/ui/Empty";
-import { Input, Select } from "@/ui/Field";
+import { Select } from "@/ui/Field";
 import { Page, Panel } from "@/ui/Panel";
+import { SearchInput } from "@/ui/SearchInput";
 import { Status } from "@/ui/Status";
 import { type Column, Table } from "@/ui/Table";
 import { Ago } from "@/ui/Time";
@@ -79,8 +80,8 @@ export default function DeploymentsPage() {
   const open = (one: Deployment) => void navigate({ to: "/deployments/$id", params: { id: one.id } });
   const creating = view.new || view.model !== "";
   const columns: Column<Deployment>[] = [
-    { id: "status", header: "Status", width: "8rem", cell: (one) => <Status status={one.status} /> },
     { id: "name", header: "Name", cell: (one) => <span className="font-medium">{one.name}</span> },
+    { id: "status", header: "Status", width: "8rem", cell: (one) => <Status status={one.status} /> },
     {
       id: "model",
       header: "Model",
@@ -127,18 +128,14 @@ export default function DeploymentsPage() {
       }
     >
       <div className="flex flex-wrap items-center gap-2">
-        <div className="relative w-full sm:w-64">
-          <Search aria-hidden className="-translate-y-1/2 absolute top-1/2 left-2.5 size-3.5 text-ink-3" />
-          <Input
-            ref={find}
-            type="search"
-            aria-label="Search deployments"
-            placeholder="Name or id"
-            value={typed}
-            onChange={(event) => setTyped(event.target.value)}
-            className="pl-8"
-          />
-        </div>
+        <SearchInput
+          ref={find}
+          label="Search deployments"
+          placeholder="Search by name or id"
+          keys="/"
+          value={typed}
+          onChange={(event) => setTyped(event.target.value)}
+        />
         <Select
           aria-label="Status"
           value={view.status}
@@ -176,7 +173,7 @@ export default function DeploymentsPage() {
             ) : (
               <Empty
                 icon={<Rocket aria-hidden />}
-                title="Nothing is deployed"
+                title="No deployments yet"
                 action={
                   <Button tone="solid" onClick={() => setView({ new: true })}>
                     Deploy a model

@@ -139,7 +139,7 @@ export default function Overview({ deployment, stats, checkpoint }: OverviewProp
               deployment.revision !== null && ["Commit", <Copyable key="commit" text={deployment.revision} />],
               ["Asked for", `${deployment.hardwareRequested.count} × ${deployment.hardwareRequested.type}`],
               ["Runs on", deployment.hardware ? `${deployment.hardware.count} × ${deployment.hardware.type}` : "–"],
-              ["Made", dateTime(deployment.createdAt)],
+              ["Created", dateTime(deployment.createdAt)],
               ["Serving since", deployment.servingSince ? dateTime(deployment.servingSince) : "–"],
               deployment.stoppedAt !== null && ["Ended", dateTime(deployment.stoppedAt)],
               ["Served for", duration(stats?.uptimeSeconds)],

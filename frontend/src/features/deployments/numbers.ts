@@ -3,7 +3,8 @@ import { measure } from "@/lib/format";
 
 export function ms(value: number | null | undefined): string {
   if (value === null || value === undefined) return "–";
-  return value < 1000 ? `${value < 10 ? value.toFixed(1) : Math.round(value)} ms` : `${(value / 1000).toFixed(2)} s`;
+  if (value === 0) return "0";
+  return value < 1000 ? `${value < 10 ? value.toFixed(1) : Math.round(value)} ms` : `${Number((value / 1000).toPrecision(3))} s`;
 }
 
 export const rate = (value: number | null | undefined): string =>

@@ -41,6 +41,8 @@ export default function HomePage() {
   useEvery(some ? RUNNING_MS : null, () => askRunning({ requestPolicy: "network-only" }));
   useEvery(STANDING_MS, again);
   const error = home.error ?? running.error;
+  // Whoever has trained something comes for what runs; the steps that are left wait below it.
+  const isNew = home.data?.recent.nodes.length === 0;
   return (
     <Page
       title="Home"
@@ -56,14 +58,15 @@ export default function HomePage() {
     >
       {error && <ErrorNote onRetry={again}>{sentence(error)}</ErrorNote>}
       <Standing home={home.data} />
-      <FirstSteps />
+      <Attention home={home.data} />
+      {isNew && <FirstSteps />}
       <div className="grid grid-cols-1 items-start gap-4 xl:grid-cols-[minmax(0,1fr)_22rem]">
         <div className="flex min-w-0 flex-col gap-4">
           <RunningNow running={running.data} />
           <Recent home={home.data} />
+          {home.data && !isNew && <FirstSteps />}
         </div>
         <div className="flex min-w-0 flex-col gap-4">
-          <Attention home={home.data} />
           <Activity home={home.data} onNews={again} />
         </div>
       </div>

@@ -1,6 +1,5 @@
 import { Link, useNavigate } from "@tanstack/react-router";
-import { measure } from "@/lib/format";
-import { exactUsd } from "@/lib/money";
+import { measure, usd } from "@/lib/format";
 import { Panel } from "@/ui/Panel";
 import { Status } from "@/ui/Status";
 import { type Column, Table } from "@/ui/Table";
@@ -23,7 +22,7 @@ const COLUMNS: Column<Job>[] = [
   { id: "model", header: "Model", from: "md", cell: (job) => <span className="text-ink-2">{job.baseModel}</span> },
   { id: "reward", header: "Reward", numeric: true, cell: (job) => measure(job.latestMetrics[0]?.value) },
   { id: "took", header: "Took", numeric: true, from: "lg", cell: (job) => <Elapsed from={job.startedAt} to={job.completedAt} /> },
-  { id: "cost", header: "Cost", numeric: true, from: "sm", cell: (job) => exactUsd(job.cost.total.amount) },
+  { id: "cost", header: "Cost", numeric: true, from: "sm", cell: (job) => usd(job.cost.total.amount) },
   {
     id: "ended",
     header: "Ended",

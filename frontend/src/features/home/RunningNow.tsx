@@ -1,9 +1,9 @@
 import { Link } from "@tanstack/react-router";
 import { MessageSquare, Plus } from "lucide-react";
 import { useRef, useState } from "react";
-import { count, duration, measure, words } from "@/lib/format";
+import { count, duration, measure, usd, words } from "@/lib/format";
 import { useLive } from "@/lib/live";
-import { exactUsd } from "@/lib/money";
+import { runColor } from "@/lib/runs";
 import { buttonClass } from "@/ui/Button";
 import { Skeleton } from "@/ui/Empty";
 import { Panel } from "@/ui/Panel";
@@ -66,7 +66,7 @@ function JobLine({ job }: { job: Running["jobs"]["nodes"][number] }) {
           <Status status={job.status} />
         </div>
         <p className="truncate text-ink-3 text-xs">
-          {job.baseModel} · <Elapsed from={job.startedAt ?? job.createdAt} /> · {exactUsd(job.cost.total.amount)}
+          {job.baseModel} · <Elapsed from={job.startedAt ?? job.createdAt} /> · {usd(job.cost.total.amount)}
         </p>
       </div>
       <div className="min-w-0">
@@ -83,7 +83,8 @@ function JobLine({ job }: { job: Running["jobs"]["nodes"][number] }) {
         <Sparkline
           values={rewards}
           label={reward === undefined ? "No reward yet" : `Reward so far, now ${measure(reward)}`}
-          className="h-6 w-14 text-accent"
+          className="h-6 w-14"
+          style={{ color: `var(${runColor(job.id)})` }}
         />
         <span className="w-12 text-right font-medium text-xs tabular-nums" title="Mean reward of the last step">
           {measure(reward)}
@@ -107,7 +108,7 @@ function DeploymentLine({ deployment }: { deployment: Running["deployments"]["no
         </div>
         <p className="truncate text-ink-3 text-xs">
           {deployment.job?.outputName ?? deployment.model} · <Elapsed from={deployment.servingSince ?? deployment.createdAt} /> ·{" "}
-          {exactUsd(deployment.totalCost.amount)}
+          {usd(deployment.totalCost.amount)}
         </p>
       </div>
       <div className="flex min-w-0 items-center justify-between gap-2 text-ink-3 text-xs tabular-nums">

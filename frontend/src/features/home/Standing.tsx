@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { counted, dateTime, duration } from "@/lib/format";
-import { exactUsd, fraction, micros } from "@/lib/money";
+import { counted, dateTime, duration, usd } from "@/lib/format";
+import { decimal, fraction, micros } from "@/lib/money";
 import { cx } from "@/ui/cx";
 import { Skeleton } from "@/ui/Empty";
 import { Progress } from "@/ui/Progress";
@@ -34,7 +34,7 @@ export function Standing({ home }: { home: Home | undefined }) {
         to="/costs"
         value={
           <>
-            {exactUsd(burnRate.hourly.amount)}
+            {usd(burnRate.hourly.amount)}
             <span className="font-normal text-ink-3 text-sm"> / h</span>
           </>
         }
@@ -44,14 +44,14 @@ export function Standing({ home }: { home: Home | undefined }) {
         <Figure
           label="Used so far"
           to="/costs"
-          value={exactUsd(-micros(account.balance.amount))}
+          value={usd(decimal(-micros(account.balance.amount)))}
           note="Metered: work never stops for credit"
         />
       ) : (
         <Figure
           label="Credit"
           to="/costs"
-          value={exactUsd(account.available.amount)}
+          value={usd(account.available.amount)}
           note={<Ends hours={burnRate.hoursRemaining} nothing="Lasts as long as nothing runs" />}
           mood={account.warnings.some((one) => one.code === "credit_low") ? "bad" : undefined}
         />
@@ -71,15 +71,15 @@ function BudgetFigure({ budget, hours }: { budget: Home["viewer"]["account"]["bu
       to="/costs"
       value={
         <>
-          {exactUsd(budget.spent.amount)}
-          <span className="font-normal text-ink-3 text-sm"> of {exactUsd(budget.limit.amount)}</span>
+          {usd(budget.spent.amount)}
+          <span className="font-normal text-ink-3 text-sm"> of {usd(budget.limit.amount)}</span>
         </>
       }
       note={
         <span className="flex items-center gap-2">
           <Progress fraction={spent} label="Budget spent" className={cx("max-w-24", spent >= 0.8 && "[&>div]:bg-bad-solid")} />
           <span className="truncate">
-            <Ends hours={hours} nothing={`${exactUsd(budget.remaining.amount)} left`} />
+            <Ends hours={hours} nothing={`${usd(budget.remaining.amount)} left`} />
           </span>
         </span>
       }

@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { useQuery } from "urql";
-import { dateTime, usd } from "@/lib/format";
+import { dateTime, methodName, usd } from "@/lib/format";
 import { graphql, type Json as Value } from "@/lib/graphql";
 import { choice, useUrlState } from "@/lib/url";
 import { CodeBlock } from "@/ui/Copy";
@@ -142,7 +142,7 @@ function facts(job: Job): Parameters<typeof Facts>[0]["items"] {
   const { checkpointDestination: to } = job;
   const asked = job.hardwareRequested;
   return [
-    ["Method", job.method],
+    ["Method", methodName(job.method)],
     ["Base model", job.baseModel],
     job.baseRevision !== null && [
       "Revision",

@@ -8,7 +8,6 @@ import { ErrorNote, Note } from "@/ui/Empty";
 import { Panel, Stat } from "@/ui/Panel";
 import { Progress } from "@/ui/Progress";
 import { type Column, Table } from "@/ui/Table";
-import { Ago } from "@/ui/Time";
 import { LiveCost, useHourly } from "./money";
 import { hasEnded, type Job, type JobEvent } from "./queries";
 import { jobCost } from "./snippets";
@@ -47,7 +46,6 @@ type Posting = ResultOf<typeof PostingsQuery>["transactions"]["nodes"][number];
 const COLUMNS: Column<Posting>[] = [
   { id: "at", header: "Posted", cell: (row) => dateTime(row.createdAt) },
   { id: "what", header: "For", from: "sm", cell: (row) => <span className="text-ink-2">{row.description}</span> },
-  { id: "ago", header: "When", numeric: true, from: "md", cell: (row) => <Ago at={row.createdAt} /> },
   { id: "amount", header: "Amount", numeric: true, cell: (row) => usd(row.amount.amount) },
 ];
 

@@ -52,10 +52,15 @@ export function Failure({ job }: { job: Job }) {
         </div>
       </div>
       {lines.length === 0 && headline(error.message) !== error.message.trimEnd() && (
-        <pre className="overflow-x-auto bg-sunken px-3 py-2 font-mono text-xs leading-5">{error.message}</pre>
+        <pre className="whitespace-pre-wrap break-words bg-sunken px-3 py-2 font-mono text-xs leading-5">{error.message}</pre>
       )}
       {lines.length > 0 && (
-        <ol className="overflow-x-auto bg-sunken px-3 py-2 font-mono text-xs leading-5" aria-label="The last lines of its log">
+        <ol
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+          tabIndex={0}
+          className="overflow-x-auto bg-sunken px-3 py-2 font-mono text-xs leading-5 focus-visible:-outline-offset-2"
+          aria-label="The last lines of its log"
+        >
           {lines.map((line) => (
             <li key={line.cursor} className="flex gap-3 whitespace-pre">
               <span className="text-ink-3">{timeOfDay(line.at)}</span>

@@ -85,17 +85,17 @@ export function JobActions({ job, refetch, expect }: Props) {
         items={copies}
       />
       {can("cancel") && (
-        <Button size="sm" tone="danger" icon={<Ban aria-hidden className={ICON} />} onClick={() => setOpen("cancel")}>
+        <Button tone="danger" icon={<Ban aria-hidden className={ICON} />} onClick={() => setOpen("cancel")}>
           Cancel
         </Button>
       )}
       {broken && from && (
-        <Button size="sm" tone="solid" icon={<RotateCcw aria-hidden className={ICON} />} onClick={resume}>
+        <Button tone="solid" icon={<RotateCcw aria-hidden className={ICON} />} onClick={resume}>
           Go on from step {from.step}
         </Button>
       )}
       {can("deploy") && (
-        <Button size="sm" tone="solid" icon={<Rocket aria-hidden className={ICON} />} onClick={() => setOpen("deploy")}>
+        <Button tone="solid" icon={<Rocket aria-hidden className={ICON} />} onClick={() => setOpen("deploy")}>
           Deploy
         </Button>
       )}

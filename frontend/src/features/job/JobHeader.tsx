@@ -1,7 +1,8 @@
 import { Link } from "@tanstack/react-router";
 import { Hourglass } from "lucide-react";
 import type { ReactNode } from "react";
-import { duration, usd, words } from "@/lib/format";
+import { count, duration, usd, words } from "@/lib/format";
+import { cx } from "@/ui/cx";
 import { Progress } from "@/ui/Progress";
 import { Ago, Elapsed } from "@/ui/Time";
 import { hardwareText } from "./eventText";
@@ -25,22 +26,21 @@ function Fact({ name, children, wide }: { name: string; children: ReactNode; wid
 
 const LINK = "text-ink underline decoration-line-strong underline-offset-2 hover:decoration-current";
 
-/** Where a job stands, in two lines that keep their height whatever it does. */
+/** Where a job stands: how far it is while it goes on, and what it is made of. */
 export function JobHeader({ job, postedAt, events }: Props) {
   const on = job.hardware ?? job.hardwareRequested;
   const { step, totalSteps, fraction, etaSeconds, secondsPerStep } = job.progress;
   const ended = hasEnded(job.status);
+  const stepsText = totalSteps ? `${count(step)} / ${count(totalSteps)}` : count(step);
   return (
     <section aria-label="Where it stands" className="rounded-lg border border-line bg-surface px-3 py-2.5 shadow-card">
-      <div className="flex items-center gap-3">
+      <div className={cx("mb-2 flex items-center gap-3", ended && "hidden")}>
         <Progress
           fraction={ended || job.status === "RUNNING" ? (fraction ?? (ended ? 0 : null)) : 0}
           label="Steps done"
           className="min-w-16 flex-1"
         />
-        <span className="whitespace-nowrap text-ink-2 text-xs tabular-nums">
-          {totalSteps ? `${step.toLocaleString("en-US")} / ${totalSteps.toLocaleString("en-US")} steps` : `${step} steps`}
-        </span>
+        <span className="whitespace-nowrap text-ink-2 text-xs tabular-nums">{stepsText} steps</span>
         <span className="w-24 whitespace-nowrap text-right text-ink-3 text-xs tabular-nums max-sm:hidden">
           {etaSeconds !== null
             ? `${duration(etaSeconds)} left`
@@ -49,7 +49,7 @@ export function JobHeader({ job, postedAt, events }: Props) {
               : ""}
         </span>
       </div>
-      <dl className="mt-2 grid grid-cols-2 gap-x-6 gap-y-2 sm:flex sm:flex-wrap">
+      <dl className="grid grid-cols-2 gap-x-6 gap-y-2 sm:flex sm:flex-wrap">
         <Fact name="Base model" wide>
           <span title={job.baseRevision ? `${job.baseModel} at ${job.baseRevision}` : job.baseModel}>
             {job.baseModel}
@@ -60,6 +60,7 @@ export function JobHeader({ job, postedAt, events }: Props) {
           {hardwareText(on.type, on.count)}
           {on.provider && <span className="ml-1 text-ink-3 text-xs">{on.provider}</span>}
         </Fact>
+        {ended && <Fact name="Steps">{stepsText}</Fact>}
         <Fact name={ended ? "Took" : "Running for"}>
           <Elapsed from={job.startedAt} to={job.completedAt} />
         </Fact>

@@ -1,16 +1,15 @@
 import { Link, useParams } from "@tanstack/react-router";
-import { ChevronRight } from "lucide-react";
 import { lazy, Suspense } from "react";
 import { words } from "@/lib/format";
 import { useTitle } from "@/lib/page";
 import { useShortcuts } from "@/lib/shortcuts";
 import { choice, useUrlState } from "@/lib/url";
 import { buttonClass } from "@/ui/Button";
-import { Copyable } from "@/ui/Copy";
 import { Empty, ErrorNote, Skeleton } from "@/ui/Empty";
 import { Page } from "@/ui/Panel";
 import { Badge, Status } from "@/ui/Status";
 import { Tabs } from "@/ui/Tabs";
+import { Trail } from "@/ui/Trail";
 import { Failure } from "./Failure";
 import { JobActions } from "./JobActions";
 import { JobHeader, Waiting } from "./JobHeader";
@@ -42,7 +41,7 @@ function JobOf({ id }: { id: string }) {
   if (job === null) return <NoJob id={id} />;
   return (
     <Page
-      above={<Trail id={id} />}
+      above={<JobTrail id={id} />}
       title={
         job ? (
           <span className="flex items-center gap-2.5">
@@ -78,17 +77,11 @@ function JobOf({ id }: { id: string }) {
   );
 }
 
-function Trail({ id }: { id: string }) {
-  return (
-    <nav aria-label="Where this is" className="flex items-center gap-1">
-      <Link to="/jobs" className="hover:text-ink hover:underline">
-        Jobs
-      </Link>
-      <ChevronRight aria-hidden className="size-3" />
-      <Copyable text={id} />
-    </nav>
-  );
-}
+const JobTrail = ({ id }: { id: string }) => (
+  <Trail id={id}>
+    <Link to="/jobs">Jobs</Link>
+  </Trail>
+);
 
 function JobTabs({ id, live }: { id: string; live: LiveJob }) {
   const [{ tab }, setView] = useUrlState(VIEW);
@@ -151,7 +144,7 @@ function OfJob({ tab, live }: { tab: Tab; live: LiveJob }) {
 
 function NoJob({ id }: { id: string }) {
   return (
-    <Page title="No such job" above={<Trail id={id} />}>
+    <Page title="No such job" above={<JobTrail id={id} />}>
       <Empty
         title="There is no job with this id"
         action={

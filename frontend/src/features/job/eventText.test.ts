@@ -8,14 +8,14 @@ test("hardware is named, and counted where it is more than one", () => {
   expect([hardwareText("CPU", 1), hardwareText("H100", 8)]).toEqual(["CPU", "8 × H100"]);
 });
 
-test("a first attempt was taken up; a later one says why it had to be", () => {
+test("a first attempt was placed; a later one says why it had to be", () => {
   expect(told("submitted", { attempt: 1, gpu: { type: "H100", count: 2 } })).toEqual({
-    text: "A host took it up",
+    text: "Placed on a host",
     detail: "On 2 × H100.",
     mood: "live",
   });
   expect(told("submitted", { attempt: 2, gpu: { type: "CPU", count: 1 } }, 2)).toEqual({
-    text: "Attempt 2 was taken up",
+    text: "Attempt 2 placed",
     detail: "On CPU.",
     mood: "warn",
   });
@@ -28,12 +28,12 @@ test("a first attempt was taken up; a later one says why it had to be", () => {
 
 test("checkpoints tell their step and size; the trained model is told apart", () => {
   expect(told("checkpoint_saved", { step: 1200, final: false, size_bytes: 1_290_015 })).toEqual({
-    text: "Checkpoint of step 1200 was saved",
+    text: "Checkpoint of step 1200 saved",
     detail: "1.3 MB",
     mood: "good",
   });
   expect(told("checkpoint_saved", { step: 1200, final: true, size_bytes: 190_810 })).toEqual({
-    text: "The trained model was saved",
+    text: "Trained model saved",
     detail: "Step 1,200, 191 KB",
     mood: "good",
   });

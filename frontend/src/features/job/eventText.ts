@@ -33,15 +33,15 @@ function submitted(metadata: Fields, attempt: number): EventText {
   if (why)
     return { text: `Attempt ${attempt} goes on from the newest checkpoint`, detail: `The trainer died of ${why}.`, mood: "warn" };
   const on = hardwareOf(metadata);
-  if (attempt > 1) return { text: `Attempt ${attempt} was taken up`, detail: on && `On ${on}.`, mood: "warn" };
-  return { text: "A host took it up", detail: on && `On ${on}.`, mood: "live" };
+  if (attempt > 1) return { text: `Attempt ${attempt} placed`, detail: on && `On ${on}.`, mood: "warn" };
+  return { text: "Placed on a host", detail: on && `On ${on}.`, mood: "live" };
 }
 
 function checkpointSaved(metadata: Fields): EventText {
   const size = numeric(metadata.size_bytes);
   const step = numeric(metadata.step);
   return {
-    text: metadata.final === true ? "The trained model was saved" : `Checkpoint of step ${step ?? "?"} was saved`,
+    text: metadata.final === true ? "Trained model saved" : `Checkpoint of step ${step ?? "?"} saved`,
     detail:
       [metadata.final === true && step !== undefined ? `Step ${count(step)}` : "", size === undefined ? "" : bytes(size)]
         .filter(Boolean)
@@ -81,15 +81,15 @@ export function eventText(event: { type: string; attempt: number; metadata: Json
   const metadata = fields(event.metadata);
   switch (event.type) {
     case "created":
-      return { text: "It was created", detail: "It waits for free hardware.", mood: "idle" };
+      return { text: "Created", detail: "Waits for free hardware.", mood: "idle" };
     case "submitted":
       return submitted(metadata, event.attempt);
     case "provisioning":
-      return { text: "The host prepares it", mood: "live" };
+      return { text: "Preparing", mood: "live" };
     case "running":
-      return { text: "It trains", mood: "live" };
+      return { text: "Training started", mood: "live" };
     case "queued":
-      return { text: "It waits for free hardware again", mood: "idle" };
+      return { text: "Queued again until hardware is free", mood: "idle" };
     case "checkpoint_saved":
       return checkpointSaved(metadata);
     case "prompts_dropped":
@@ -97,19 +97,19 @@ export function eventText(event: { type: string; attempt: number; metadata: Json
     case "limit_reached":
       return limitReached(metadata);
     case "checkpoint_delivered":
-      return { text: "The trained model was delivered", detail: text(metadata.url), mood: "good" };
+      return { text: "Trained model delivered", detail: text(metadata.url), mood: "good" };
     case "checkpoint_delivery_failed":
-      return { text: "The trained model could not be delivered", detail: text(metadata.message), mood: "bad" };
+      return { text: "Trained model could not be delivered", detail: text(metadata.message), mood: "bad" };
     case "completed":
-      return { text: "It is done", mood: "good" };
+      return { text: "Completed", mood: "good" };
     case "failed":
       return {
-        text: "It failed",
+        text: "Failed",
         detail: [text(metadata.code), text(metadata.message)].filter(Boolean).join(": ") || undefined,
         mood: "bad",
       };
     case "cancelled":
-      return { text: "It was cancelled", detail: text(metadata.reason), mood: "idle" };
+      return { text: "Cancelled", detail: text(metadata.reason), mood: "idle" };
     default:
       return {
         text: words(event.type),

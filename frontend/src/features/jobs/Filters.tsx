@@ -1,11 +1,11 @@
-import { ListFilter, Search, X } from "lucide-react";
+import { ListFilter, X } from "lucide-react";
 import { type Ref, useEffect, useState } from "react";
 import { useQuery } from "urql";
 import { words } from "@/lib/format";
 import { Button } from "@/ui/Button";
 import { cx } from "@/ui/cx";
 import { Field, Input, Select } from "@/ui/Field";
-import { Kbd } from "@/ui/Kbd";
+import { SearchInput } from "@/ui/SearchInput";
 import { type FilterView, finerCount, METHODS, NO_FILTER, STATUSES, statusesOf, toggled } from "./filters";
 import { ChoicesQuery } from "./queries";
 
@@ -57,27 +57,18 @@ function SearchBox({ value, onChange, ref }: { value: string; onChange: (to: str
     return () => clearTimeout(timer);
   }, [text]);
   return (
-    <div className="relative w-64 max-sm:w-full">
-      <Search aria-hidden className="pointer-events-none absolute top-2 left-2 size-3.5 text-ink-3" />
-      <Input
-        ref={ref}
-        type="search"
-        aria-label="Search by name or id"
-        placeholder="Name or id"
-        className="h-7.5 pl-7.5"
-        value={text}
-        onChange={(event) => setText(event.target.value)}
-        onKeyDown={(event) => {
-          if (event.key === "Escape") event.currentTarget.blur();
-          if (event.key === "Enter") onChange(text);
-        }}
-      />
-      {!text && (
-        <span className="pointer-events-none absolute top-1.25 right-1.5 max-sm:hidden">
-          <Kbd keys="/" />
-        </span>
-      )}
-    </div>
+    <SearchInput
+      ref={ref}
+      label="Search by name or id"
+      placeholder="Search by name or id"
+      keys="/"
+      value={text}
+      onChange={(event) => setText(event.target.value)}
+      onKeyDown={(event) => {
+        if (event.key === "Escape") event.currentTarget.blur();
+        if (event.key === "Enter") onChange(text);
+      }}
+    />
   );
 }
 

@@ -177,7 +177,7 @@ function NoJobs() {
   return (
     <Empty
       icon={<ChartLine aria-hidden />}
-      title="Nothing has been trained yet"
+      title="No jobs yet"
       action={
         <>
           <Link to="/jobs/new" className={buttonClass("solid")}>

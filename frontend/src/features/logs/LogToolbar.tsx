@@ -14,7 +14,7 @@ import {
 import { type KeyboardEvent, type RefObject, useEffect, useState } from "react";
 import { count } from "@/lib/format";
 import type { SetUrlState } from "@/lib/url";
-import { IconButton } from "@/ui/Button";
+import { Button, IconButton } from "@/ui/Button";
 import { copyText } from "@/ui/Copy";
 import { cx } from "@/ui/cx";
 import { Menu } from "@/ui/Menu";
@@ -91,7 +91,7 @@ export function LogToolbar(props: LogToolbarProps) {
           ref={findRef}
           type="search"
           aria-label="Search the log"
-          placeholder="Search  /"
+          placeholder="Search the log"
           value={typed}
           onChange={(event) => setTyped(event.target.value)}
           onKeyDown={onKeyDown}
@@ -128,9 +128,15 @@ export function LogToolbar(props: LogToolbarProps) {
         </div>
       )}
       <LogFilters of={api.of} view={view} setView={setView} />
-      <IconButton label="First error (E)" onClick={onFirstError}>
-        <CircleX aria-hidden className="size-4" />
-      </IconButton>
+      <Button
+        size="sm"
+        tone="ghost"
+        title="First error (E)"
+        icon={<CircleX aria-hidden className="size-3.5" />}
+        onClick={onFirstError}
+      >
+        First error
+      </Button>
       <span className="flex-1" />
       {picked && (
         <span className="flex items-center gap-0.5 rounded-md bg-selected pl-2 text-xs tabular-nums">

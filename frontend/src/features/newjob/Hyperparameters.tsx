@@ -1,8 +1,9 @@
-import { ChevronRight, RotateCcw, Search } from "lucide-react";
+import { ChevronRight, RotateCcw } from "lucide-react";
 import { useId, useState } from "react";
 import { Button, IconButton } from "@/ui/Button";
 import { cx } from "@/ui/cx";
 import { Input, Select } from "@/ui/Field";
+import { SearchInput } from "@/ui/SearchInput";
 import type { Hyperparameter } from "./documents";
 import { isChanged, matches, problemOf, range, show, split } from "./params";
 
@@ -49,17 +50,13 @@ export function Hyperparameters({ specs, texts, errors, onChange }: Hyperparamet
               Reset all
             </Button>
           )}
-          <span className="relative">
-            <Search aria-hidden className="-translate-y-1/2 pointer-events-none absolute top-1/2 left-2 size-3.5 text-ink-3" />
-            <Input
-              type="search"
-              aria-label="Search the hyperparameters"
-              placeholder="Search"
-              className="h-7 w-36 pl-7 text-xs"
-              value={search}
-              onChange={(event) => setSearch(event.target.value)}
-            />
-          </span>
+          <SearchInput
+            small
+            label="Search the hyperparameters"
+            placeholder="Find one"
+            value={search}
+            onChange={(event) => setSearch(event.target.value)}
+          />
         </div>
       </div>
       {strange.map((name) => (

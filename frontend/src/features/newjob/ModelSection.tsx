@@ -1,5 +1,6 @@
 import { X } from "lucide-react";
 import { BaseModelInput } from "@/features/datasets";
+import { methodName } from "@/lib/format";
 import { IconButton } from "@/ui/Button";
 import { cx } from "@/ui/cx";
 import { Field, Input } from "@/ui/Field";
@@ -83,7 +84,7 @@ export function ModelSection({ draft, change, methods, specs, errors, state }: M
                   onChange={() => change({ method: name, params: {} })}
                 />
                 <span>
-                  <span className="font-medium uppercase">{name.replaceAll("_", " ")}</span>
+                  <span className="font-medium">{methodName(name)}</span>
                   <span className="block text-xs">{one.description}</span>
                   {one.unavailable && <span className="block text-warn text-xs">{one.unavailable}</span>}
                 </span>

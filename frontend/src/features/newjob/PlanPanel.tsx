@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { CircleAlert, CircleDashed, Play } from "lucide-react";
 import type { ReactNode } from "react";
+import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
 import { duration, usd } from "@/lib/format";
 import { Button } from "@/ui/Button";
@@ -8,6 +9,7 @@ import { cx } from "@/ui/cx";
 import { ErrorNote, Skeleton } from "@/ui/Empty";
 import { Kbd } from "@/ui/Kbd";
 import { Facts, Panel } from "@/ui/Panel";
+import { BillingQuery } from "./documents";
 import type { Draft } from "./draft";
 import { type Problems, type Step, sectionOf } from "./problems";
 import type { Planned } from "./usePlan";
@@ -143,7 +145,9 @@ function Open({ section, isBad, icon, children }: { section: string; isBad?: boo
 }
 
 function Money({ draft, planned: { plan, isCurrent } }: PlanPanelProps) {
-  if (!plan) return <Skeleton className="h-36" />;
+  const [{ data }] = useQuery({ query: BillingQuery });
+  if (!plan || !data) return <Skeleton className="h-36" />;
+  const metered = data.viewer.account.billingMode === "metered";
   const { offer, needed, balance, free, covered } = plan;
   const hour = offer ? Number(offer.pricePerHour.amount) : null;
   const cap = Number(draft.maxCost);
@@ -167,13 +171,13 @@ function Money({ draft, planned: { plan, isCurrent } }: PlanPanelProps) {
               {needed ? `${usd(needed.amount)} at the start` : "–"}
             </span>,
           ],
-          [
+          !metered && [
             "Free credit",
             <span key="free" className="tabular-nums">
               {usd(free.amount)}
             </span>,
           ],
-          [
+          !metered && [
             "Balance",
             <span key="balance" className="tabular-nums">
               {usd(balance.amount)}
@@ -182,7 +186,11 @@ function Money({ draft, planned: { plan, isCurrent } }: PlanPanelProps) {
           [
             "Covered",
             needed === null ? (
-              "–"
+              metered ? (
+                "billed afterwards"
+              ) : (
+                "–"
+              )
             ) : covered ? (
               <span key="covered" className="text-good">
                 {Number(free.amount) < Number(needed.amount) ? "yes, it is billed afterwards" : "yes"}

@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import { Code } from "lucide-react";
+import { Plus } from "lucide-react";
 import { lazy, Suspense, useDeferredValue, useState } from "react";
 import { useQuery } from "urql";
 import { Button, buttonClass } from "@/ui/Button";
@@ -11,7 +11,7 @@ import { Chosen, Picker } from "./Picker";
 import { RewardTry } from "./RewardTry";
 import { Section } from "./Section";
 
-const RewardDialog = lazy(() => import("./RewardDialog").then(({ RewardDialog }) => ({ default: RewardDialog })));
+const NewReward = lazy(() => import("@/features/rewards").then(({ NewReward }) => ({ default: NewReward })));
 
 interface RewardSectionProps {
   rewardId: string;
@@ -37,8 +37,8 @@ export function RewardSection({ rewardId, datasetId, takesReward, error, onChang
             <Link to="/rewards/playground" className={buttonClass("plain", "sm")}>
               Playground
             </Link>
-            <Button size="sm" icon={<Code aria-hidden className="size-3.5" />} onClick={() => setWriting(true)}>
-              Write one
+            <Button size="sm" icon={<Plus aria-hidden className="size-3.5" />} onClick={() => setWriting(true)}>
+              New
             </Button>
           </>
         )
@@ -53,9 +53,9 @@ export function RewardSection({ rewardId, datasetId, takesReward, error, onChang
       )}
       {writing && (
         <Suspense>
-          <RewardDialog
+          <NewReward
             onClose={() => setWriting(false)}
-            onDone={(id) => {
+            onMade={(id) => {
               setWriting(false);
               onChange(id);
             }}

@@ -25,6 +25,18 @@ export const MethodsQuery = graphql(`
 export type Method = ResultOf<typeof MethodsQuery>["methods"][number];
 export type Hyperparameter = Method["hyperparameters"][number];
 
+/** Who is billed afterwards has no credit that must cover a start. */
+export const BillingQuery = graphql(`
+  query BillingOfViewer {
+    viewer {
+      account {
+        id
+        billingMode
+      }
+    }
+  }
+`);
+
 export const PlanTrainingJob = graphql(`
   mutation PlanTrainingJob($input: TrainingJobInput!) {
     planTrainingJob(input: $input) {

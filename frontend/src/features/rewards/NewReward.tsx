@@ -9,6 +9,7 @@ import { Checkbox, Field, Input, Select } from "@/ui/Field";
 import { toast } from "@/ui/Toast";
 import { FORMAT_CALLS, FORMAT_NAMES, FORMATS, type Format } from "./documents";
 import type { Weight } from "./playground/draft";
+import { TEMPLATES, type Template, templateOf } from "./playground/templates";
 import { useCreateReward } from "./useCreateReward";
 import { WeightsEditor, weightsInput } from "./WeightsEditor";
 
@@ -25,7 +26,7 @@ async function readFile(file: File): Promise<{ text: string } | { problem: strin
   }
 }
 
-/** Upload a reward function: a file that is dropped, chosen or pasted. */
+/** A new reward function: from a starter, from a file that is dropped or chosen, or typed. */
 export function NewReward({ onClose, onMade }: { onClose: () => void; onMade: (id: string) => void }) {
   const [source, setSource] = useState("");
   const [name, setName] = useState("");
@@ -52,6 +53,13 @@ export function NewReward({ onClose, onMade }: { onClose: () => void; onMade: (i
     if (/\bdef compute_score\b/.test(read.text)) setFormat("VERL");
     else if (/\bdef reward\(\s*args\b/.test(read.text)) setFormat("MILES");
   };
+  const begin = (template: Template | undefined) => {
+    setProblem(undefined);
+    setSource(template?.source ?? "");
+    setFileName("reward.py");
+    setFormat("TRL");
+    if (template) setName((was) => was || template.id.replaceAll("_", "-"));
+  };
   const drop = (event: DragEvent) => {
     event.preventDefault();
     setOver(false);
@@ -69,7 +77,7 @@ export function NewReward({ onClose, onMade }: { onClose: () => void; onMade: (i
     if (!made) return;
     const warned = made.trial?.warnings.length ?? 0;
     toast(
-      warned ? `${made.name} was stored, with ${warned === 1 ? "a warning" : `${warned} warnings`}.` : `${made.name} was stored.`,
+      warned ? `${made.name} was saved, with ${warned === 1 ? "a warning" : `${warned} warnings`}.` : `${made.name} was saved.`,
       {
         mood: "good",
       },
@@ -83,12 +91,12 @@ export function NewReward({ onClose, onMade }: { onClose: () => void; onMade: (i
       wide
       onOpenChange={(open) => !open && onClose()}
       title="New reward function"
-      description="A Python file that scores completions. It is tried in a jail before it is stored, and never runs anywhere else."
+      description="A Python function that scores completions. It runs in a jail without network and files, and is tried before it is saved."
       footer={
         <>
           <Button onClick={onClose}>Cancel</Button>
           <Button tone="solid" busy={busy} disabled={!source.trim() || !name.trim()} onClick={() => void save()}>
-            Store
+            Save
           </Button>
         </>
       }
@@ -110,7 +118,7 @@ export function NewReward({ onClose, onMade }: { onClose: () => void; onMade: (i
           )}
         >
           <FileUp aria-hidden className="size-4 text-ink-3" />
-          Drop a .py file here, paste below, or
+          Drop a .py file here, write below, or
           <label htmlFor={input} className="cursor-pointer font-medium text-accent underline focus-within:outline-2">
             choose a file
             <input
@@ -123,9 +131,29 @@ export function NewReward({ onClose, onMade }: { onClose: () => void; onMade: (i
           </label>
         </div>
         {problem && <ErrorNote>{problem}</ErrorNote>}
-        <div className="grid gap-3 sm:grid-cols-2">
+        <div className="grid gap-3 sm:grid-cols-3">
           <Field label="Name" error={refusal.fields.name}>
-            {(ids) => <Input {...ids} value={name} onChange={(event) => setName(event.target.value)} />}
+            {(ids) => (
+              <Input
+                {...ids}
+                value={name}
+                maxLength={128}
+                placeholder="exact-match"
+                onChange={(event) => setName(event.target.value)}
+              />
+            )}
+          </Field>
+          <Field label="Start from">
+            {(ids) => (
+              <Select {...ids} defaultValue="" onChange={(event) => begin(templateOf(event.target.value))}>
+                <option value="">Nothing</option>
+                {TEMPLATES.map((one) => (
+                  <option key={one.id} value={one.id} title={one.about}>
+                    {one.name}
+                  </option>
+                ))}
+              </Select>
+            )}
           </Field>
           <Field
             label="Format"

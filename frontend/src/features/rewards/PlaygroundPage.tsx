@@ -12,6 +12,7 @@ import { Kbd } from "@/ui/Kbd";
 import { Page, Panel } from "@/ui/Panel";
 import { Badge } from "@/ui/Status";
 import { toast } from "@/ui/Toast";
+import { Trail } from "@/ui/Trail";
 import { FORMAT_NAMES } from "./documents";
 import { isChanged } from "./playground/draft";
 import { RunSummary } from "./playground/RunSummary";
@@ -58,7 +59,11 @@ export default function PlaygroundPage() {
   return (
     <Page
       title="Reward playground"
-      above={<Link to="/rewards">Rewards</Link>}
+      above={
+        <Trail>
+          <Link to="/rewards">Rewards</Link>
+        </Trail>
+      }
       beside={draft && changed && <Badge mood="warn">edited</Badge>}
       actions={
         <>

@@ -15,6 +15,7 @@ import { Facts, Page, Panel } from "@/ui/Panel";
 import { Status } from "@/ui/Status";
 import { Table } from "@/ui/Table";
 import { Ago } from "@/ui/Time";
+import { Trail } from "@/ui/Trail";
 import { DeleteRewardDialog } from "./DeleteRewardDialog";
 import { FORMAT_CALLS, FORMAT_NAMES, RewardQuery } from "./documents";
 import { uploadSnippets } from "./snippets";
@@ -34,11 +35,16 @@ export default function RewardPage() {
   // What is about the whole file is said beside it.
   const marked = useMemo(() => issues.filter((one) => one.line !== null), [issues]);
 
+  const above = (
+    <Trail id={id}>
+      <Link to="/rewards">Rewards</Link>
+    </Trail>
+  );
   if (data && !reward)
     return (
-      <Page title="Reward" above={<Link to="/rewards">Rewards</Link>}>
+      <Page title="No such reward function" above={above}>
         <Empty
-          title="There is no such reward function"
+          title="There is no reward function with this id"
           action={
             <Link to="/rewards" className={buttonClass()}>
               All rewards
@@ -52,7 +58,7 @@ export default function RewardPage() {
   return (
     <Page
       title={reward?.name ?? <Skeleton className="h-5 w-40" />}
-      above={<Link to="/rewards">Rewards</Link>}
+      above={above}
       actions={
         reward && (
           <>
@@ -88,7 +94,6 @@ export default function RewardPage() {
             <Panel title="About">
               <Facts
                 items={[
-                  ["Id", <Copyable key="id" text={reward.id} />],
                   ["Format", FORMAT_NAMES[reward.format]],
                   [
                     "Called as",
@@ -139,7 +144,16 @@ export default function RewardPage() {
                     ),
                   },
                   { id: "status", header: "Status", cell: (job) => <Status status={job.status} /> },
-                  { id: "created", header: "Created", cell: (job) => <Ago at={job.createdAt} /> },
+                  {
+                    id: "created",
+                    header: "Created",
+                    numeric: true,
+                    cell: (job) => (
+                      <span className="text-ink-2">
+                        <Ago at={job.createdAt} />
+                      </span>
+                    ),
+                  },
                 ]}
               />
               {reward.jobs.pageInfo.hasNextPage && (

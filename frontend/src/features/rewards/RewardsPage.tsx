@@ -9,8 +9,8 @@ import { flag, text, useUrlState } from "@/lib/url";
 import { Button, buttonClass } from "@/ui/Button";
 import { CopyAs } from "@/ui/CopyAs";
 import { Empty, ErrorNote } from "@/ui/Empty";
-import { Input } from "@/ui/Field";
 import { Page, Panel } from "@/ui/Panel";
+import { SearchInput } from "@/ui/SearchInput";
 import { DeleteRewardDialog } from "./DeleteRewardDialog";
 import { type RewardRow, RewardsQuery } from "./documents";
 import { NewReward } from "./NewReward";
@@ -52,11 +52,9 @@ export default function RewardsPage() {
         </>
       }
     >
-      <Input
-        type="search"
-        aria-label="Search by name or id"
+      <SearchInput
+        label="Search by name or id"
         placeholder="Search by name or id"
-        className="max-w-80"
         value={view.q}
         onChange={(event) => setView({ q: event.target.value })}
       />
@@ -104,7 +102,7 @@ function FirstReward() {
       ))}
     >
       A reward function is a small Python file that says how good a completion is. Begin with one that works, try it on samples,
-      and store it when it is right.
+      and save it when it is right.
     </Empty>
   );
 }

@@ -14,6 +14,12 @@ interface RewardsTableProps {
   empty: ReactNode;
 }
 
+function usedBy({ jobs }: RewardRow): ReactNode {
+  const size = jobs.nodes.length;
+  if (size === 0) return <span className="text-ink-3">–</span>;
+  return `${size}${jobs.pageInfo.hasNextPage ? "+" : ""} ${size === 1 ? "job" : "jobs"}`;
+}
+
 export function RewardsTable({ rows, onOpen, onDelete, empty }: RewardsTableProps) {
   const columns: readonly Column<RewardRow>[] = [
     {
@@ -38,11 +44,20 @@ export function RewardsTable({ rows, onOpen, onDelete, empty }: RewardsTableProp
     { id: "components", header: "Components", cell: (row) => <Components row={row} />, from: "md" },
     {
       id: "jobs",
-      header: "Jobs",
-      numeric: true,
-      cell: (row) => `${row.jobs.nodes.length}${row.jobs.pageInfo.hasNextPage ? "+" : ""}`,
+      header: "Used by",
+      cell: usedBy,
     },
-    { id: "created", header: "Created", cell: (row) => <Ago at={row.createdAt} />, from: "sm" },
+    {
+      id: "created",
+      header: "Created",
+      numeric: true,
+      from: "sm",
+      cell: (row) => (
+        <span className="text-ink-2">
+          <Ago at={row.createdAt} />
+        </span>
+      ),
+    },
     {
       id: "actions",
       header: <span className="sr-only">Actions</span>,

@@ -37,7 +37,7 @@ export function Account() {
               ? ["Used so far", exactUsd(-micros(account.balance.amount))]
               : ["Balance", `${exactUsd(account.balance.amount)}, of which ${exactUsd(account.available.amount)} are free`],
             account.stripeCustomerId !== null && ["At Stripe", account.stripeCustomerId],
-            ["Made", date(account.createdAt)],
+            ["Created", date(account.createdAt)],
             session !== null && ["This browser", `signed in ${WAYS[session.signedInWith]}, until ${dateTime(session.expiresAt)}`],
           ]}
         />

@@ -8,7 +8,8 @@ import { choice, text, useUrlState } from "@/lib/url";
 import { Button } from "@/ui/Button";
 import { Confirm } from "@/ui/Dialog";
 import { Empty } from "@/ui/Empty";
-import { Input, Select } from "@/ui/Field";
+import { Select } from "@/ui/Field";
+import { SearchInput } from "@/ui/SearchInput";
 import { Badge } from "@/ui/Status";
 import type { Column } from "@/ui/Table";
 import { Ago } from "@/ui/Time";
@@ -42,17 +43,16 @@ export function Keys() {
         label="API keys"
         actions={
           <>
-            <Input
-              type="search"
-              aria-label="Search keys"
-              placeholder="Search"
-              className="w-36!"
+            <SearchInput
+              small
+              label="Search keys"
+              placeholder="Search by name"
               value={url.q}
               onChange={(event) => setUrl({ q: event.target.value })}
             />
             <Select
               aria-label="Which keys"
-              className="w-auto!"
+              className="h-7! w-auto! text-xs"
               value={url.keys}
               onChange={(event) => setUrl({ keys: event.target.value === "all" ? "all" : "active" })}
             >
@@ -107,7 +107,7 @@ const columns = (mine: string | undefined, onRevoke: (key: Key) => void): Column
   { id: "prefix", header: "Begins with", from: "sm", cell: (key) => <code className="font-mono text-xs">{key.prefix}…</code> },
   { id: "scopes", header: "May", from: "md", cell: (key) => key.scopes.join(", ") },
   { id: "used", header: "Last used", from: "sm", cell: (key) => (key.lastUsedAt ? <Ago at={key.lastUsedAt} /> : "never") },
-  { id: "made", header: "Made", from: "lg", cell: (key) => date(key.createdAt) },
+  { id: "made", header: "Created", from: "lg", cell: (key) => date(key.createdAt) },
   { id: "state", header: "In force", cell: (key) => <InForce of={key} /> },
   {
     id: "act",

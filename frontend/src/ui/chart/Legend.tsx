@@ -33,9 +33,9 @@ export function Legend({ nameless, series, unit, format, formatStep, ref }: Lege
     [unit, format, formatStep],
   );
   return (
-    <div aria-hidden className="flex h-5 items-center gap-3 overflow-hidden whitespace-nowrap text-2xs text-ink-3">
+    <div aria-hidden className="flex h-5 items-center gap-2.5 overflow-hidden whitespace-nowrap text-2xs text-ink-3">
       {series.map((one, index) => (
-        <span key={one.key} title={nameless ? one.label : undefined} className="flex min-w-0 items-center gap-1.5">
+        <span key={one.key} title={nameless ? one.label : undefined} className="flex min-w-0 items-center gap-1">
           <svg aria-hidden width="10" height="6" className="shrink-0">
             <line
               x1="0"
@@ -57,12 +57,11 @@ export function Legend({ nameless, series, unit, format, formatStep, ref }: Lege
               if (element) values.current.set(index, element);
               else values.current.delete(index);
             }}
-            className="min-w-11 font-medium text-ink tabular-nums"
+            className="shrink-0 font-medium text-ink tabular-nums"
           />
         </span>
       ))}
-      <span className="flex-1" />
-      <span ref={step} className="tabular-nums" />
+      <span ref={step} className="ml-auto tabular-nums" />
     </div>
   );
 }

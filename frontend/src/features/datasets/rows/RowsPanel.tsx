@@ -1,4 +1,4 @@
-import { ChevronLeft, ChevronRight, Search } from "lucide-react";
+import { ChevronLeft, ChevronRight } from "lucide-react";
 import { useCallback, useDeferredValue, useEffect, useRef, useState } from "react";
 import { sentence } from "@/lib/errors";
 import { count } from "@/lib/format";
@@ -7,6 +7,7 @@ import { Button, IconButton } from "@/ui/Button";
 import { Empty, ErrorNote } from "@/ui/Empty";
 import { Input } from "@/ui/Field";
 import { Panel } from "@/ui/Panel";
+import { SearchInput } from "@/ui/SearchInput";
 import { ordered } from "./cells";
 import { ROW_VIEWS, RowDetail } from "./RowDetail";
 import { RowGrid } from "./RowGrid";
@@ -59,17 +60,14 @@ export function RowsPanel({ datasetId, size, columns, baseModel }: RowsPanelProp
       <Panel
         flush
         title={
-          <span className="relative block w-56 max-w-full font-normal">
-            <Search aria-hidden className="-translate-y-1/2 pointer-events-none absolute top-1/2 left-2 size-3.5 text-ink-3" />
-            <Input
-              type="search"
-              aria-label="Find rows that contain"
-              placeholder="Find in the rows"
-              className="h-7 pl-7 text-xs"
-              value={find}
-              onChange={(event) => setUrl({ find: event.target.value })}
-            />
-          </span>
+          <SearchInput
+            small
+            label="Find rows that contain"
+            placeholder="Find in the rows"
+            className="w-56 font-normal"
+            value={find}
+            onChange={(event) => setUrl({ find: event.target.value })}
+          />
         }
         actions={
           search ? (

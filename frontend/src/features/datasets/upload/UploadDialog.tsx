@@ -46,19 +46,21 @@ export function UploadDialog({ file: given, onClose, onDone }: UploadDialogProps
       title="Upload a dataset"
       description="One JSON object a line, each with a prompt; every other column reaches the reward function."
       footer={
-        <>
-          {state.phase === "sending" && <Button onClick={cancel}>Cancel the upload</Button>}
-          {file && !moves && <Button onClick={reset}>Choose another file</Button>}
-          {file && !moves && !isRejected && (
-            <Button
-              tone={problems ? "plain" : "solid"}
-              disabled={!name.trim() || state.phase === "looking"}
-              onClick={() => void send(file, name.trim())}
-            >
-              {problems ? "Send it all the same" : state.phase === "failed" ? "Try again" : "Upload"}
-            </Button>
-          )}
-        </>
+        file && (
+          <>
+            {state.phase === "sending" && <Button onClick={cancel}>Cancel the upload</Button>}
+            {file && !moves && <Button onClick={reset}>Choose another file</Button>}
+            {file && !moves && !isRejected && (
+              <Button
+                tone={problems ? "plain" : "solid"}
+                disabled={!name.trim() || state.phase === "looking"}
+                onClick={() => void send(file, name.trim())}
+              >
+                {problems ? "Send it all the same" : state.phase === "failed" ? "Try again" : "Upload"}
+              </Button>
+            )}
+          </>
+        )
       }
     >
       <div className="flex flex-col gap-3">

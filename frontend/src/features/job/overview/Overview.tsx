@@ -1,3 +1,4 @@
+import { ChartLine } from "lucide-react";
 import { useCallback, useEffect, useMemo } from "react";
 import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
@@ -6,7 +7,8 @@ import { runColor } from "@/lib/runs";
 import { useUrlState } from "@/lib/url";
 import { CopyAs } from "@/ui/CopyAs";
 import { ChartGroup } from "@/ui/chart";
-import { ErrorNote, Skeleton } from "@/ui/Empty";
+import { Empty, ErrorNote, Skeleton } from "@/ui/Empty";
+import { Panel } from "@/ui/Panel";
 import { AllMetrics, single } from "./AllMetrics";
 import { scaleOf, stepsOf } from "./axis";
 import { Controls } from "./Controls";
@@ -25,8 +27,6 @@ const JOB = graphql(`query JobOverview($id: ID!) {
   job(id: $id) {
     id status
     progress { step totalSteps secondsPerStep etaSeconds }
-    cost { total { amount } }
-    maxCost { amount }
     rewardFunction { id weights { name weight } }
   }
 }`);
@@ -85,7 +85,14 @@ export default function Overview({ jobId }: { jobId: string }) {
       <ChartGroup range={range} onRange={(next) => setView(rangeInUrl(next))}>
         {/* Nothing below the fold moves when the history comes: how much there is to show is known only then. */}
         {!store.loaded && !error && <Skeleton className="h-dvh" />}
-        {store.loaded && (
+        {store.loaded && list.length === 0 && job && !active && (
+          <Panel>
+            <Empty icon={<ChartLine />} title="It ended before its first step">
+              There is nothing to draw. Its log and its events tell how far it came.
+            </Empty>
+          </Panel>
+        )}
+        {store.loaded && (list.length > 0 || !job || active) && (
           <>
             {SECTIONS.map((section) => (
               <SectionPanel

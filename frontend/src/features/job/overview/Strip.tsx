@@ -1,19 +1,17 @@
-import { duration, measure, usd } from "@/lib/format";
+import { counted, duration, measure } from "@/lib/format";
 import { Sparkline } from "@/ui/chart";
 import { Stat } from "@/ui/Panel";
-import { Progress } from "@/ui/Progress";
 import type { MetricStore } from "./columns";
 
 export interface StripJob {
   status: string;
   progress: { step: number; totalSteps: number | null; secondsPerStep: number | null; etaSeconds: number | null };
-  cost: { total: { amount: string } };
-  maxCost: { amount: string } | null;
 }
 
 const SPARK = 60;
+const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`;
 
-/** How far it is, how fast, how well, and for how much. */
+/** How well it learns, and how fast. */
 export function Strip({ job, store, color }: { job: StripJob | undefined; store: MetricStore; color: string }) {
   const step = Math.max(job?.progress.step ?? 0, store.lastStep);
   const total = job?.progress.totalSteps ?? null;
@@ -23,23 +21,11 @@ export function Strip({ job, store, color }: { job: StripJob | undefined; store:
   const reward = store.get("reward");
   const recent = reward ? reward.values.slice(Math.max(0, reward.length - SPARK), reward.length) : undefined;
   const best = reward ? most(reward.values, reward.length) : null;
+  const silent = store.recent("frac_reward_zero_std");
+  const length = store.recent("completions/mean_length");
+  const cut = store.recent("completions/clipped_ratio");
   return (
     <div className="grid grid-cols-2 gap-2 md:grid-cols-3 xl:grid-cols-5">
-      <Stat
-        label="Step"
-        value={job ? `${step}${total === null ? "" : ` / ${total}`}` : "–"}
-        note={<Progress className="mt-2" label="Steps done" fraction={job && total ? step / total : job ? null : 0} />}
-      />
-      <Stat
-        label="Time left"
-        value={job ? (running ? (left === null ? "–" : duration(left)) : (ENDED[job.status] ?? "–")) : "–"}
-        note={running ? "at the pace so far" : ""}
-      />
-      <Stat
-        label="A step takes"
-        value={pace === null ? "–" : duration(pace)}
-        note={pace ? `${Math.round(3600 / pace).toLocaleString("en-US")} an hour` : ""}
-      />
       <Stat
         label="Reward"
         value={
@@ -59,16 +45,24 @@ export function Strip({ job, store, color }: { job: StripJob | undefined; store:
         note={best === null ? "" : `best ${measure(best)}`}
       />
       <Stat
-        className="max-md:col-span-2"
-        label="Cost so far"
-        value={job ? usd(job.cost.total.amount) : "–"}
-        note={
-          job?.maxCost
-            ? `of at most ${usd(job.maxCost.amount)}`
-            : job && step > 0
-              ? `${usd(Number(job.cost.total.amount) / step)} a step`
-              : ""
-        }
+        label="Groups without signal"
+        value={silent === null ? "–" : percent(silent)}
+        note={silent === null ? "" : "all rewards of a group alike"}
+      />
+      <Stat
+        label="Mean length"
+        value={length === null ? "–" : measure(length)}
+        note={cut === null ? "" : `tokens, ${percent(cut)} cut off`}
+      />
+      <Stat
+        label="Time left"
+        value={job ? (running ? (left === null ? "–" : duration(left)) : (ENDED[job.status] ?? "–")) : "–"}
+        note={running ? "at the pace so far" : `after ${counted(step, "step")}`}
+      />
+      <Stat
+        label="A step takes"
+        value={pace === null ? "–" : duration(pace)}
+        note={pace ? `${Math.round(3600 / pace).toLocaleString("en-US")} an hour` : ""}
       />
     </div>
   );

@@ -79,12 +79,12 @@ export function Scrubber({ steps, step, onStep }: ScrubberProps) {
         )}
       </div>
       <div className="flex justify-between gap-2 pt-0.5 text-2xs text-ink-3 tabular-nums">
-        <span>step {first}</span>
-        <span className="max-sm:hidden">
+        <span className="whitespace-nowrap">step {first}</span>
+        <span className="min-w-0 truncate max-sm:hidden">
           mean reward
           {low < high && ` ${measure(low)} to ${measure(high)}`}; dashed: share of groups without variance, 0 to 1
         </span>
-        <span>step {last}</span>
+        <span className="whitespace-nowrap">step {last}</span>
       </div>
     </div>
   );

@@ -1,0 +1,2 @@
+/** What other screens use of the rewards: writing one. */
+export { NewReward } from "./NewReward";
