@@ -1,4 +1,4 @@
-import { GitCompareArrows, Search } from "lucide-react";
+import { GitCompareArrows } from "lucide-react";
 import { useEffect, useMemo, useState } from "react";
 import { useQuery } from "urql";
 import { Controls, matching, rangeInUrl, rangeOf, smoothingOf, useDetail, WhenSeen } from "@/features/job/overview";
@@ -11,9 +11,9 @@ import { Button } from "@/ui/Button";
 import { CopyAs } from "@/ui/CopyAs";
 import { ChartGroup } from "@/ui/chart";
 import { Empty, ErrorNote } from "@/ui/Empty";
-import { Input } from "@/ui/Field";
 import { Kbd } from "@/ui/Kbd";
 import { Page, Panel } from "@/ui/Panel";
+import { SearchInput } from "@/ui/SearchInput";
 import { Chooser } from "./Chooser";
 import { Finals } from "./Finals";
 import { RunChart } from "./RunChart";
@@ -123,17 +123,13 @@ export default function ComparePage() {
           actions={
             <>
               {view.all && (
-                <div className="relative">
-                  <Search aria-hidden className="pointer-events-none absolute top-2 left-2 size-3.5 text-ink-3" />
-                  <Input
-                    type="search"
-                    aria-label="Find a metric"
-                    placeholder="Find a metric"
-                    value={view.find}
-                    onChange={(event) => setView({ find: event.target.value })}
-                    className="!h-7.5 w-52 pl-7"
-                  />
-                </div>
+                <SearchInput
+                  label="Find a metric"
+                  small
+                  className="w-52"
+                  value={view.find}
+                  onChange={(text) => setView({ find: text })}
+                />
               )}
               <Button size="sm" aria-expanded={view.all} onClick={() => setView({ all: !view.all })}>
                 {view.all ? "Hide" : "Show"}

@@ -6,8 +6,8 @@ import type { ResultOf } from "@/lib/graphql";
 import { exactUsd } from "@/lib/money";
 import { choice, text, useUrlState } from "@/lib/url";
 import { Empty, ErrorNote } from "@/ui/Empty";
-import { Input } from "@/ui/Field";
 import { Panel } from "@/ui/Panel";
+import { SearchInput } from "@/ui/SearchInput";
 import { Badge } from "@/ui/Status";
 import { type Column, Table } from "@/ui/Table";
 import { RatesQuery } from "./queries";
@@ -57,13 +57,13 @@ export function Rates() {
       title="Rates"
       flush
       actions={
-        <Input
-          type="search"
-          aria-label="Filter rates"
+        <SearchInput
+          label="Filter rates"
           placeholder="Filter"
-          className="w-44!"
+          className="w-44"
+          restMs={0}
           value={url.q}
-          onChange={(event) => setUrl({ q: event.target.value })}
+          onChange={(q) => setUrl({ q })}
         />
       }
     >

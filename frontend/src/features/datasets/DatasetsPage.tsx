@@ -1,6 +1,6 @@
 import { useNavigate } from "@tanstack/react-router";
-import { Cable, Database, Search, Upload } from "lucide-react";
-import { useDeferredValue, useRef, useState } from "react";
+import { Cable, Database, Upload } from "lucide-react";
+import { useRef, useState } from "react";
 import { sentence } from "@/lib/errors";
 import { useTitle } from "@/lib/page";
 import { useShortcuts } from "@/lib/shortcuts";
@@ -8,8 +8,8 @@ import { text, useUrlState } from "@/lib/url";
 import { Button } from "@/ui/Button";
 import { CopyAs } from "@/ui/CopyAs";
 import { Empty, ErrorNote } from "@/ui/Empty";
-import { Input } from "@/ui/Field";
 import { Page, Panel } from "@/ui/Panel";
+import { SearchInput } from "@/ui/SearchInput";
 import { toast } from "@/ui/Toast";
 import { ConnectDialog } from "./connect/ConnectDialog";
 import { DatasetTable } from "./DatasetTable";
@@ -29,7 +29,7 @@ export default function DatasetsPage() {
   useTitle("Datasets");
   const navigate = useNavigate();
   const [{ q }, setUrl] = useUrlState(URL_STATE);
-  const search = useDeferredValue(q.trim());
+  const search = q.trim();
   const datasets = useDatasets(search);
   const [open, setOpen] = useState<Open | null>(null);
   const box = useRef<HTMLInputElement>(null);
@@ -64,18 +64,14 @@ export default function DatasetsPage() {
         </>
       }
     >
-      <div className="relative max-w-xs">
-        <Search aria-hidden className="-translate-y-1/2 pointer-events-none absolute top-1/2 left-2.5 size-3.5 text-ink-3" />
-        <Input
-          ref={box}
-          type="search"
-          aria-label="Search by name or id"
-          placeholder="Search by name or id"
-          className="pl-8"
-          value={q}
-          onChange={(event) => setUrl({ q: event.target.value })}
-        />
-      </div>
+      <SearchInput
+        label="Search by name or id"
+        className="max-w-xs"
+        keys="/"
+        value={q}
+        onChange={(text) => setUrl({ q: text })}
+        ref={box}
+      />
       {datasets.error && <ErrorNote onRetry={datasets.retry}>{sentence(datasets.error)}</ErrorNote>}
       <Panel flush>
         <DatasetTable

@@ -1,6 +1,6 @@
 import { useNavigate } from "@tanstack/react-router";
-import { Plus, Rocket, Search } from "lucide-react";
-import { useEffect, useRef, useState } from "react";
+import { Plus, Rocket } from "lucide-react";
+import { useRef, useState } from "react";
 import { useClient, useQuery } from "urql";
 import { sentence } from "@/lib/errors";
 import { usd } from "@/lib/format";
@@ -12,8 +12,9 @@ import { choice, flag, text, useUrlState } from "@/lib/url";
 import { Button } from "@/ui/Button";
 import { CopyAs } from "@/ui/CopyAs";
 import { Empty, ErrorNote } from "@/ui/Empty";
-import { Input, Select } from "@/ui/Field";
+import { Select } from "@/ui/Field";
 import { Page, Panel } from "@/ui/Panel";
+import { SearchInput } from "@/ui/SearchInput";
 import { Status } from "@/ui/Status";
 import { type Column, Table } from "@/ui/Table";
 import { Ago } from "@/ui/Time";
@@ -25,7 +26,6 @@ import { LIST } from "./snippets";
 
 const STATUSES = ["active", "ended", "all"] as const;
 const VIEW = { q: text(), status: choice(STATUSES, "all"), new: flag(), model: text() };
-const FIND_MS = 250;
 const PAGE = 50;
 
 export default function DeploymentsPage() {
@@ -33,7 +33,6 @@ export default function DeploymentsPage() {
   const navigate = useNavigate();
   const client = useClient();
   const [view, setView] = useUrlState(VIEW);
-  const [typed, setTyped] = useState(view.q);
   const find = useRef<HTMLInputElement>(null);
   const variables = {
     first: PAGE,
@@ -47,11 +46,6 @@ export default function DeploymentsPage() {
   const page = extra.page ?? data?.deployments.pageInfo;
   const loads = useLoads(rows?.filter((one) => one.status === "SERVING").map((one) => one.id) ?? []);
 
-  useEffect(() => {
-    if (typed === view.q) return;
-    const timer = setTimeout(() => setView({ q: typed }), FIND_MS);
-    return () => clearTimeout(timer);
-  }, [typed, view.q, setView]);
   useLive("deployments", {
     document: ActivityStream,
     variables: {},
@@ -127,18 +121,15 @@ export default function DeploymentsPage() {
       }
     >
       <div className="flex flex-wrap items-center gap-2">
-        <div className="relative w-full sm:w-64">
-          <Search aria-hidden className="-translate-y-1/2 absolute top-1/2 left-2.5 size-3.5 text-ink-3" />
-          <Input
-            ref={find}
-            type="search"
-            aria-label="Search deployments"
-            placeholder="Name or id"
-            value={typed}
-            onChange={(event) => setTyped(event.target.value)}
-            className="pl-8"
-          />
-        </div>
+        <SearchInput
+          label="Search deployments"
+          placeholder="Name or id"
+          className="w-full sm:w-64"
+          keys="/"
+          value={view.q}
+          onChange={(q) => setView({ q })}
+          ref={find}
+        />
         <Select
           aria-label="Status"
           value={view.status}
@@ -162,16 +153,7 @@ export default function DeploymentsPage() {
             filtered ? (
               <Empty
                 title="No deployment is like that"
-                action={
-                  <Button
-                    onClick={() => {
-                      setTyped("");
-                      setView({ q: "", status: "all" });
-                    }}
-                  >
-                    Show all
-                  </Button>
-                }
+                action={<Button onClick={() => setView({ q: "", status: "all" })}>Show all</Button>}
               />
             ) : (
               <Empty

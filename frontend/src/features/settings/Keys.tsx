@@ -8,7 +8,8 @@ import { choice, text, useUrlState } from "@/lib/url";
 import { Button } from "@/ui/Button";
 import { Confirm } from "@/ui/Dialog";
 import { Empty } from "@/ui/Empty";
-import { Input, Select } from "@/ui/Field";
+import { Select } from "@/ui/Field";
+import { SearchInput } from "@/ui/SearchInput";
 import { Badge } from "@/ui/Status";
 import type { Column } from "@/ui/Table";
 import { Ago } from "@/ui/Time";
@@ -42,13 +43,12 @@ export function Keys() {
         label="API keys"
         actions={
           <>
-            <Input
-              type="search"
-              aria-label="Search keys"
+            <SearchInput
+              label="Search keys"
               placeholder="Search"
-              className="w-36!"
+              className="w-36"
               value={url.q}
-              onChange={(event) => setUrl({ q: event.target.value })}
+              onChange={(q) => setUrl({ q })}
             />
             <Select
               aria-label="Which keys"

@@ -1,5 +1,5 @@
-import { ChevronLeft, ChevronRight, Search } from "lucide-react";
-import { useCallback, useDeferredValue, useEffect, useRef, useState } from "react";
+import { ChevronLeft, ChevronRight } from "lucide-react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { sentence } from "@/lib/errors";
 import { count } from "@/lib/format";
 import { choice, integer, text, useUrlState } from "@/lib/url";
@@ -7,6 +7,7 @@ import { Button, IconButton } from "@/ui/Button";
 import { Empty, ErrorNote } from "@/ui/Empty";
 import { Input } from "@/ui/Field";
 import { Panel } from "@/ui/Panel";
+import { SearchInput } from "@/ui/SearchInput";
 import { ordered } from "./cells";
 import { ROW_VIEWS, RowDetail } from "./RowDetail";
 import { RowGrid } from "./RowGrid";
@@ -27,7 +28,7 @@ interface RowsPanelProps {
 export function RowsPanel({ datasetId, size, columns, baseModel }: RowsPanelProps) {
   const [{ row: chosen, find, view }, setUrl] = useUrlState(URL_STATE);
   const rows = useRows(datasetId);
-  const search = useDeferredValue(find.trim());
+  const search = find.trim();
   const found = useSearch(datasetId, search);
   const [part, setPart] = useState(0);
   const detail = useRef<HTMLDivElement>(null);
@@ -59,17 +60,15 @@ export function RowsPanel({ datasetId, size, columns, baseModel }: RowsPanelProp
       <Panel
         flush
         title={
-          <span className="relative block w-56 max-w-full font-normal">
-            <Search aria-hidden className="-translate-y-1/2 pointer-events-none absolute top-1/2 left-2 size-3.5 text-ink-3" />
-            <Input
-              type="search"
-              aria-label="Find rows that contain"
-              placeholder="Find in the rows"
-              className="h-7 pl-7 text-xs"
-              value={find}
-              onChange={(event) => setUrl({ find: event.target.value })}
-            />
-          </span>
+          <SearchInput
+            label="Find rows that contain"
+            placeholder="Find in the rows"
+            small
+            className="w-56 max-w-full font-normal"
+            restMs={400}
+            value={find}
+            onChange={(text) => setUrl({ find: text })}
+          />
         }
         actions={
           search ? (

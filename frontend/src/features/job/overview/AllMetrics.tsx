@@ -1,8 +1,8 @@
-import { ChevronRight, Search } from "lucide-react";
+import { ChevronRight } from "lucide-react";
 import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import type { SetUrlState } from "@/lib/url";
 import { cx } from "@/ui/cx";
-import { Input } from "@/ui/Field";
+import { SearchInput } from "@/ui/SearchInput";
 import type { MetricStore } from "./columns";
 import { type Look, MetricChart } from "./MetricChart";
 import type { ChartSpec } from "./sections";
@@ -51,17 +51,7 @@ export function AllMetrics({ store, keys, color, look, open, find, setView, onEx
         </h2>
         <span className="flex-1" />
         {open && (
-          <div className="relative">
-            <Search aria-hidden className="pointer-events-none absolute top-2 left-2 size-3.5 text-ink-3" />
-            <Input
-              type="search"
-              aria-label="Find a metric"
-              placeholder="Find a metric"
-              value={find}
-              onChange={(event) => setView({ find: event.target.value })}
-              className="!h-7.5 w-52 pl-7"
-            />
-          </div>
+          <SearchInput label="Find a metric" small className="w-52" value={find} onChange={(text) => setView({ find: text })} />
         )}
       </header>
       {open && (
