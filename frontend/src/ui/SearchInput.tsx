@@ -32,7 +32,7 @@ export function SearchInput(props: SearchInputProps) {
     <span className={cx("relative block", className)}>
       <Search aria-hidden className="-translate-y-1/2 pointer-events-none absolute top-1/2 left-2 size-3.5 text-ink-3" />
       <Input
-        ref={ref}
+        {...(ref ? { ref } : {})}
         type="search"
         aria-label={label}
         placeholder={placeholder}

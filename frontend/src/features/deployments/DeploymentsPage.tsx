@@ -18,6 +18,7 @@ import { SearchInput } from "@/ui/SearchInput";
 import { Status } from "@/ui/Status";
 import { type Column, Table } from "@/ui/Table";
 import { Ago } from "@/ui/Time";
+import { toast } from "@/ui/Toast";
 import { CreateDialog } from "./CreateDialog";
 import { useLoads } from "./loads";
 import { ms, rate } from "./numbers";
@@ -54,6 +55,11 @@ export default function DeploymentsPage() {
       if (frames.some((frame) => frame.events?.some((one) => one.resourceId.startsWith("dep_"))))
         again({ requestPolicy: "network-only" });
     },
+    // Without a socket the list is simply read again.
+    poll: async () => {
+      again({ requestPolicy: "network-only" });
+      return [];
+    },
   });
   useShortcuts([
     { keys: "/", label: "Search deployments", run: () => find.current?.focus() },
@@ -63,6 +69,7 @@ export default function DeploymentsPage() {
   const next = async () => {
     if (!page?.endCursor) return;
     const result = await client.query(ListQuery, { ...variables, after: page.endCursor }).toPromise();
+    if (result.error) toast(sentence(result.error), { mood: "bad" });
     if (result.data)
       setMore({
         of: data,
