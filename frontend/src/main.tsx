@@ -8,6 +8,7 @@ import { watchOwner } from "./lib/own";
 import { handleKey } from "./lib/shortcuts";
 import { Toasts } from "./ui/Toast";
 import "./app/nonce";
+import "./lib/theme";
 import "./styles/base.css";
 
 window.addEventListener("keydown", handleKey);
