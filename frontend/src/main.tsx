@@ -4,6 +4,7 @@ import { createRoot } from "react-dom/client";
 import { Provider } from "urql";
 import { router } from "./app/router";
 import { createClient } from "./lib/client";
+import { watchOwner } from "./lib/own";
 import { handleKey } from "./lib/shortcuts";
 import { Toasts } from "./ui/Toast";
 import "./app/nonce";
@@ -11,6 +12,7 @@ import "./lib/theme";
 import "./styles/base.css";
 
 window.addEventListener("keydown", handleKey);
+watchOwner();
 
 const root = document.getElementById("root");
 if (!root) throw new Error("The page has no #root.");

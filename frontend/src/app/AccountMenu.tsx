@@ -1,7 +1,8 @@
 import { ChevronsUpDown } from "lucide-react";
-import { type ComponentProps, lazy, Suspense, useState } from "react";
+import { type ComponentProps, lazy, Suspense, useEffect, useState } from "react";
 import { useQuery } from "urql";
 import { graphql } from "@/lib/graphql";
+import { belongTo } from "@/lib/own";
 import { Button } from "@/ui/Button";
 
 const load = () => import("./AccountMenuOpen");
@@ -22,6 +23,10 @@ export const ViewerQuery = graphql(`
 /** Who is signed in. Its menu is loaded when a hand comes near. */
 export function AccountMenu() {
   const [{ data }] = useQuery({ query: ViewerQuery });
+  const account = data?.viewer.account.id;
+  useEffect(() => {
+    if (account) belongTo(account);
+  }, [account]);
   const [wanted, setWanted] = useState(false);
   const name = data?.viewer.account.slug ?? "…";
   const button = <AccountButton name={name} onPointerEnter={() => void load()} onClick={() => setWanted(true)} />;

@@ -13,6 +13,8 @@ function screen<const Path extends string>(path: Path, load: () => Promise<{ def
     getParentRoute: () => frame,
     path,
     validateSearch: (search: Record<string, unknown>) => search,
+    // Another job, dataset or reward is another screen: nothing of the one before stays in its state.
+    remountDeps: ({ params }) => params,
     component: lazyRouteComponent(loaded(load)),
   });
 }

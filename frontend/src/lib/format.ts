@@ -75,6 +75,17 @@ export const dateTime = (at: string | Date): string => full.format(new Date(at))
 export const timeOfDay = (at: string | Date): string => clock.format(new Date(at));
 export const date = (at: string | Date): string => day.format(new Date(at));
 
+/** Midnight here at the beginning of a day, `days` later; undefined for what is no date. */
+export function midnight(day: string, days = 0): string | undefined {
+  const found = /^(\d{4})-(\d{2})-(\d{2})$/.exec(day);
+  if (!found) return;
+  const [year, month, date] = found.slice(1).map(Number) as [number, number, number];
+  const at = new Date(year, month - 1, date + days);
+  // A 31st of June would be the 1st of July.
+  if (days === 0 && (at.getMonth() !== month - 1 || at.getDate() !== date)) return;
+  return at.toISOString();
+}
+
 /** `PULLING_MODEL` → `Pulling model`. */
 export function words(name: string): string {
   const text = name.toLowerCase().replaceAll("_", " ");

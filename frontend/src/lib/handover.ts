@@ -4,6 +4,7 @@
  * They lie in the tab's own storage until the playground takes them, so a reload on the way loses nothing.
  */
 import type { Json } from "./graphql";
+import { ownKey } from "./own";
 
 export interface HandedSample {
   /** Where it came from, in a word or two. */
@@ -13,17 +14,17 @@ export interface HandedSample {
   columns: { [name: string]: Json };
 }
 
-const KEY = "burnish.playground.handed";
+const key = () => ownKey("handed");
 
 export function handOver(samples: readonly HandedSample[]): void {
-  sessionStorage.setItem(KEY, JSON.stringify(samples));
+  sessionStorage.setItem(key(), JSON.stringify(samples));
 }
 
 /** What was handed over, once; null where nothing was. */
 export function takeOver(): HandedSample[] | null {
-  const text = sessionStorage.getItem(KEY);
+  const text = sessionStorage.getItem(key());
   if (!text) return null;
-  sessionStorage.removeItem(KEY);
+  sessionStorage.removeItem(key());
   try {
     const found: unknown = JSON.parse(text);
     return Array.isArray(found) ? (found as HandedSample[]) : null;

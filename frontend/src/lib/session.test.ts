@@ -13,6 +13,9 @@ test.each([
   ["jobs", "/"],
   ["/sign-in?to=%2Fsign-in", "/"],
   ["/\t/evil.example", "/"],
+  ["/..//evil.example", "/"],
+  ["/.//evil.example/x", "/"],
+  ["/x/../..//evil.example", "/"],
   [7, "/"],
   [undefined, "/"],
 ])("%j is followed to %j", (to, expected) => {

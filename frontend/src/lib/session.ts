@@ -21,6 +21,8 @@ export function placeToReturn(to: unknown, origin: string = location.origin): st
   try {
     const url = new URL(to, origin);
     if (url.origin !== origin || url.pathname === "/sign-in") return "/";
+    // `/..//host` is a path here and another host as soon as it stands alone.
+    if (url.pathname.startsWith("//")) return "/";
     return url.pathname + url.search + url.hash;
   } catch {
     return "/";

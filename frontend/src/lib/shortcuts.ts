@@ -65,19 +65,20 @@ export function pressed(event: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey"
   return `${event.ctrlKey || event.metaKey ? "Mod+" : ""}${event.altKey ? "Alt+" : ""}${key}`;
 }
 
+const everywhere = ({ group }: Shortcut): boolean => group === "Everywhere" || group === "Go to";
+
 let pending = "";
 let pendingAt = 0;
 
 export function handleKey(event: KeyboardEvent): void {
   if (event.defaultPrevented || ["Shift", "Control", "Alt", "Meta"].includes(event.key)) return;
   const key = pressed(event);
-  const typing =
-    isTyping(event.target) || document.querySelector("[role=dialog][data-state=open], [role=alertdialog], [role=menu]");
-  if (typing && !key.startsWith("Mod+")) return;
+  const over = document.querySelector("[role=dialog][data-state=open], [role=alertdialog], [role=menu]") !== null;
+  if ((over || isTyping(event.target)) && !key.startsWith("Mod+")) return;
   const now = event.timeStamp;
   const sequence = pending && now - pendingAt < SEQUENCE_MS ? `${pending} ${key}` : key;
-  // The newest screen's come first.
-  const all = shown.toReversed();
+  // What is the screen's own comes before what is the same everywhere, and rests while something lies over the screen.
+  const all = [...shown.filter((one) => !everywhere(one) && !over).reverse(), ...shown.filter(everywhere)];
   const found = all.find((one) => one.keys === sequence) ?? all.find((one) => one.keys === key);
   if (found) {
     event.preventDefault();

@@ -1,6 +1,7 @@
 import { useMutation } from "urql";
 import { sentence } from "@/lib/errors";
 import { graphql } from "@/lib/graphql";
+import { forgetOwn } from "@/lib/own";
 import { toast } from "@/ui/Toast";
 
 const SignOutMutation = graphql(`
@@ -20,6 +21,9 @@ export function useSignOut(): () => Promise<void> {
     const { data, error } = await run({});
     const refused = data?.signOut.errors.map((one) => one.message).join(" ");
     if (error || refused) toast(refused || (error && sentence(error)), { mood: "bad" });
-    else location.assign("/sign-in");
+    else {
+      forgetOwn();
+      location.assign("/sign-in");
+    }
   };
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { ownKey } from "@/lib/own";
 import { body, DEFAULTS } from "./complete";
 import { Conversation, type Turn } from "./conversation";
 
@@ -104,7 +105,7 @@ test("it is there again after a reload, and what was under way has stopped", () 
     { id: 7, role: "user", text: "Hi", state: "done" },
     { id: 8, role: "assistant", text: "He", state: "streaming" },
   ];
-  sessionStorage.setItem("burnish.chat", JSON.stringify({ columns: { a: turns }, settings: { seed: 4 } }));
+  sessionStorage.setItem(ownKey("chat"), JSON.stringify({ columns: { a: turns }, settings: { seed: 4 } }));
   const talk = new Conversation();
   expect(said(talk.turns("a"))).toEqual([
     ["user", "Hi", "done"],

@@ -2,6 +2,7 @@
  * Conversations with several models side by side, outside of React: answers grow many times a second, and who looks is told at most
  * once a frame. Kept for as long as the tab is open.
  */
+import { ownKey } from "@/lib/own";
 import { body, ChatFailure, type ChatMessage, complete, DEFAULTS, type Settings, type TokenProbability } from "./complete";
 
 export interface Turn {
@@ -24,12 +25,12 @@ export interface Saved {
   settings: Settings;
 }
 
-const KEY = "burnish.chat";
+const key = () => ownKey("chat");
 const NONE: readonly Turn[] = [];
 
 function restore(): Saved {
   try {
-    const saved = JSON.parse(sessionStorage.getItem(KEY) ?? "") as Saved;
+    const saved = JSON.parse(sessionStorage.getItem(key()) ?? "") as Saved;
     const columns = Object.entries(saved.columns).map(([model, turns]) => [
       model,
       // What was under way when the page was left is not any more.
@@ -169,7 +170,7 @@ export class Conversation {
 
   private keep(): void {
     try {
-      sessionStorage.setItem(KEY, JSON.stringify(this.saved));
+      sessionStorage.setItem(key(), JSON.stringify(this.saved));
     } catch {
       // Full, or not allowed: then it lasts as long as the page.
     }

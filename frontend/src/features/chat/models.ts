@@ -36,7 +36,7 @@ const JobQuery = graphql(`
 
 const Activity = graphql(`
   subscription ChatActivity($after: Cursor) {
-    activity(after: $after, tail: 0) {
+    activity(after: $after, tail: 1) {
       __typename
       ... on ActivityBatch {
         cursor
@@ -65,6 +65,11 @@ export function useModels(): { models: readonly Model[] | undefined; error: Comb
     onFrames: (frames) => {
       if (frames.some((frame) => frame.events?.some((one) => one.resourceId.startsWith("dep_"))))
         run({ requestPolicy: "network-only" });
+    },
+    // Without a socket the list is simply read again.
+    poll: async () => {
+      run({ requestPolicy: "network-only" });
+      return [];
     },
   });
   const models = useMemo(() => data?.deployments.nodes, [data]);

@@ -58,7 +58,7 @@ export function Chooser({
         label="Find a job"
         placeholder="Search by name or id"
         value={search}
-        onChange={(event) => setSearch(event.target.value)}
+        onChange={setSearch}
         className="mb-2 w-full"
       />
       {error && <ErrorNote>{sentence(error)}</ErrorNote>}

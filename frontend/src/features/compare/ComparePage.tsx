@@ -124,11 +124,11 @@ export default function ComparePage() {
             <>
               {view.all && (
                 <SearchInput
-                  small
                   label="Find a metric"
-                  placeholder="Find a metric"
+                  small
+                  className="w-52"
                   value={view.find}
-                  onChange={(event) => setView({ find: event.target.value })}
+                  onChange={(text) => setView({ find: text })}
                 />
               )}
               <Button size="sm" aria-expanded={view.all} onClick={() => setView({ all: !view.all })}>

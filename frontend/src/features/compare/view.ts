@@ -2,7 +2,7 @@ import { VIEW } from "@/features/job/overview";
 import { flag, list } from "@/lib/url";
 
 /** As many as the server compares. */
-export const MOST = 10;
+export const MOST = 20;
 
 export const COMPARE = {
   ...VIEW,

@@ -2,6 +2,7 @@ import { type FormEvent, useState } from "react";
 import { useMutation } from "urql";
 import { byField, sentence } from "@/lib/errors";
 import { counted, date } from "@/lib/format";
+import { newKey } from "@/lib/idempotency";
 import { exactUsd, fraction, micros } from "@/lib/money";
 import { Button } from "@/ui/Button";
 import { cx } from "@/ui/cx";
@@ -25,7 +26,7 @@ export function Budget({ budget, active, onChanged }: { budget: Current; active:
   const [, run] = useMutation(SetBudgetMutation);
   const [open, setOpen] = useState<"set" | "clear" | null>(null);
   const clear = async () => {
-    const { data, error } = await run({ input: { limitUsd: null } });
+    const { data, error } = await run({ input: { limitUsd: null, idempotencyKey: newKey() } });
     const refused = data?.setBudget.errors.map((one) => one.message).join(" ");
     if (error || refused) return toast(refused || (error && sentence(error)), { mood: "bad" });
     toast("There is no budget any more.");
@@ -112,7 +113,7 @@ function SetBudget({
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     if (!valid) return setErrors({ limitUsd: "Dollars, with six decimals at most, such as 250 or 99.50." });
-    const { data, error } = await run({ input: { limitUsd: limit, period } });
+    const { data, error } = await run({ input: { limitUsd: limit, period, idempotencyKey: newKey() } });
     if (error || !data) return setErrors({ "": error ? sentence(error) : "No answer came." });
     if (data.setBudget.errors.length > 0) return setErrors(byField(data.setBudget.errors, ["limitUsd", "period"]));
     toast(`The budget is ${exactUsd(limit)} ${period === "MONTH" ? "a month" : "in total"}.`, { mood: "good" });
@@ -161,7 +162,7 @@ function SetBudget({
         </p>
         {below && (
           <Note mood="warn">
-            {exactUsd(budget.spent.amount)} of the period are spent already, so this leaves nothing:{" "}
+            {exactUsd(budget.spent.amount)} of the period is spent already, so this leaves nothing:{" "}
             {running > 0
               ? `what runs now stops (${counted(active.jobs, "job")}, ${counted(active.deployments, "deployment")}).`
               : "nothing can start until the period is over."}

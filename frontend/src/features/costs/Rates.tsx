@@ -58,11 +58,12 @@ export function Rates() {
       flush
       actions={
         <SearchInput
-          small
           label="Filter rates"
-          placeholder="GPU or provider"
+          placeholder="Filter"
+          className="w-44"
+          restMs={0}
           value={url.q}
-          onChange={(event) => setUrl({ q: event.target.value })}
+          onChange={(q) => setUrl({ q })}
         />
       }
     >

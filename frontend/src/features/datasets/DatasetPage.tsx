@@ -4,6 +4,7 @@ import { useState } from "react";
 import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
 import { useTitle } from "@/lib/page";
+import { useTyped } from "@/lib/typed";
 import { choice, integer, text, useUrlState } from "@/lib/url";
 import { Button, buttonClass } from "@/ui/Button";
 import { CopyAs } from "@/ui/CopyAs";
@@ -69,6 +70,7 @@ function Shown({ dataset, above }: { dataset: OneDataset; above: React.ReactNode
   const [{ tab, model: chosenModel, limit }, setUrl] = useUrlState(URL_STATE);
   const models = useBaseModels();
   const model = chosenModel || models?.[0] || "";
+  const typed = useTyped(model, (to) => setUrl({ model: to }));
   const [deleting, setDeleting] = useState(false);
   const isRead = dataset.rowCount !== null;
   const [{ data }] = useQuery({ query: DatasetContentsQuery, variables: { id: dataset.id }, pause: !isRead });
@@ -98,9 +100,7 @@ function Shown({ dataset, above }: { dataset: OneDataset; above: React.ReactNode
         <Panel title="Prompt lengths">
           <div className="flex flex-col gap-3">
             <div className="grid grid-cols-[minmax(0,1fr)_7rem] gap-2">
-              <Field label="Base model">
-                {(ids) => <BaseModelInput {...ids} value={model} onChange={(to) => setUrl({ model: to })} />}
-              </Field>
+              <Field label="Base model">{(ids) => <BaseModelInput {...ids} value={typed.text} onChange={typed.type} />}</Field>
               <Field label="Limit in tokens">
                 {(ids) => (
                   <Input

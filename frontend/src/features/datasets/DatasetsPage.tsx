@@ -1,6 +1,6 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Cable, Database, Upload } from "lucide-react";
-import { useDeferredValue, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { sentence } from "@/lib/errors";
 import { useTitle } from "@/lib/page";
 import { useShortcuts } from "@/lib/shortcuts";
@@ -29,7 +29,7 @@ export default function DatasetsPage() {
   useTitle("Datasets");
   const navigate = useNavigate();
   const [{ q }, setUrl] = useUrlState(URL_STATE);
-  const search = useDeferredValue(q.trim());
+  const search = q.trim();
   const datasets = useDatasets(search);
   const [open, setOpen] = useState<Open | null>(null);
   const box = useRef<HTMLInputElement>(null);
@@ -65,12 +65,12 @@ export default function DatasetsPage() {
       }
     >
       <SearchInput
-        ref={box}
         label="Search by name or id"
-        placeholder="Search by name or id"
+        className="max-w-xs"
         keys="/"
         value={q}
-        onChange={(event) => setUrl({ q: event.target.value })}
+        onChange={(text) => setUrl({ q: text })}
+        ref={box}
       />
       {datasets.error && <ErrorNote onRetry={datasets.retry}>{sentence(datasets.error)}</ErrorNote>}
       <Panel flush>

@@ -1,5 +1,6 @@
 import { sentence } from "@/lib/errors";
 import { count } from "@/lib/format";
+import { useSettled } from "@/lib/typed";
 import { cx } from "@/ui/cx";
 import { ErrorNote, Skeleton } from "@/ui/Empty";
 import { DatasetTokensQuery, type TokenLengths as Lengths } from "./documents";
@@ -15,7 +16,10 @@ interface TokenLengthsProps {
 }
 
 /** How long the prompts are for a model, as its own tokenizer and template count them. */
-export function TokenLengths({ datasetId, baseModel, limit, rowCount }: TokenLengthsProps) {
+export function TokenLengths({ datasetId, baseModel: named, limit: given, rowCount }: TokenLengthsProps) {
+  // A name that is still being typed is no model, and counting takes the server seconds.
+  const baseModel = useSettled(named);
+  const limit = useSettled(given);
   const { data, error, isWaiting, retry } = usePatientQuery({
     query: DatasetTokensQuery,
     variables: { id: datasetId, baseModel, maxPromptLength: limit },

@@ -1,15 +1,16 @@
 import { useNavigate } from "@tanstack/react-router";
-import { type FormEvent, useMemo, useState } from "react";
+import { type FormEvent, useState } from "react";
 import { useMutation, useQuery } from "urql";
 import { byField, sentence } from "@/lib/errors";
 import { usd } from "@/lib/format";
+import { useAttempt } from "@/lib/idempotency";
 import { Button } from "@/ui/Button";
 import { CopyAs } from "@/ui/CopyAs";
 import { Dialog } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/Empty";
 import { Field, Input, Select } from "@/ui/Field";
 import { Tabs } from "@/ui/Tabs";
-import { type CreateInput, CreateMutation, newKey } from "./actions";
+import { type CreateInput, CreateMutation } from "./actions";
 import { ChoicesQuery, OfferQuery } from "./queries";
 import { creating } from "./snippets";
 
@@ -36,7 +37,7 @@ export function CreateDialog({ model: given, onClose }: { model: string; onClose
   const [type, setType] = useState<string | null>(null);
   const [count, setCount] = useState(1);
   const [errors, setErrors] = useState<Record<string, string>>({});
-  const key = useMemo(newKey, []);
+  const keyOf = useAttempt();
   const [{ data: choices, error: unread }] = useQuery({ query: ChoicesQuery });
   // A job beyond the newest hundred is asked for by its id.
   const isListed = !given.startsWith("job_") || choices === undefined || choices.jobs.nodes.some((one) => one.id === given);
@@ -55,7 +56,7 @@ export function CreateDialog({ model: given, onClose }: { model: string; onClose
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
-    const result = await create({ input: { ...input, idempotencyKey: key } });
+    const result = await create({ input: { ...input, idempotencyKey: keyOf(input) } });
     if (result.error) return setErrors({ "": sentence(result.error) });
     const answer = result.data?.createDeployment;
     if (answer?.errors.length) return setErrors(byField(answer.errors, FIELDS));

@@ -1,6 +1,6 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Plus, Rocket } from "lucide-react";
-import { useEffect, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { useClient, useQuery } from "urql";
 import { sentence } from "@/lib/errors";
 import { usd } from "@/lib/format";
@@ -18,6 +18,7 @@ import { SearchInput } from "@/ui/SearchInput";
 import { Status } from "@/ui/Status";
 import { type Column, Table } from "@/ui/Table";
 import { Ago } from "@/ui/Time";
+import { toast } from "@/ui/Toast";
 import { CreateDialog } from "./CreateDialog";
 import { useLoads } from "./loads";
 import { ms, rate } from "./numbers";
@@ -26,7 +27,6 @@ import { LIST } from "./snippets";
 
 const STATUSES = ["active", "ended", "all"] as const;
 const VIEW = { q: text(), status: choice(STATUSES, "all"), new: flag(), model: text() };
-const FIND_MS = 250;
 const PAGE = 50;
 
 export default function DeploymentsPage() {
@@ -34,7 +34,6 @@ export default function DeploymentsPage() {
   const navigate = useNavigate();
   const client = useClient();
   const [view, setView] = useUrlState(VIEW);
-  const [typed, setTyped] = useState(view.q);
   const find = useRef<HTMLInputElement>(null);
   const variables = {
     first: PAGE,
@@ -48,11 +47,6 @@ export default function DeploymentsPage() {
   const page = extra.page ?? data?.deployments.pageInfo;
   const loads = useLoads(rows?.filter((one) => one.status === "SERVING").map((one) => one.id) ?? []);
 
-  useEffect(() => {
-    if (typed === view.q) return;
-    const timer = setTimeout(() => setView({ q: typed }), FIND_MS);
-    return () => clearTimeout(timer);
-  }, [typed, view.q, setView]);
   useLive("deployments", {
     document: ActivityStream,
     variables: {},
@@ -60,6 +54,11 @@ export default function DeploymentsPage() {
     onFrames: (frames) => {
       if (frames.some((frame) => frame.events?.some((one) => one.resourceId.startsWith("dep_"))))
         again({ requestPolicy: "network-only" });
+    },
+    // Without a socket the list is simply read again.
+    poll: async () => {
+      again({ requestPolicy: "network-only" });
+      return [];
     },
   });
   useShortcuts([
@@ -70,6 +69,7 @@ export default function DeploymentsPage() {
   const next = async () => {
     if (!page?.endCursor) return;
     const result = await client.query(ListQuery, { ...variables, after: page.endCursor }).toPromise();
+    if (result.error) toast(sentence(result.error), { mood: "bad" });
     if (result.data)
       setMore({
         of: data,
@@ -129,12 +129,13 @@ export default function DeploymentsPage() {
     >
       <div className="flex flex-wrap items-center gap-2">
         <SearchInput
-          ref={find}
           label="Search deployments"
-          placeholder="Search by name or id"
+          placeholder="Name or id"
+          className="w-full sm:w-64"
           keys="/"
-          value={typed}
-          onChange={(event) => setTyped(event.target.value)}
+          value={view.q}
+          onChange={(q) => setView({ q })}
+          ref={find}
         />
         <Select
           aria-label="Status"
@@ -159,16 +160,7 @@ export default function DeploymentsPage() {
             filtered ? (
               <Empty
                 title="No deployment is like that"
-                action={
-                  <Button
-                    onClick={() => {
-                      setTyped("");
-                      setView({ q: "", status: "all" });
-                    }}
-                  >
-                    Show all
-                  </Button>
-                }
+                action={<Button onClick={() => setView({ q: "", status: "all" })}>Show all</Button>}
               />
             ) : (
               <Empty

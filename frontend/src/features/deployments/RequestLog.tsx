@@ -14,6 +14,8 @@ import { type Deployment, type InferenceRequest, RequestParts, RequestStream, Re
 import { merged, NONE, type Requests } from "./requests";
 
 const ROW = 32;
+/** As many live rows are held before the list begins again. */
+const MOST_LIVE = 5000;
 const GRID =
   "grid grid-cols-[4rem_2.5rem_minmax(0,1fr)_4rem] sm:grid-cols-[6rem_5rem_5rem_5rem_5.5rem_5.5rem_minmax(6rem,1fr)] items-center gap-x-3 px-3 text-sm tabular-nums";
 
@@ -24,8 +26,9 @@ export default function RequestLog({ deployment }: { deployment: Deployment }) {
   const [{ rows, next }, setRequests] = useState<Requests>(NONE);
   const [error, setError] = useState<string | null>(null);
   const busy = useRef(false);
+  const came = useRef(0);
   const load = useCallback(
-    async (after: string | null) => {
+    async (after: string | null, anew = false) => {
       if (busy.current) return;
       busy.current = true;
       const result = await client.query(RequestsQuery, { id, after }, { requestPolicy: "network-only" }).toPromise();
@@ -34,7 +37,10 @@ export default function RequestLog({ deployment }: { deployment: Deployment }) {
       if (!page) return setError(result.error ? sentence(result.error) : "It is not here any more.");
       setError(null);
       const found = page.nodes.map((one) => readFragment(RequestParts, one));
-      setRequests((was) => ({ rows: merged(was.rows, found), next: page.pageInfo.hasNextPage ? page.pageInfo.endCursor : null }));
+      setRequests((was) => ({
+        rows: merged(anew ? [] : was.rows, found),
+        next: page.pageInfo.hasNextPage ? page.pageInfo.endCursor : null,
+      }));
     },
     [client, id],
   );
@@ -54,7 +60,16 @@ export default function RequestLog({ deployment }: { deployment: Deployment }) {
     onFrames: (frames) => {
       const added = frames.flatMap((frame) => frame.requests ?? []);
       setRequests((was) => ({ ...was, rows: merged(was.rows, added) }));
-      if (frames.some((frame) => frame.__typename === "StreamGap")) void load(null);
+      came.current += added.length;
+      // A page that is left open all day begins again with the newest, rather than hold all that came.
+      if (came.current > MOST_LIVE) {
+        came.current = 0;
+        void load(null, true);
+      } else if (frames.some((frame) => frame.__typename === "StreamGap")) void load(null);
+    },
+    poll: async () => {
+      await load(null);
+      return [];
     },
   });
 

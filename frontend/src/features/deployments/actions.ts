@@ -3,6 +3,7 @@ import { useCallback } from "react";
 import { type AnyVariables, useClient } from "urql";
 import { sentence, type UserError } from "@/lib/errors";
 import { graphql, type VariablesOf } from "@/lib/graphql";
+import { newKey } from "@/lib/idempotency";
 import { toast } from "@/ui/Toast";
 
 export const CREATE = `
@@ -73,12 +74,6 @@ const DeleteMutation = graphql(`
 `);
 
 export type CreateInput = VariablesOf<typeof CreateMutation>["input"];
-
-/** A retry with the same key makes nothing twice; pages without TLS have no `randomUUID`. */
-export const newKey = (): string => {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return `dashboard-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-};
 
 const complain = (message: string) => {
   toast(message, { mood: "bad" });

@@ -205,7 +205,7 @@ export type InferenceRequest = ResultOf<typeof RequestParts>;
 export const RequestStream = graphql(
   `
     subscription DeploymentRequests($id: ID!, $after: Cursor) {
-      deploymentRequests(id: $id, after: $after, tail: 0) {
+      deploymentRequests(id: $id, after: $after, tail: 100) {
         __typename
         ... on RequestBatch {
           cursor
@@ -250,7 +250,7 @@ export const RequestsQuery = graphql(
 
 export const ActivityStream = graphql(`
   subscription DeploymentActivity($after: Cursor) {
-    activity(after: $after, tail: 0) {
+    activity(after: $after, tail: 1) {
       __typename
       ... on ActivityBatch {
         cursor

@@ -116,7 +116,7 @@ function DeploymentLine({ deployment }: { deployment: Running["deployments"]["no
         {deployment.status === "SERVING" && (
           <Link
             to="/chat"
-            search={{ deployment: deployment.id }}
+            search={{ models: deployment.name }}
             className={`relative z-10 ${buttonClass("ghost", "sm")}`}
             aria-label={`Chat with ${deployment.name}`}
           >

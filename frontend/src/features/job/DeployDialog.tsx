@@ -1,10 +1,11 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Rocket } from "lucide-react";
-import { type FormEvent, useId, useMemo, useState } from "react";
+import { type FormEvent, useId, useState } from "react";
 import { useClient, useQuery } from "urql";
 import { byField, sentence } from "@/lib/errors";
 import { usd } from "@/lib/format";
 import { graphql } from "@/lib/graphql";
+import { useAttempt } from "@/lib/idempotency";
 import { Button } from "@/ui/Button";
 import { CopyAs } from "@/ui/CopyAs";
 import { Dialog } from "@/ui/Dialog";
@@ -49,8 +50,7 @@ export function DeployDialog({ job, onClose }: { job: Job; onClose: () => void }
   const [count, setCount] = useState(1);
   const [busy, setBusy] = useState(false);
   const [errors, setErrors] = useState<Record<string, string>>({});
-  // A retry of the same form makes nothing twice.
-  const key = useMemo(() => `deploy-${job.id}-${Math.random().toString(36).slice(2)}`, [job.id]);
+  const keyOf = useAttempt();
   const [{ data: hardware }] = useQuery({ query: HardwareQuery, requestPolicy: "cache-first" });
   const [{ data: price, fetching }] = useQuery({
     query: PriceQuery,
@@ -64,8 +64,10 @@ export function DeployDialog({ job, onClose }: { job: Job; onClose: () => void }
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     setBusy(true);
-    const input = { model: job.id, name, hardware: { type, count }, idempotencyKey: `${key}-${name}-${type}-${count}` };
-    const { data, error } = await client.mutation(CreateDeployment, { input }).toPromise();
+    const input = { model: job.id, name, hardware: { type, count } };
+    const { data, error } = await client
+      .mutation(CreateDeployment, { input: { ...input, idempotencyKey: keyOf(input) } })
+      .toPromise();
     setBusy(false);
     const answer = data?.createDeployment;
     if (error) return setErrors({ "": sentence(error) });

@@ -116,6 +116,8 @@ export function JobActions({ job, refetch, expect }: Props) {
           onClose={() => setOpen(null)}
           onStart={() => expect({ status: "CANCELLED", phase: null, viewerCan: [] })}
           onDone={(refused) => {
+            // As it was, also where the server cannot be asked how it is.
+            if (refused.size) expect({ status: job.status, phase: job.phase, viewerCan: job.viewerCan });
             refetch();
             if (refused.size) return;
             toast(

@@ -3,6 +3,7 @@ import { useCallback } from "react";
 import { useClient } from "urql";
 import { sentence, type UserError } from "@/lib/errors";
 import { graphql } from "@/lib/graphql";
+import { newKey } from "@/lib/idempotency";
 
 const CancelMutation = graphql(`
   mutation CancelJob($input: JobActionInput!) {
@@ -57,7 +58,7 @@ export function useJobActions() {
   const client = useClient();
   const cancel = useCallback(
     async (id: string): Promise<Refusal | undefined> => {
-      const { data, error } = await client.mutation(CancelMutation, { input: { id } }).toPromise();
+      const { data, error } = await client.mutation(CancelMutation, { input: { id, idempotencyKey: newKey() } }).toPromise();
       if (error) return { message: sentence(error), hint: undefined };
       return refusal(data?.cancelTrainingJob.errors);
     },
@@ -65,7 +66,7 @@ export function useJobActions() {
   );
   const remove = useCallback(
     async (id: string): Promise<Refusal | undefined> => {
-      const { data, error } = await client.mutation(DeleteMutation, { input: { id } }).toPromise();
+      const { data, error } = await client.mutation(DeleteMutation, { input: { id, idempotencyKey: newKey() } }).toPromise();
       if (error) return { message: sentence(error), hint: undefined };
       return refusal(data?.deleteTrainingJob.errors);
     },

@@ -47,7 +47,7 @@ test("what was left out, spent, or delivered is told with its figures", () => {
   });
   expect(told("limit_reached", { limit: "cap", seconds: 30, cost_usd: "1.98" })).toEqual({
     text: "A limit was reached: cap",
-    detail: "$1.98 were spent. It saves what it has within 30 s and stops.",
+    detail: "$1.98 was spent. It saves what it has within 30 s and stops.",
     mood: "warn",
   });
   expect(told("checkpoint_delivered", { url: "s3://b/f" }).detail).toBe("s3://b/f");

@@ -67,7 +67,7 @@ function limitReached(metadata: Fields): EventText {
     text: limit ? `A limit was reached: ${words(limit).toLowerCase()}` : "A limit was reached",
     detail:
       [
-        cost === undefined ? "" : `${usd(cost)} were spent.`,
+        cost === undefined ? "" : `${usd(cost)} was spent.`,
         seconds === undefined ? "" : `It saves what it has within ${duration(seconds)} and stops.`,
       ]
         .filter(Boolean)

@@ -1,5 +1,5 @@
 import { ListFilter, X } from "lucide-react";
-import { type Ref, useEffect, useState } from "react";
+import { type Ref, useState } from "react";
 import { useQuery } from "urql";
 import { words } from "@/lib/format";
 import { Button } from "@/ui/Button";
@@ -8,9 +8,6 @@ import { Field, Input, Select } from "@/ui/Field";
 import { SearchInput } from "@/ui/SearchInput";
 import { type FilterView, finerCount, METHODS, NO_FILTER, STATUSES, statusesOf, toggled } from "./filters";
 import { ChoicesQuery } from "./queries";
-
-/** Letters come faster than lists: the search begins when a hand rests. */
-const REST_MS = 200;
 
 interface Props {
   view: FilterView;
@@ -25,7 +22,15 @@ export function Filters({ view, onChange, searchRef }: Props) {
   return (
     <div className="flex flex-col gap-2">
       <div className="flex flex-wrap items-center gap-2">
-        <SearchBox value={view.q} onChange={(q) => onChange({ q })} ref={searchRef} />
+        <SearchInput
+          label="Search by name or id"
+          placeholder="Name or id"
+          className="w-64 max-sm:w-full"
+          keys="/"
+          value={view.q}
+          onChange={(q) => onChange({ q })}
+          ref={searchRef}
+        />
         <Chips view={view} onChange={onChange} />
         <Button
           size="sm"
@@ -44,31 +49,6 @@ export function Filters({ view, onChange, searchRef }: Props) {
       </div>
       {open && <Finer view={view} onChange={onChange} />}
     </div>
-  );
-}
-
-function SearchBox({ value, onChange, ref }: { value: string; onChange: (to: string) => void; ref: Ref<HTMLInputElement> }) {
-  const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only what is typed begins to wait
-  useEffect(() => {
-    if (text === value) return;
-    const timer = setTimeout(() => onChange(text), REST_MS);
-    return () => clearTimeout(timer);
-  }, [text]);
-  return (
-    <SearchInput
-      ref={ref}
-      label="Search by name or id"
-      placeholder="Search by name or id"
-      keys="/"
-      value={text}
-      onChange={(event) => setText(event.target.value)}
-      onKeyDown={(event) => {
-        if (event.key === "Escape") event.currentTarget.blur();
-        if (event.key === "Enter") onChange(text);
-      }}
-    />
   );
 }
 

@@ -122,7 +122,11 @@ export default function JobsPage() {
           onStart={() =>
             expect(new Map(asking.rows.map((row) => [row.id, { ...row, status: "CANCELLED", phase: null, viewerCan: [] }])))
           }
-          onDone={refresh}
+          onDone={(refused) => {
+            // Those that go on are shown as they were, also those beyond the page that is read again.
+            expect(new Map(asking.rows.filter((row) => refused.has(row.id)).map((row) => [row.id, row])));
+            refresh();
+          }}
         />
       )}
       {asking?.what === "delete" && (

@@ -1,6 +1,7 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Ban, Copy, CopyPlus, Ellipsis, ExternalLink, Rocket, Trash2 } from "lucide-react";
 import { IconButton } from "@/ui/Button";
+import { copyText } from "@/ui/Copy";
 import { Menu, type MenuItem } from "@/ui/Menu";
 import { toast } from "@/ui/Toast";
 import type { JobRow } from "./queries";
@@ -11,11 +12,10 @@ const ICON = "size-3.5";
 export function RowMenu({ row, onCancel, onDelete }: { row: JobRow; onCancel: () => void; onDelete: () => void }) {
   const navigate = useNavigate();
   const can = (action: string) => row.viewerCan.includes(action);
-  const copyId = () =>
-    navigator.clipboard.writeText(row.id).then(
-      () => toast(`Copied ${row.id}`),
-      () => toast(`The browser did not allow copying. The id is ${row.id}`, { mood: "bad" }),
-    );
+  const copyId = async () => {
+    if (await copyText(row.id)) toast(`Copied ${row.id}`);
+    else toast(`The browser did not allow copying. The id is ${row.id}`, { mood: "bad" });
+  };
   const items: (MenuItem | null | false)[] = [
     {
       label: "Open",

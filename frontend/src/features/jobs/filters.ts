@@ -1,4 +1,5 @@
 /** Which jobs are listed: what stands in the URL, and what is asked of the server. */
+import { midnight } from "@/lib/format";
 import type { VariablesOf } from "@/lib/graphql";
 import { list, readUrl, text } from "@/lib/url";
 import type { JobsQuery } from "./queries";
@@ -24,17 +25,6 @@ export const NO_FILTER: FilterView = readUrl(CODECS, {});
 
 const isStatus = (word: string): word is JobStatus => (STATUSES as readonly string[]).includes(word);
 const isMethod = (word: string): word is Method => (METHODS as readonly string[]).includes(word);
-
-/** Midnight here at the beginning of a day, `days` later; undefined for what is no date. */
-function midnight(day: string, days = 0): string | undefined {
-  const found = /^(\d{4})-(\d{2})-(\d{2})$/.exec(day);
-  if (!found) return;
-  const [year, month, date] = found.slice(1).map(Number) as [number, number, number];
-  const at = new Date(year, month - 1, date + days);
-  // A 31st of June would be the 1st of July.
-  if (days === 0 && (at.getMonth() !== month - 1 || at.getDate() !== date)) return;
-  return at.toISOString();
-}
 
 export const statusesOf = (view: FilterView): JobStatus[] => view.status.map((word) => word.toUpperCase()).filter(isStatus);
 

@@ -70,7 +70,8 @@ export function LogBody({ lines, scroll, wrap, time, since, word, picked, onPick
       ref={scroll.scroller}
       role="log"
       aria-label="Lines"
-      aria-live={scroll.following && !lines.ended ? "polite" : "off"}
+      // Twenty lines a second are not to be read aloud; what is new is said by their number, now and then.
+      aria-live="off"
       aria-busy={!lines.ready}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
       tabIndex={0}

@@ -11,8 +11,9 @@ import {
   WrapText,
   X,
 } from "lucide-react";
-import { type KeyboardEvent, type RefObject, useEffect, useState } from "react";
+import type { KeyboardEvent, RefObject } from "react";
 import { count } from "@/lib/format";
+import { useTyped } from "@/lib/typed";
 import type { SetUrlState } from "@/lib/url";
 import { Button, IconButton } from "@/ui/Button";
 import { copyText } from "@/ui/Copy";
@@ -27,7 +28,6 @@ import type { TimeColumn } from "./time";
 import type { Matches } from "./useMatches";
 import type { Range, VIEW, View } from "./view";
 
-const FIND_MS = 250;
 const NEXT_TIME: Record<TimeColumn, TimeColumn> = { clock: "elapsed", elapsed: "off", off: "clock" };
 const TIME_LABEL: Record<TimeColumn, string> = { clock: "Time of day", elapsed: "Time since the first line", off: "No time" };
 
@@ -50,21 +50,15 @@ const said = (matches: Matches) => `${count(matches.count)}${matches.more ? "+" 
 
 export function LogToolbar(props: LogToolbarProps) {
   const { api, lines, view, setView, filter, matches, seeking, findRef, onStep, onFirstError, picked, onUnpick } = props;
-  const [typed, setTyped] = useState(view.find);
-  useEffect(() => setTyped(view.find), [view.find]);
-  useEffect(() => {
-    if (typed === view.find) return;
-    const timer = setTimeout(() => setView({ find: typed }), FIND_MS);
-    return () => clearTimeout(timer);
-  }, [typed, view.find, setView]);
+  const { text, type, settle } = useTyped(view.find, (find) => setView({ find }));
 
   const onKeyDown = (event: KeyboardEvent<HTMLInputElement>) => {
     if (event.key === "Escape") {
-      if (typed) setTyped("");
+      if (text) type("");
       else event.currentTarget.blur();
     } else if (event.key === "Enter") {
-      if (typed === view.find) onStep(event.shiftKey ? "previous" : "next");
-      else setView({ find: typed });
+      if (text === view.find) onStep(event.shiftKey ? "previous" : "next");
+      else settle();
     } else return;
     event.preventDefault();
   };
@@ -91,9 +85,9 @@ export function LogToolbar(props: LogToolbarProps) {
           ref={findRef}
           type="search"
           aria-label="Search the log"
-          placeholder="Search the log"
-          value={typed}
-          onChange={(event) => setTyped(event.target.value)}
+          placeholder="Search  /"
+          value={text}
+          onChange={(event) => type(event.target.value)}
           onKeyDown={onKeyDown}
           className="min-w-0 flex-1 bg-transparent text-sm outline-none [&::-webkit-search-cancel-button]:hidden"
         />

@@ -10,6 +10,7 @@ import { toast } from "@/ui/Toast";
 import { LogFailure, type LogFilter, type LogKind } from "./api";
 import { LogBody } from "./LogBody";
 import { LogToolbar } from "./LogToolbar";
+import { News } from "./News";
 import { useLog, useSince } from "./useLog";
 import { useLogScroll } from "./useLogScroll";
 import { useMatches } from "./useMatches";
@@ -104,6 +105,7 @@ export default function LogViewer({ of, id, className }: LogViewerProps) {
           {lines.failure}
         </ErrorNote>
       )}
+      <News arrived={lines.arrived} following={scroll.following && !lines.ended} />
       <div className="relative min-h-0 flex-1">
         <LogBody
           lines={lines}

@@ -50,13 +50,7 @@ export function Hyperparameters({ specs, texts, errors, onChange }: Hyperparamet
               Reset all
             </Button>
           )}
-          <SearchInput
-            small
-            label="Search the hyperparameters"
-            placeholder="Find one"
-            value={search}
-            onChange={(event) => setSearch(event.target.value)}
-          />
+          <SearchInput small label="Search the hyperparameters" placeholder="Find one" value={search} onChange={setSearch} />
         </div>
       </div>
       {strange.map((name) => (

@@ -65,11 +65,7 @@ export default function NewJobPage() {
     if (canStart && !starting.busy) void starting.start(body);
     else if (!starting.busy) toast(missing[0]?.label ?? "There is something to correct first.");
   };
-  // Keys with Mod work while a dialog is open too: there they are the dialog's, and must not start what costs.
-  const startByKey = () => {
-    if (!document.querySelector("[role=dialog], [role=alertdialog]")) start();
-  };
-  useShortcuts([{ keys: "Mod+Enter", label: "Start training", run: startByKey }]);
+  useShortcuts([{ keys: "Mod+Enter", label: "Start training", run: start }]);
   const reset = () => {
     const was = draft;
     clear();

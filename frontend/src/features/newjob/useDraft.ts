@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useState } from "react";
 import { useClient } from "urql";
 import { sentence } from "@/lib/errors";
+import { ownKey } from "@/lib/own";
 import type { SetUrlState } from "@/lib/url";
 import { text } from "@/lib/url";
 import { CheckpointToResumeQuery, type Hyperparameter, JobToCloneQuery, type Method } from "./documents";
@@ -10,7 +11,7 @@ import { type Draft, EMPTY, fromJob } from "./draft";
 export const URL_STATE = { from: text(""), resume: text(""), dataset: text(""), reward: text("") };
 type Address = { from: string; resume: string; dataset: string; reward: string };
 
-const KEY = "burnish.new-job";
+const key = () => ownKey("new-job");
 
 interface Kept {
   /** What the draft was begun from. */
@@ -22,7 +23,7 @@ const originOf = ({ from, resume }: Address): string => (resume ? `resume:${resu
 
 function kept(): Kept | null {
   try {
-    const { origin, draft } = JSON.parse(sessionStorage.getItem(KEY) ?? "") as Kept;
+    const { origin, draft } = JSON.parse(sessionStorage.getItem(key()) ?? "") as Kept;
     return { origin, draft: { ...EMPTY, ...draft } };
   } catch {
     return null;
@@ -97,7 +98,7 @@ export function useDraft(
   }, [client, address, methods, origin, isLoading]);
 
   useEffect(() => {
-    if (!isLoading) sessionStorage.setItem(KEY, JSON.stringify({ ...state, origin }));
+    if (!isLoading) sessionStorage.setItem(key(), JSON.stringify({ ...state, origin }));
   }, [state, origin, isLoading]);
 
   const replace = useCallback(
@@ -116,7 +117,7 @@ export function useDraft(
     [setUrl],
   );
   const clear = useCallback(() => {
-    sessionStorage.removeItem(KEY);
+    forget();
     setFailure(null);
     setState({ origin: "", draft: EMPTY });
     setUrl({ from: "", resume: "", dataset: "", reward: "" });
@@ -125,4 +126,4 @@ export function useDraft(
 }
 
 /** Forget the draft of a job that was started. */
-export const forget = (): void => sessionStorage.removeItem(KEY);
+export const forget = (): void => sessionStorage.removeItem(key());

@@ -6,6 +6,7 @@ import { sentence } from "@/lib/errors";
 import { measure } from "@/lib/format";
 import { useTitle } from "@/lib/page";
 import { useShortcuts } from "@/lib/shortcuts";
+import { integer, useUrlState } from "@/lib/url";
 import { Button, buttonClass } from "@/ui/Button";
 import { CodeEditor } from "@/ui/CodeEditor";
 import { Copyable, CopyButton } from "@/ui/Copy";
@@ -21,6 +22,9 @@ import { FORMAT_CALLS, FORMAT_NAMES, RewardQuery } from "./documents";
 import { uploadSnippets } from "./snippets";
 import { Trial } from "./Trial";
 
+/** `line` is where a job failed. */
+const URL = { line: integer() };
+
 /** One reward function: its source, what its test found, and the jobs that learned from it. */
 export default function RewardPage() {
   const { id } = useParams({ from: "/frame/rewards/$id" });
@@ -31,7 +35,14 @@ export default function RewardPage() {
   useTitle(reward?.name ?? "Reward");
   const play = () => void navigate({ to: "/rewards/playground", search: { id } as never });
   useShortcuts([{ keys: "p", label: "Open in the playground", run: play }]);
-  const issues = useMemo(() => reward?.trial?.warnings.map((one) => ({ ...one, mood: "warn" as const })) ?? [], [reward]);
+  const [{ line }] = useUrlState(URL);
+  const issues = useMemo(
+    () => [
+      ...(reward?.trial?.warnings.map((one) => ({ ...one, mood: "warn" as const })) ?? []),
+      ...(line === null ? [] : [{ line, message: "A job failed here.", mood: "bad" as const }]),
+    ],
+    [reward, line],
+  );
   // What is about the whole file is said beside it.
   const marked = useMemo(() => issues.filter((one) => one.line !== null), [issues]);
 
@@ -88,6 +99,7 @@ export default function RewardPage() {
               className="min-h-40 rounded-t-none border-0"
               value={reward.source}
               issues={marked}
+              at={line}
             />
           </Panel>
           <div className="flex min-w-0 flex-col gap-4">

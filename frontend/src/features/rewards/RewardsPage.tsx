@@ -1,6 +1,6 @@
 import { Link, useNavigate } from "@tanstack/react-router";
 import { FlaskConical, Play, Plus } from "lucide-react";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
 import { useTitle } from "@/lib/page";
@@ -34,7 +34,11 @@ export default function RewardsPage() {
   });
   const rows = data?.rewardFunctions.nodes;
   const open = (id: string) => void navigate({ to: "/rewards/$id", params: { id } });
-  useShortcuts([{ keys: "u", label: "New reward function", run: () => setView({ new: true }) }]);
+  const search = useRef<HTMLInputElement>(null);
+  useShortcuts([
+    { keys: "u", label: "New reward function", run: () => setView({ new: true }) },
+    { keys: "/", label: "Search the reward functions", run: () => search.current?.focus() },
+  ]);
 
   return (
     <Page
@@ -54,9 +58,11 @@ export default function RewardsPage() {
     >
       <SearchInput
         label="Search by name or id"
-        placeholder="Search by name or id"
+        className="max-w-80"
+        keys="/"
         value={view.q}
-        onChange={(event) => setView({ q: event.target.value })}
+        onChange={(q) => setView({ q })}
+        ref={search}
       />
       {error && <ErrorNote onRetry={() => again({ requestPolicy: "network-only" })}>{sentence(error)}</ErrorNote>}
       {(rows || !error) && (

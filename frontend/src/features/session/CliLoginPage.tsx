@@ -3,6 +3,7 @@ import { CircleCheck, Terminal } from "lucide-react";
 import { useState } from "react";
 import { useMutation, useQuery } from "urql";
 import { sentence } from "@/lib/errors";
+import { newKey } from "@/lib/idempotency";
 import { useTitle } from "@/lib/page";
 import { useSignInWhenNeeded } from "@/lib/useSignInWhenNeeded";
 import { Button } from "@/ui/Button";
@@ -36,7 +37,7 @@ function Asking({ wish }: { wish: CliLogin }) {
   const allow = async () => {
     setState("busy");
     setFailure(undefined);
-    const made = await create({ input: { name: wish.host } });
+    const made = await create({ input: { name: wish.host, idempotencyKey: newKey() } });
     const { apiKey, secret, errors = [] } = made.data?.createApiKey ?? {};
     if (!apiKey || !secret) {
       setState("asking");

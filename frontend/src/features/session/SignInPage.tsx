@@ -1,7 +1,8 @@
 import { useSearch } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
-import { useClient, useMutation } from "urql";
+import { type Client, useClient, useMutation } from "urql";
 import { byField, sentence } from "@/lib/errors";
+import { belongTo } from "@/lib/own";
 import { useTitle } from "@/lib/page";
 import { placeToReturn } from "@/lib/session";
 import { Button } from "@/ui/Button";
@@ -24,6 +25,14 @@ const WAYS = [
 ] as const;
 type Way = (typeof WAYS)[number]["id"];
 
+/** Who is in now: what this browser kept for others is theirs. */
+async function owned(client: Client) {
+  const who = await client.query(HasPasswordQuery, {}, { requestPolicy: "network-only" });
+  // The whole page is about to be loaded anyway.
+  if (who.data) belongTo(who.data.viewer.account.id, () => {});
+  return who;
+}
+
 export default function SignInPage() {
   useTitle("Sign in");
   const { to } = useSearch({ strict: false }) as { to?: unknown };
@@ -36,6 +45,7 @@ export default function SignInPage() {
 
 function ByHand({ onIn, failure, returning }: { onIn: () => void; failure: string | undefined; returning: boolean }) {
   const [way, setWay] = useState<Way>("password");
+  const client = useClient();
   const [{ fetching }, run] = useMutation(SignInMutation);
   const [done, setDone] = useState(false);
   const [errors, setErrors] = useState<Record<string, string>>(failure ? { "": failure } : {});
@@ -49,6 +59,7 @@ function ByHand({ onIn, failure, returning }: { onIn: () => void; failure: strin
     if (error || !data) return setErrors({ "": error ? sentence(error) : "No answer came." });
     if (data.signIn.errors.length > 0) return setErrors(byField(data.signIn.errors, ["account", "password", "apiKey"]));
     setDone(true);
+    await owned(client);
     onIn();
   };
   return (
@@ -134,7 +145,7 @@ function ByLink({ link, onIn, onFailure }: { link: string; onIn: () => void; onF
     const { data, error } = await client.mutation(SignInMutation, { input: { link } });
     const refused = data?.signIn.errors.map((one) => [one.message, one.hint].filter(Boolean).join(" ")).join(" ");
     if (error || refused) return onFailure(refused || (error ? sentence(error) : ""));
-    const who = await client.query(HasPasswordQuery, {}, { requestPolicy: "network-only" });
+    const who = await owned(client);
     if (!who.data || who.data.viewer.account.hasPassword) onIn();
     else setAccount(who.data.viewer.account.slug);
   };

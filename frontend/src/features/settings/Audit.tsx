@@ -1,8 +1,9 @@
 import { Link } from "@tanstack/react-router";
 import { ScrollText } from "lucide-react";
-import { dateTime } from "@/lib/format";
+import { dateTime, midnight } from "@/lib/format";
 import type { Json, ResultOf } from "@/lib/graphql";
 import { addressOf } from "@/lib/ids";
+import { useTyped } from "@/lib/typed";
 import { text, useUrlState } from "@/lib/url";
 import { Button } from "@/ui/Button";
 import { Empty } from "@/ui/Empty";
@@ -14,38 +15,29 @@ import { usePages } from "./usePages";
 
 type Entry = ResultOf<typeof AuditQuery>["auditLog"]["nodes"][number];
 const URL = { action: text(""), actor: text(""), resource: text(""), since: text(""), until: text("") };
-const DAY_MS = 86_400_000;
-
-const dayStart = (day: string, plus = 0) => {
-  const at = Date.parse(`${day}T00:00:00Z`);
-  return Number.isNaN(at) ? null : new Date(at + plus).toISOString();
-};
 
 /** Who changed what, the newest first. */
 export function Audit() {
   const [url, setUrl] = useUrlState(URL);
   const filter = {
-    action: url.action || null,
-    actor: url.actor || null,
-    resourceId: url.resource || null,
-    createdAfter: dayStart(url.since),
-    createdBefore: dayStart(url.until, DAY_MS),
+    action: url.action.trim() || null,
+    actor: url.actor.trim() || null,
+    resourceId: url.resource.trim() || null,
+    createdAfter: midnight(url.since) ?? null,
+    // Through the whole of the last day.
+    createdBefore: (midnight(url.until) && midnight(url.until, 1)) ?? null,
   };
   const pages = usePages(AuditQuery, { filter }, (result) => result.auditLog);
   const filtered = Object.values(filter).some((one) => one !== null);
   const clear = () => setUrl({ action: "", actor: "", resource: "", since: "", until: "" });
   const field = (name: keyof typeof URL, label: string, placeholder: string, type = "search") => (
-    <Field label={label}>
-      {(ids) => (
-        <Input
-          {...ids}
-          type={type}
-          placeholder={placeholder}
-          value={url[name]}
-          onChange={(event) => setUrl({ [name]: event.target.value.trim() })}
-        />
-      )}
-    </Field>
+    <TypedField
+      label={label}
+      placeholder={placeholder}
+      type={type}
+      value={url[name]}
+      onChange={(text) => setUrl({ [name]: text })}
+    />
   );
   return (
     <div className="flex flex-col gap-4">
@@ -75,6 +67,31 @@ export function Audit() {
         }
       />
     </div>
+  );
+}
+
+interface TypedFieldProps {
+  label: string;
+  placeholder: string;
+  type: string;
+  value: string;
+  onChange: (text: string) => void;
+}
+
+function TypedField({ label, value, onChange, ...rest }: TypedFieldProps) {
+  const { text, type, settle } = useTyped(value, onChange);
+  return (
+    <Field label={label}>
+      {(ids) => (
+        <Input
+          {...ids}
+          {...rest}
+          value={text}
+          onChange={(event) => type(event.target.value)}
+          onKeyDown={(event) => event.key === "Enter" && settle()}
+        />
+      )}
+    </Field>
   );
 }
 

@@ -44,11 +44,11 @@ export function Keys() {
         actions={
           <>
             <SearchInput
-              small
               label="Search keys"
-              placeholder="Search by name"
+              placeholder="Search"
+              className="w-36"
               value={url.q}
-              onChange={(event) => setUrl({ q: event.target.value })}
+              onChange={(q) => setUrl({ q })}
             />
             <Select
               aria-label="Which keys"

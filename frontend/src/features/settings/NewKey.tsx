@@ -1,6 +1,7 @@
 import { type FormEvent, useState } from "react";
 import { useMutation } from "urql";
 import { byField, sentence } from "@/lib/errors";
+import { useAttempt } from "@/lib/idempotency";
 import { Button } from "@/ui/Button";
 import { CodeBlock } from "@/ui/Copy";
 import { Dialog } from "@/ui/Dialog";
@@ -24,6 +25,7 @@ const EXPIRIES = [
 
 /** Makes a key, and shows it once. */
 export function NewKey({ mine, onClose, onMade }: { mine: readonly string[]; onClose: () => void; onMade: () => void }) {
+  const keyOf = useAttempt();
   const [{ fetching }, run] = useMutation(CreateKeyMutation);
   const [secret, setSecret] = useState<{ name: string; text: string }>();
   const [errors, setErrors] = useState<Record<string, string>>({});
@@ -33,11 +35,17 @@ export function NewKey({ mine, onClose, onMade }: { mine: readonly string[]; onC
     const scopes = given.getAll("scopes").map(String);
     if (scopes.length === 0) return setErrors({ scopes: "It needs at least one." });
     const seconds = EXPIRIES[Number(given.get("expiry"))]?.seconds ?? null;
-    const { data, error } = await run({
-      input: { name: String(given.get("name")).trim(), scopes, ...(seconds === null ? {} : { expiresInSeconds: seconds }) },
-    });
+    const input = { name: String(given.get("name")).trim(), scopes, ...(seconds === null ? {} : { expiresInSeconds: seconds }) };
+    const { data, error } = await run({ input: { ...input, idempotencyKey: keyOf(input) } });
     if (error || !data) return setErrors({ "": error ? sentence(error) : "No answer came." });
     const { errors: refused, secret: text, apiKey } = data.createApiKey;
+    // It was made before, and the answer with its text was lost: nobody can have it any more.
+    if (refused.length === 0 && !text) {
+      onMade();
+      return setErrors({
+        "": `${apiKey?.name ?? "The key"} was made, but its text was lost on the way here. Revoke it, and make another.`,
+      });
+    }
     if (refused.length > 0 || !text) return setErrors(byField(refused, ["name", "scopes", "expiresInSeconds"]));
     setSecret({ name: apiKey?.name ?? "", text });
     onMade();

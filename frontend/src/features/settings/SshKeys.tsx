@@ -4,6 +4,7 @@ import { useMutation } from "urql";
 import { byField, sentence } from "@/lib/errors";
 import { date } from "@/lib/format";
 import type { ResultOf } from "@/lib/graphql";
+import { useAttempt } from "@/lib/idempotency";
 import { Button } from "@/ui/Button";
 import { Copyable } from "@/ui/Copy";
 import { Confirm, Dialog } from "@/ui/Dialog";
@@ -90,20 +91,20 @@ const columns = (onDelete: (key: Key) => void): Column<Key>[] => [
 const FIELDS = ["name", "publicKey", "privateKey", "provider"] as const;
 
 function AddPair({ onClose, onAdded }: { onClose: () => void; onAdded: () => void }) {
+  const keyOf = useAttempt();
   const [{ fetching }, run] = useMutation(CreateSshKeyMutation);
   const [errors, setErrors] = useState<Record<string, string>>({});
   const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     const given = (name: (typeof FIELDS)[number]) => String(form.get(name) ?? "");
-    const { data, error } = await run({
-      input: {
-        name: given("name").trim(),
-        publicKey: given("publicKey").trim(),
-        privateKey: given("privateKey"),
-        provider: given("provider").trim() || null,
-      },
-    });
+    const input = {
+      name: given("name").trim(),
+      publicKey: given("publicKey").trim(),
+      privateKey: given("privateKey"),
+      provider: given("provider").trim() || null,
+    };
+    const { data, error } = await run({ input: { ...input, idempotencyKey: keyOf(input) } });
     if (error || !data) return setErrors({ "": error ? sentence(error) : "No answer came." });
     if (data.createSshKey.errors.length > 0) return setErrors(byField(data.createSshKey.errors, FIELDS));
     toast("The pair is kept.", { mood: "good" });

@@ -16,6 +16,8 @@ export interface EditorProps {
   onChange?: ((value: string) => void) | undefined;
   label: string;
   issues?: readonly Issue[] | undefined;
+  /** The line to begin at, from 1. */
+  at?: number | null | undefined;
   className?: string | undefined;
 }
 
@@ -37,11 +39,11 @@ const attributes = (label: string, readOnly: boolean): Record<string, string> =>
     : { "aria-label": label, tabindex: "0", "aria-description": "Tab indents. Press Escape and then Tab to leave the editor." };
 
 /** CodeMirror itself: loaded by `CodeEditor` when it is first needed. */
-export default function Editor({ value, onChange, label, issues, className }: EditorProps) {
+export default function Editor({ value, onChange, label, issues, at, className }: EditorProps) {
   const box = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
-  const latest = useRef({ value, onChange, issues });
-  latest.current = { value, onChange, issues };
+  const latest = useRef({ value, onChange, issues, at });
+  latest.current = { value, onChange, issues, at };
   const readOnly = onChange === undefined;
 
   useEffect(() => {
@@ -71,6 +73,9 @@ export default function Editor({ value, onChange, label, issues, className }: Ed
       }),
     });
     editor.dispatch({ effects: setIssues.of(latest.current.issues ?? []) });
+    const begin = latest.current.at;
+    if (begin && begin <= editor.state.doc.lines)
+      editor.dispatch({ effects: EditorView.scrollIntoView(editor.state.doc.line(begin).from, { y: "center" }) });
     view.current = editor;
     return () => {
       view.current = null;

@@ -1,12 +1,14 @@
 // biome-ignore-all lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
 import { sentence } from "@/lib/errors";
 import { count } from "@/lib/format";
+import { useSettled } from "@/lib/typed";
 import { ErrorNote, Note, Skeleton } from "@/ui/Empty";
 import { RenderedRowsQuery } from "../documents";
 import { usePatientQuery } from "../usePatientQuery";
 
 /** A prompt as the model reads it: its chat template, with the special tokens seen. */
-export function Rendered({ datasetId, row, baseModel }: { datasetId: string; row: number; baseModel: string }) {
+export function Rendered({ datasetId, row, baseModel: named }: { datasetId: string; row: number; baseModel: string }) {
+  const baseModel = useSettled(named);
   const { data, error, isWaiting, retry } = usePatientQuery({
     query: RenderedRowsQuery,
     variables: { id: datasetId, baseModel, first: 1, offset: row },

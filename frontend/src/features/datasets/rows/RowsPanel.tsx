@@ -1,5 +1,5 @@
 import { ChevronLeft, ChevronRight } from "lucide-react";
-import { useCallback, useDeferredValue, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { sentence } from "@/lib/errors";
 import { count } from "@/lib/format";
 import { choice, integer, text, useUrlState } from "@/lib/url";
@@ -28,7 +28,7 @@ interface RowsPanelProps {
 export function RowsPanel({ datasetId, size, columns, baseModel }: RowsPanelProps) {
   const [{ row: chosen, find, view }, setUrl] = useUrlState(URL_STATE);
   const rows = useRows(datasetId);
-  const search = useDeferredValue(find.trim());
+  const search = find.trim();
   const found = useSearch(datasetId, search);
   const [part, setPart] = useState(0);
   const detail = useRef<HTMLDivElement>(null);
@@ -61,12 +61,13 @@ export function RowsPanel({ datasetId, size, columns, baseModel }: RowsPanelProp
         flush
         title={
           <SearchInput
-            small
             label="Find rows that contain"
             placeholder="Find in the rows"
-            className="w-56 font-normal"
+            small
+            className="w-56 max-w-full font-normal"
+            restMs={400}
             value={find}
-            onChange={(event) => setUrl({ find: event.target.value })}
+            onChange={(text) => setUrl({ find: text })}
           />
         }
         actions={

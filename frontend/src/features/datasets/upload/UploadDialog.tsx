@@ -112,7 +112,7 @@ function Stage({ state }: { state: UploadState }) {
     case "sending": {
       const { bytes: gone, total, bytesPerSecond } = state.sent;
       return (
-        <div className="flex flex-col gap-1.5" aria-live="polite">
+        <div className="flex flex-col gap-1.5">
           <Progress label="Uploading" fraction={total ? gone / total : 0} />
           <p className="flex justify-between text-ink-2 text-xs tabular-nums">
             <span>

@@ -94,6 +94,8 @@ export function useUpload(onDone: (dataset: MadeDataset) => void) {
     async (file: File, name: string) => {
       const abort = new AbortController();
       running.current = abort;
+      // At once, so that a second press finds nothing to press.
+      setState({ phase: "sending", file, sent: { bytes: 0, total: file.size, bytesPerSecond: null } });
       try {
         const { dataset, rejected } = await upload(client, file, name, {
           signal: abort.signal,

@@ -51,13 +51,7 @@ export function AllMetrics({ store, keys, color, look, open, find, setView, onEx
         </h2>
         <span className="flex-1" />
         {open && (
-          <SearchInput
-            small
-            label="Find a metric"
-            placeholder="Find a metric"
-            value={find}
-            onChange={(event) => setView({ find: event.target.value })}
-          />
+          <SearchInput label="Find a metric" small className="w-52" value={find} onChange={(text) => setView({ find: text })} />
         )}
       </header>
       {open && (

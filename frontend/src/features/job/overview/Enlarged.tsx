@@ -2,6 +2,7 @@ import { X } from "lucide-react";
 import { Dialog } from "radix-ui";
 import { useEffect, useState } from "react";
 import { IconButton } from "@/ui/Button";
+import { useReturnFocus } from "@/ui/useReturnFocus";
 import type { MetricStore } from "./columns";
 import { type Look, MetricChart } from "./MetricChart";
 import type { ChartSpec } from "./sections";
@@ -20,12 +21,14 @@ export function Enlarged({
   look: Look;
   onClose: () => void;
 }) {
+  const focus = useReturnFocus();
   const height = useHeight() - AROUND;
   return (
     <Dialog.Root open onOpenChange={(open) => !open && onClose()}>
       <Dialog.Portal>
         <Dialog.Overlay className="fixed inset-0 z-40 bg-veil" />
         <Dialog.Content
+          {...focus}
           aria-describedby={undefined}
           className="fixed inset-3 z-50 flex flex-col rounded-lg bg-surface p-4 shadow-over"
         >

@@ -98,9 +98,8 @@ export class MetricStore {
     return [...this.columns.keys()].sort();
   }
 
-  get loaded(): boolean {
-    return this.early === null;
-  }
+  /** Whether there is a history; it stays while a newer one is asked for, so that nothing is taken off the screen. */
+  loaded = false;
 
   /** The newest attempt that was heard of since the history. */
   get newest(): number {
@@ -129,6 +128,7 @@ export class MetricStore {
     this.lastStep = Math.max(0, ...[...this.columns.values()].map((column) => column.last));
     const early = this.early ?? [];
     this.early = null;
+    this.loaded = true;
     for (const batch of early) this.append(batch);
     this.changed();
   }

@@ -1,12 +1,10 @@
 import { ChevronLeft, ChevronRight, Pilcrow, X } from "lucide-react";
-import { useEffect, useState } from "react";
+import { useTyped } from "@/lib/typed";
 import { Button, IconButton } from "@/ui/Button";
 import { cx } from "@/ui/cx";
 import { Input, Select } from "@/ui/Field";
 import { FILTER_NAMES, FILTERS, type Filter } from "./groups";
 import type { View } from "./Rollouts";
-
-const TYPED_MS = 250;
 
 interface ToolbarProps {
   view: View;
@@ -21,13 +19,7 @@ interface ToolbarProps {
 }
 
 export function Toolbar({ view, step, live, missed, onView, onMove, children }: ToolbarProps) {
-  const [typed, setTyped] = useState(view.q);
-  useEffect(() => setTyped(view.q), [view.q]);
-  useEffect(() => {
-    if (typed === view.q) return;
-    const timer = setTimeout(() => onView({ q: typed, g: 0, c: null }), TYPED_MS);
-    return () => clearTimeout(timer);
-  }, [typed, view.q, onView]);
+  const { text, type, settle } = useTyped(view.q, (q) => onView({ q, g: 0, c: null }));
   return (
     <div className="flex flex-wrap items-center gap-1.5">
       <span className="flex items-center">
@@ -68,8 +60,9 @@ export function Toolbar({ view, step, live, missed, onView, onMove, children }: 
           maxLength={200}
           spellCheck={false}
           className="h-7! font-mono text-xs"
-          value={typed}
-          onChange={(event) => setTyped(event.target.value)}
+          value={text}
+          onChange={(event) => type(event.target.value)}
+          onKeyDown={(event) => event.key === "Enter" && settle()}
         />
       </span>
       <Select

@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useClient, useQuery } from "urql";
+import { sentence } from "@/lib/errors";
 import { type StreamState, useLive } from "@/lib/live";
 import { type Group, GroupsQuery, type RolloutFrame, RolloutStream, type Run, RunQuery } from "./documents";
 import { type Steps, stepsOf } from "./steps";
@@ -93,7 +94,7 @@ export function useRun(jobId: string, whole: boolean): Live {
   return {
     run,
     missing: data !== undefined && run === null,
-    error: error?.message ?? null,
+    error: error ? sentence(error) : null,
     retry: () => ask({ requestPolicy: "network-only" }),
     steps: run && stepsOf(run.rolloutSteps, arrivals.last),
     fresh: arrivals.fresh,

@@ -1,4 +1,5 @@
 /** What is being written, kept in this browser: a closed tab loses nothing. */
+import { ownKey } from "@/lib/own";
 import type { Format } from "../documents";
 import { fromJsonl, type Sample } from "./samples";
 import type { Template } from "./templates";
@@ -21,12 +22,12 @@ export interface Draft {
   samples: readonly Sample[];
 }
 
-const KEY = "burnish.playground.drafts";
+const key = () => ownKey("rewards");
 const MOST = 8;
 
 function all(): Draft[] {
   try {
-    const found: unknown = JSON.parse(localStorage.getItem(KEY) ?? "[]");
+    const found: unknown = JSON.parse(localStorage.getItem(key()) ?? "[]");
     return Array.isArray(found) ? found.filter((one: Partial<Draft>) => one?.base && Array.isArray(one.samples)) : [];
   } catch {
     return [];
@@ -36,7 +37,7 @@ function all(): Draft[] {
 export function keep(draft: Draft): void {
   const others = all().filter((one) => one.base !== draft.base);
   try {
-    localStorage.setItem(KEY, JSON.stringify([draft, ...others].slice(0, MOST)));
+    localStorage.setItem(key(), JSON.stringify([draft, ...others].slice(0, MOST)));
   } catch {
     // A full or forbidden storage costs the draft of a closed tab, nothing else.
   }

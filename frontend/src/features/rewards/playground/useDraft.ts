@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useQuery } from "urql";
+import { sentence } from "@/lib/errors";
 import { takeOver } from "@/lib/handover";
 import { RewardQuery } from "../documents";
 import { type Draft, keep, kept, ofStored, ofTemplate } from "./draft";
@@ -71,5 +72,5 @@ export function useDraft(id: string, template: string): Loaded {
 
   const change = useCallback((part: Partial<Draft>) => setDraft((was) => (was ? { ...was, ...part } : was)), []);
   const missing = id && !fetching && data && !stored ? `There is no reward function ${id} in this account.` : null;
-  return { draft, change, error: error?.message ?? missing };
+  return { draft, change, error: error ? sentence(error) : missing };
 }
