@@ -8,7 +8,7 @@ import type { ResultOf } from "@/lib/graphql";
 import { addressOf } from "@/lib/ids";
 import { exactUsd, fraction, micros } from "@/lib/money";
 import { choice, text, useUrlState } from "@/lib/url";
-import { Empty, ErrorNote, Skeleton } from "@/ui/Empty";
+import { Empty, ErrorNote, Skeleton, Together } from "@/ui/Empty";
 import { Input, Select } from "@/ui/Field";
 import { Panel } from "@/ui/Panel";
 import { type Column, Table } from "@/ui/Table";
@@ -126,9 +126,11 @@ export function Spending({ names }: { names: ReadonlyMap<string, string> }) {
           </div>
         )}
       </Panel>
-      <Panel title="By resource" flush>
-        <ByResource groups={data?.table.groups} names={names} />
-      </Panel>
+      <Together ready={data !== undefined || error !== undefined} size="h-64">
+        <Panel title="By resource" flush>
+          <ByResource groups={data?.table.groups} names={names} />
+        </Panel>
+      </Together>
     </div>
   );
 }

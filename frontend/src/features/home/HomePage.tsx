@@ -7,7 +7,7 @@ import { useTitle } from "@/lib/page";
 import { curl, operation, pythonCall } from "@/lib/snippets";
 import { buttonClass } from "@/ui/Button";
 import { CopyAs } from "@/ui/CopyAs";
-import { ErrorNote } from "@/ui/Empty";
+import { ErrorNote, Together } from "@/ui/Empty";
 import { Page } from "@/ui/Panel";
 import { Activity } from "./Activity";
 import { Attention } from "./Attention";
@@ -16,6 +16,7 @@ import { HomeQuery, RunningQuery } from "./queries";
 import { Recent } from "./Recent";
 import { RunningNow } from "./RunningNow";
 import { Standing } from "./Standing";
+import { StepsQuery } from "./steps";
 
 const RUNNING_MS = 2500;
 const STANDING_MS = 30_000;
@@ -41,6 +42,8 @@ export default function HomePage() {
   useEvery(some ? RUNNING_MS : null, () => askRunning({ requestPolicy: "network-only" }));
   useEvery(STANDING_MS, again);
   const error = home.error ?? running.error;
+  const [steps] = useQuery({ query: StepsQuery });
+  const known = error !== undefined || (home.data && running.data && (steps.data || steps.error)) !== undefined;
   return (
     <Page
       title="Home"
@@ -56,17 +59,19 @@ export default function HomePage() {
     >
       {error && <ErrorNote onRetry={again}>{sentence(error)}</ErrorNote>}
       <Standing home={home.data} />
-      <FirstSteps />
-      <div className="grid grid-cols-1 items-start gap-4 xl:grid-cols-[minmax(0,1fr)_22rem]">
-        <div className="flex min-w-0 flex-col gap-4">
-          <RunningNow running={running.data} />
-          <Recent home={home.data} />
+      <Together ready={known} size="h-96">
+        <FirstSteps />
+        <div className="grid grid-cols-1 items-start gap-4 xl:grid-cols-[minmax(0,1fr)_22rem]">
+          <div className="flex min-w-0 flex-col gap-4">
+            <RunningNow running={running.data} />
+            <Recent home={home.data} />
+          </div>
+          <div className="flex min-w-0 flex-col gap-4">
+            <Attention home={home.data} />
+            <Activity home={home.data} onNews={again} />
+          </div>
         </div>
-        <div className="flex min-w-0 flex-col gap-4">
-          <Attention home={home.data} />
-          <Activity home={home.data} onNews={again} />
-        </div>
-      </div>
+      </Together>
     </Page>
   );
 }

@@ -93,7 +93,7 @@ const COLUMNS: Column<Row>[] = [
 /** What a job was given; what it was not given stands behind, and is marked. */
 export default function Config({ job }: { job: Job }) {
   const [{ as }, setView] = useUrlState(VIEW);
-  const [{ data }] = useQuery({ query: MethodsQuery, requestPolicy: "cache-first" });
+  const [{ data, error }] = useQuery({ query: MethodsQuery, requestPolicy: "cache-first" });
   const rows = useMemo<Row[]>(() => {
     const all = job.hyperparameters;
     if (typeof all !== "object" || all === null || Array.isArray(all)) return [];
@@ -116,7 +116,16 @@ export default function Config({ job }: { job: Job }) {
     <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1fr)_22rem]">
       <Panel title="Configuration" actions={<CopyAs title="Create it again" snippets={() => createJob(job)} />}>
         <Tabs label="Shape" tabs={SHAPES} value={as} onChange={(to) => setView({ as: to })}>
-          {as === "table" && <Table label="Hyperparameters" columns={COLUMNS} rows={rows} rowKey={(row) => row.name} />}
+          {as === "table" && (
+            <Table
+              label="Hyperparameters"
+              columns={COLUMNS}
+              // What each of them does makes its row higher.
+              rows={data || error ? rows : undefined}
+              rowKey={(row) => row.name}
+              expectedRows={rows.length}
+            />
+          )}
           {as === "toml" && (
             <div className="flex flex-col gap-2">
               <p className="text-ink-2 text-xs">
