@@ -2,7 +2,7 @@
 
 Scripting is the CPU time of the main thread in scripts, by a Chromium trace; a frame is what lies between two commits, with all
 its events, timers and callbacks. The charts are beside Chart.js with its min-max decimation, ours smoothed on top and with a
-shared crosshair. The pages are the built ones of a real API process, looked at by somebody who signed in and holds a session cookie.
+shared crosshair. The pages are the built ones of a real API process, looked at by somebody who signed in and holds a cookie.
 """
 
 import sys

@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { ReceiptText } from "lucide-react";
-import { useMemo } from "react";
+import { useEffect, useMemo } from "react";
 import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
 import { words } from "@/lib/format";
@@ -8,7 +8,7 @@ import type { ResultOf } from "@/lib/graphql";
 import { addressOf } from "@/lib/ids";
 import { exactUsd, fraction, micros } from "@/lib/money";
 import { choice, text, useUrlState } from "@/lib/url";
-import { Empty, ErrorNote, Skeleton, Together } from "@/ui/Empty";
+import { Empty, ErrorNote, Skeleton } from "@/ui/Empty";
 import { Input, Select } from "@/ui/Field";
 import { Panel } from "@/ui/Panel";
 import { type Column, Table } from "@/ui/Table";
@@ -30,13 +30,17 @@ export const SPENDING_URL = {
 type Group = ResultOf<typeof SpendingQuery>["table"]["groups"][number];
 
 /** What was spent in a span of time, and on what. */
-export function Spending({ names }: { names: ReadonlyMap<string, string> }) {
+export function Spending({ names, onKnown }: { names: ReadonlyMap<string, string>; onKnown: () => void }) {
   const [url, setUrl] = useUrlState(SPENDING_URL);
   const span = useMemo(() => spanOf(url.range, url.from, url.to, new Date()), [url.range, url.from, url.to]);
   const [{ data, error, stale }, again] = useQuery({
     query: SpendingQuery,
     variables: { range: { from: span.from.toISOString(), to: span.to.toISOString() }, by: ASKED[url.by], grain: span.grain },
   });
+  const known = data !== undefined || error !== undefined;
+  useEffect(() => {
+    if (known) onKnown();
+  }, [known, onKnown]);
   const bars = useMemo(() => {
     const buckets = (data?.bars.buckets ?? []).map((one) => ({
       startsAt: one.startsAt,
@@ -126,11 +130,9 @@ export function Spending({ names }: { names: ReadonlyMap<string, string> }) {
           </div>
         )}
       </Panel>
-      <Together ready={data !== undefined || error !== undefined} size="h-64">
-        <Panel title="By resource" flush>
-          <ByResource groups={data?.table.groups} names={names} />
-        </Panel>
-      </Together>
+      <Panel title="By resource" flush>
+        <ByResource groups={data?.table.groups} names={names} />
+      </Panel>
     </div>
   );
 }
