@@ -58,8 +58,8 @@ export default function HomePage() {
       }
     >
       {error && <ErrorNote onRetry={again}>{sentence(error)}</ErrorNote>}
-      <Standing home={home.data} />
       <Together ready={known} size="h-96">
+        <Standing home={home.data} />
         <FirstSteps />
         <div className="grid grid-cols-1 items-start gap-4 xl:grid-cols-[minmax(0,1fr)_22rem]">
           <div className="flex min-w-0 flex-col gap-4">

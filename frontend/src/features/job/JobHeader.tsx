@@ -118,7 +118,7 @@ export function Waiting({ job }: { job: Job }) {
       <Hourglass aria-hidden className="size-4 shrink-0" />
       <span>
         It waits until {hardwareText(type, count)} {job.hardwareRequested.provider ? `of ${job.hardwareRequested.provider} ` : ""}
-        is free. Waiting costs nothing; it began <Elapsed from={job.createdAt} /> ago.
+        is free. Waiting costs nothing. So far: <Elapsed from={job.createdAt} />
       </span>
     </div>
   );
