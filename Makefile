@@ -46,7 +46,7 @@ fuzz: setup
 	$(PY) -m tests.contract.fuzzing --max-examples=$(or $(EXAMPLES),300) $(ARGS)
 	$(PY) -m tests.contract.fuzzing --graphql --max-examples=$(or $(EXAMPLES),300) $(ARGS)
 
-bench: setup ## Measure speed and print the numbers
+bench: setup dashboard browser ## Measure speed and print the numbers
 	$(PY) -m benchmarks $(ARGS)
 
 ifneq ($(wildcard tests/faults),)

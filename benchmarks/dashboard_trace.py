@@ -1,6 +1,7 @@
 """How much CPU time a page's scripts take, frame by frame, by a Chromium trace."""
 
 import json
+import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -28,12 +29,20 @@ class Frames:
         return max(self.each_ms, default=0.0)
 
     @property
+    def median_ms(self) -> float:
+        return statistics.median(self.each_ms) if self.each_ms else 0.0
+
+    @property
+    def both(self) -> tuple[tuple[str, float], tuple[str, float]]:
+        return ("median", self.median_ms), ("worst", self.worst_ms)
+
+    @property
     def total_ms(self) -> float:
         return sum(self.each_ms)
 
     def __str__(self) -> str:
-        middle = sorted(self.each_ms)[len(self.each_ms) // 2] if self.each_ms else 0.0
-        return f"{len(self.each_ms)} frames, median {middle:.2f} ms, worst {self.worst_ms:.2f} ms, {self.total_ms:.0f} ms in all"
+        figures = ", ".join(f"{which} {ms:.2f} ms" for which, ms in self.both)
+        return f"{len(self.each_ms)} frames, {figures}, {self.total_ms:.0f} ms in all"
 
 
 def traced(opened: Browser, page: Page, action: Callable[[], object]) -> Frames:

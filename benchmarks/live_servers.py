@@ -43,6 +43,10 @@ class Server:
     feed: int | None = None
     broker_pid: int | None = None
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
     def wait(self) -> None:
         """Return once it listens."""
         _until(self._listens)

@@ -43,7 +43,7 @@ export function AccountButton({ name, ...rest }: { name: string } & ComponentPro
     <Button
       tone="ghost"
       size="sm"
-      className="min-w-0 max-w-32 shrink justify-start"
+      className="min-w-0 flex-1 justify-start"
       aria-haspopup="menu"
       aria-label={`Account ${name}`}
       {...rest}
@@ -53,7 +53,7 @@ export function AccountButton({ name, ...rest }: { name: string } & ComponentPro
         data-letter={name.charAt(0)}
         className="flex size-4 shrink-0 items-center justify-center rounded-sm bg-accent-soft font-semibold text-2xs text-accent uppercase before:content-[attr(data-letter)]"
       />
-      <span className="truncate">{name}</span>
+      <span className="flex-1 truncate text-left">{name}</span>
       <ChevronsUpDown aria-hidden className="size-3 shrink-0" />
     </Button>
   );

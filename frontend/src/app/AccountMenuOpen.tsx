@@ -3,7 +3,7 @@ import { BookOpen, Check, KeyRound, LogOut, SquareTerminal } from "lucide-react"
 import { setTheme, useTheme } from "@/lib/theme";
 import { THEMES } from "@/lib/themes";
 import { useSignOut } from "@/lib/useSignOut";
-import { Menu } from "@/ui/Menu";
+import MenuOpen from "@/ui/MenuOpen";
 import { AccountButton } from "./AccountMenu";
 
 /** The account's menu: settings, where the interfaces are described, the theme, the way out. */
@@ -13,7 +13,7 @@ export default function AccountMenuOpen({ name }: { name: string }) {
   const signOut = useSignOut();
   const open = (address: string) => window.open(address, "_blank", "noopener");
   return (
-    <Menu
+    <MenuOpen
       align="start"
       defaultOpen
       trigger={<AccountButton name={name} />}

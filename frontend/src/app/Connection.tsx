@@ -19,7 +19,7 @@ const SHOWN: Record<State, { text: string; title: string; icon: typeof Wifi; ink
 export function Connection() {
   const state = SHOWN[useConnection()];
   return (
-    <span role="status" title={state.title} className={cx("inline-flex items-center gap-1.5 text-2xs", state.ink)}>
+    <span role="status" title={state.title} className={cx("inline-flex w-21 shrink-0 items-center gap-1.5 text-2xs", state.ink)}>
       <state.icon aria-hidden className="size-3" />
       {state.text}
     </span>

@@ -71,6 +71,16 @@ export function Note({
   return <div className={cx("rounded-md px-3 py-2 text-sm", moods[mood], className)}>{children}</div>;
 }
 
+/** Parts that appear at once, when what decides their sizes is known, so that none moves another; until then they are there unseen. */
+export function Together({ ready, size, children }: { ready: boolean; size: string; children: ReactNode }) {
+  return (
+    <>
+      {!ready && <Skeleton className={size} />}
+      <div className={ready ? "contents" : "hidden"}>{children}</div>
+    </>
+  );
+}
+
 /** A grey block of the size that will be filled. */
 export function Skeleton({ className }: { className?: string }) {
   return <div aria-hidden className={cx("animate-pulse rounded-md bg-hover", className)} />;

@@ -1,6 +1,7 @@
-import { DropdownMenu } from "radix-ui";
-import { type ReactNode, useState } from "react";
-import { cx } from "./cx";
+import { cloneElement, type KeyboardEvent, lazy, type ReactElement, type ReactNode, Suspense, useState } from "react";
+
+const load = () => import("./MenuOpen");
+const MenuOpen = lazy(load);
 
 export interface MenuItem {
   label: string;
@@ -11,59 +12,40 @@ export interface MenuItem {
   onSelect: () => void;
 }
 
-interface MenuProps {
-  trigger: ReactNode;
-  items: readonly (MenuItem | null)[];
-  align?: "start" | "end";
-  /** It is open from the start: for one that is loaded when it is first wanted. */
-  defaultOpen?: boolean;
+interface TriggerProps {
+  "aria-haspopup"?: "menu";
+  "aria-expanded"?: boolean;
+  onClick?: () => void;
+  onPointerEnter?: () => void;
+  onFocus?: () => void;
+  onKeyDown?: (event: KeyboardEvent) => void;
 }
 
-/** A button's menu; `null` between items draws a line. */
-export function Menu({ trigger, items, align = "end", defaultOpen = false }: MenuProps) {
-  // Shown within the landmark or dialog that its button is in, for those who move by landmarks.
-  const [home, setHome] = useState<Element | null>();
+export interface MenuProps {
+  trigger: ReactElement<TriggerProps>;
+  items: readonly (MenuItem | null)[];
+  align?: "start" | "end";
+}
+
+/** A button's menu; `null` between items draws a line. What opens it is loaded when a hand or the focus comes near. */
+export function Menu(props: MenuProps) {
+  const [wanted, setWanted] = useState(false);
+  const button = cloneElement(props.trigger, {
+    "aria-haspopup": "menu",
+    "aria-expanded": false,
+    onClick: () => setWanted(true),
+    onPointerEnter: () => void load(),
+    onFocus: () => void load(),
+    onKeyDown: (event) => {
+      if (event.key !== "ArrowDown") return;
+      event.preventDefault();
+      setWanted(true);
+    },
+  });
+  if (!wanted) return button;
   return (
-    <DropdownMenu.Root modal={false} defaultOpen={defaultOpen}>
-      <DropdownMenu.Trigger
-        asChild
-        ref={(button: HTMLButtonElement | null) => {
-          if (button) setHome(button.closest("main, aside, [role=dialog]"));
-        }}
-      >
-        {trigger}
-      </DropdownMenu.Trigger>
-      {home !== undefined && (
-        <DropdownMenu.Portal container={home}>
-          <DropdownMenu.Content
-            align={align}
-            sideOffset={4}
-            collisionPadding={8}
-            className="z-50 max-h-(--radix-dropdown-menu-content-available-height) min-w-44 overflow-y-auto rounded-lg bg-raised p-1 shadow-over"
-          >
-            {items.map((item, index) =>
-              item === null ? (
-                // biome-ignore lint/suspicious/noArrayIndexKey: lines have nothing else to be known by
-                <DropdownMenu.Separator key={index} className="my-1 h-px bg-line" />
-              ) : (
-                <DropdownMenu.Item
-                  key={item.label}
-                  disabled={item.disabled ?? false}
-                  onSelect={item.onSelect}
-                  className={cx(
-                    "flex h-7 cursor-default select-none items-center gap-2 rounded-md px-2 text-sm outline-none data-disabled:opacity-50 data-highlighted:bg-hover max-md:h-9",
-                    item.danger ? "text-bad" : "text-ink",
-                  )}
-                >
-                  {item.icon}
-                  <span className="flex-1">{item.label}</span>
-                  {item.keys && <kbd className="font-sans text-2xs text-ink-3">{item.keys}</kbd>}
-                </DropdownMenu.Item>
-              ),
-            )}
-          </DropdownMenu.Content>
-        </DropdownMenu.Portal>
-      )}
-    </DropdownMenu.Root>
+    <Suspense fallback={button}>
+      <MenuOpen {...props} defaultOpen />
+    </Suspense>
   );
 }

@@ -74,6 +74,8 @@ export function Table<Row>({
                 scope="col"
                 className={cx(
                   "h-8 whitespace-nowrap px-3 font-medium",
+                  // The rows decide how wide a column is: its name is not shown in a place that it would leave.
+                  rows === undefined && "invisible",
                   column.numeric && "text-right",
                   column.from && FROM[column.from],
                 )}

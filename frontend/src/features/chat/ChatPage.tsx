@@ -59,12 +59,12 @@ export default function ChatPage() {
       title="Chat"
       actions={
         <>
-          {shown[0] !== undefined && (
+          <span className={shown[0] === undefined ? "invisible" : undefined}>
             <CopyAs
               title="Ask this from a program"
               snippets={() => asked(shown[0] ?? "", talk.messages(shown[0] ?? ""), settings)}
             />
-          )}
+          </span>
           <Button size="sm" icon={<Eraser aria-hidden className="size-3.5" />} onClick={clear}>
             New
           </Button>

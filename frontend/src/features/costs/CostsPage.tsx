@@ -1,4 +1,4 @@
-import { useMemo } from "react";
+import { useCallback, useMemo, useState } from "react";
 import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
 import { useTitle } from "@/lib/page";
@@ -6,7 +6,7 @@ import { useShortcuts } from "@/lib/shortcuts";
 import { curl, operation, pythonCall, type Snippets } from "@/lib/snippets";
 import { choice, useUrlState } from "@/lib/url";
 import { CopyAs } from "@/ui/CopyAs";
-import { ErrorNote } from "@/ui/Empty";
+import { ErrorNote, Together } from "@/ui/Empty";
 import { Page } from "@/ui/Panel";
 import { Tabs } from "@/ui/Tabs";
 import { Estimate } from "./Estimate";
@@ -64,6 +64,8 @@ export default function CostsPage() {
   useTitle("Costs");
   const [url, setUrl] = useUrlState(URL);
   const [{ data, error }, again] = useQuery({ query: MoneyQuery });
+  const [known, setKnown] = useState(false);
+  const onKnown = useCallback(() => setKnown(true), []);
   const ask = () => again({ requestPolicy: "network-only" });
   useShortcuts(
     TABS.map((tab) => ({ keys: "", label: `Costs: ${NAMES[tab].toLowerCase()}`, run: () => setUrl({ tab }, { push: true }) })),
@@ -86,10 +88,12 @@ export default function CostsPage() {
         onChange={(tab) => setUrl({ tab }, { push: true })}
       >
         {url.tab === "spending" && (
-          <div className="grid grid-cols-1 items-start gap-4 xl:grid-cols-[minmax(0,1fr)_20rem]">
-            <Spending names={names} />
-            <Outlook standing={data} onChanged={ask} />
-          </div>
+          <Together ready={known && (data !== undefined || error !== undefined)} size="h-96">
+            <div className="grid grid-cols-1 items-start gap-4 xl:grid-cols-[minmax(0,1fr)_20rem]">
+              <Spending names={names} onKnown={onKnown} />
+              <Outlook standing={data} onChanged={ask} />
+            </div>
+          </Together>
         )}
         {url.tab === "transactions" && <Transactions names={names} />}
         {url.tab === "estimate" && <Estimate />}

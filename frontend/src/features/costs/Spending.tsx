@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { ReceiptText } from "lucide-react";
-import { useMemo } from "react";
+import { useEffect, useMemo } from "react";
 import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
 import { words } from "@/lib/format";
@@ -30,13 +30,17 @@ export const SPENDING_URL = {
 type Group = ResultOf<typeof SpendingQuery>["table"]["groups"][number];
 
 /** What was spent in a span of time, and on what. */
-export function Spending({ names }: { names: ReadonlyMap<string, string> }) {
+export function Spending({ names, onKnown }: { names: ReadonlyMap<string, string>; onKnown: () => void }) {
   const [url, setUrl] = useUrlState(SPENDING_URL);
   const span = useMemo(() => spanOf(url.range, url.from, url.to, new Date()), [url.range, url.from, url.to]);
   const [{ data, error, stale }, again] = useQuery({
     query: SpendingQuery,
     variables: { range: { from: span.from.toISOString(), to: span.to.toISOString() }, by: ASKED[url.by], grain: span.grain },
   });
+  const known = data !== undefined || error !== undefined;
+  useEffect(() => {
+    if (known) onKnown();
+  }, [known, onKnown]);
   const bars = useMemo(() => {
     const buckets = (data?.bars.buckets ?? []).map((one) => ({
       startsAt: one.startsAt,

@@ -62,7 +62,7 @@ export function Activity({ home, onNews }: { home: Home | undefined; onNews: () 
                 {what}
                 {detail && <span className="text-ink-3"> · {detail}</span>}
               </span>
-              <span className="text-ink-3">
+              <span className="w-16 shrink-0 whitespace-nowrap text-ink-3">
                 <Ago at={event.at} />
               </span>
             </li>

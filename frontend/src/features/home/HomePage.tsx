@@ -7,7 +7,7 @@ import { useTitle } from "@/lib/page";
 import { curl, operation, pythonCall } from "@/lib/snippets";
 import { buttonClass } from "@/ui/Button";
 import { CopyAs } from "@/ui/CopyAs";
-import { ErrorNote } from "@/ui/Empty";
+import { ErrorNote, Together } from "@/ui/Empty";
 import { Page } from "@/ui/Panel";
 import { Activity } from "./Activity";
 import { Attention } from "./Attention";
@@ -16,6 +16,7 @@ import { HomeQuery, RunningQuery } from "./queries";
 import { Recent } from "./Recent";
 import { RunningNow } from "./RunningNow";
 import { Standing } from "./Standing";
+import { StepsQuery } from "./steps";
 
 const RUNNING_MS = 2500;
 const STANDING_MS = 30_000;
@@ -43,6 +44,8 @@ export default function HomePage() {
   const error = home.error ?? running.error;
   // Whoever has trained something comes for what runs; the steps that are left wait below it.
   const isNew = home.data?.recent.nodes.length === 0;
+  const [steps] = useQuery({ query: StepsQuery });
+  const known = error !== undefined || (home.data && running.data && (steps.data || steps.error)) !== undefined;
   return (
     <Page
       title="Home"
@@ -57,19 +60,21 @@ export default function HomePage() {
       }
     >
       {error && <ErrorNote onRetry={again}>{sentence(error)}</ErrorNote>}
-      <Standing home={home.data} />
-      <Attention home={home.data} />
-      {isNew && <FirstSteps />}
-      <div className="grid grid-cols-1 items-start gap-4 xl:grid-cols-[minmax(0,1fr)_22rem]">
-        <div className="flex min-w-0 flex-col gap-4">
-          <RunningNow running={running.data} />
-          <Recent home={home.data} />
-          {home.data && !isNew && <FirstSteps />}
+      <Together ready={known} size="h-96">
+        <Standing home={home.data} />
+        <Attention home={home.data} />
+        {isNew && <FirstSteps />}
+        <div className="grid grid-cols-1 items-start gap-4 xl:grid-cols-[minmax(0,1fr)_22rem]">
+          <div className="flex min-w-0 flex-col gap-4">
+            <RunningNow running={running.data} />
+            <Recent home={home.data} />
+            {home.data && !isNew && <FirstSteps />}
+          </div>
+          <div className="flex min-w-0 flex-col gap-4">
+            <Activity home={home.data} onNews={again} />
+          </div>
         </div>
-        <div className="flex min-w-0 flex-col gap-4">
-          <Activity home={home.data} onNews={again} />
-        </div>
-      </div>
+      </Together>
     </Page>
   );
 }

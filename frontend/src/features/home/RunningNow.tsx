@@ -66,7 +66,7 @@ function JobLine({ job }: { job: Running["jobs"]["nodes"][number] }) {
           <Status status={job.status} />
         </div>
         <p className="truncate text-ink-3 text-xs">
-          {job.baseModel} · <Elapsed from={job.startedAt ?? job.createdAt} /> · {usd(job.cost.total.amount)}
+          {job.baseModel} · {usd(job.cost.total.amount)} · <Elapsed from={job.startedAt ?? job.createdAt} />
         </p>
       </div>
       <div className="min-w-0">
@@ -107,8 +107,8 @@ function DeploymentLine({ deployment }: { deployment: Running["deployments"]["no
           <Status status={deployment.status} />
         </div>
         <p className="truncate text-ink-3 text-xs">
-          {deployment.job?.outputName ?? deployment.model} · <Elapsed from={deployment.servingSince ?? deployment.createdAt} /> ·{" "}
-          {usd(deployment.totalCost.amount)}
+          {deployment.job?.outputName ?? deployment.model} · {usd(deployment.totalCost.amount)} ·{" "}
+          <Elapsed from={deployment.servingSince ?? deployment.createdAt} />
         </p>
       </div>
       <div className="flex min-w-0 items-center justify-between gap-2 text-ink-3 text-xs tabular-nums">

@@ -6,6 +6,7 @@ import { graphql, type Json as Value } from "@/lib/graphql";
 import { choice, useUrlState } from "@/lib/url";
 import { CodeBlock } from "@/ui/Copy";
 import { CopyAs } from "@/ui/CopyAs";
+import { Together } from "@/ui/Empty";
 import { Json } from "@/ui/Json";
 import { Facts, Panel } from "@/ui/Panel";
 import { Badge } from "@/ui/Status";
@@ -93,7 +94,7 @@ const COLUMNS: Column<Row>[] = [
 /** What a job was given; what it was not given stands behind, and is marked. */
 export default function Config({ job }: { job: Job }) {
   const [{ as }, setView] = useUrlState(VIEW);
-  const [{ data }] = useQuery({ query: MethodsQuery, requestPolicy: "cache-first" });
+  const [{ data, error }] = useQuery({ query: MethodsQuery, requestPolicy: "cache-first" });
   const rows = useMemo<Row[]>(() => {
     const all = job.hyperparameters;
     if (typeof all !== "object" || all === null || Array.isArray(all)) return [];
@@ -113,26 +114,29 @@ export default function Config({ job }: { job: Job }) {
   }, [job, data]);
 
   return (
-    <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1fr)_22rem]">
-      <Panel title="Configuration" actions={<CopyAs title="Create it again" snippets={() => createJob(job)} />}>
-        <Tabs label="Shape" tabs={SHAPES} value={as} onChange={(to) => setView({ as: to })}>
-          {as === "table" && <Table label="Hyperparameters" columns={COLUMNS} rows={rows} rowKey={(row) => row.name} />}
-          {as === "toml" && (
-            <div className="flex flex-col gap-2">
-              <p className="text-ink-2 text-xs">
-                Save it as <code className="font-mono">job.toml</code>;{" "}
-                <code className="font-mono">burnish jobs create -f job.toml</code> makes the job again.
-              </p>
-              <CodeBlock code={jobFile(job)} label="job.toml" />
-            </div>
-          )}
-          {as === "json" && <Json value={restBody(job)} label="The job as JSON" />}
-        </Tabs>
-      </Panel>
-      <Panel title="What it runs on and for">
-        <Facts items={facts(job)} />
-      </Panel>
-    </div>
+    // What each of them does makes its row higher.
+    <Together ready={data !== undefined || error !== undefined} size="h-96">
+      <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1fr)_22rem]">
+        <Panel title="Configuration" actions={<CopyAs title="Create it again" snippets={() => createJob(job)} />}>
+          <Tabs label="Shape" tabs={SHAPES} value={as} onChange={(to) => setView({ as: to })}>
+            {as === "table" && <Table label="Hyperparameters" columns={COLUMNS} rows={rows} rowKey={(row) => row.name} />}
+            {as === "toml" && (
+              <div className="flex flex-col gap-2">
+                <p className="text-ink-2 text-xs">
+                  Save it as <code className="font-mono">job.toml</code>;{" "}
+                  <code className="font-mono">burnish jobs create -f job.toml</code> makes the job again.
+                </p>
+                <CodeBlock code={jobFile(job)} label="job.toml" />
+              </div>
+            )}
+            {as === "json" && <Json value={restBody(job)} label="The job as JSON" />}
+          </Tabs>
+        </Panel>
+        <Panel title="What it runs on and for">
+          <Facts items={facts(job)} />
+        </Panel>
+      </div>
+    </Together>
   );
 }
 

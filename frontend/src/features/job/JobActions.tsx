@@ -1,15 +1,17 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Ban, CopyPlus, Download, Ellipsis, Rocket, RotateCcw, Scale, SquareTerminal, Trash2 } from "lucide-react";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import type { Snippets } from "@/lib/snippets";
 import { Button, IconButton } from "@/ui/Button";
-import { CopyAsDialog } from "@/ui/CopyAs";
 import { Menu, type MenuItem } from "@/ui/Menu";
 import { toast } from "@/ui/Toast";
-import { CancelJobs, DeleteJobs } from "./Confirmations";
-import { DeployDialog } from "./DeployDialog";
 import { type Checkpoint, hasEnded, type Job } from "./queries";
 import * as snippets from "./snippets";
+
+const CopyAsDialog = lazy(() => import("@/ui/CopyAsDialog"));
+const DeployDialog = lazy(() => import("./DeployDialog").then((it) => ({ default: it.DeployDialog })));
+const CancelJobs = lazy(() => import("./Confirmations").then((it) => ({ default: it.CancelJobs })));
+const DeleteJobs = lazy(() => import("./Confirmations").then((it) => ({ default: it.DeleteJobs })));
 
 const ICON = "size-3.5";
 
@@ -107,39 +109,41 @@ export function JobActions({ job, refetch, expect }: Props) {
         }
         items={more.filter((item) => item !== false)}
       />
-      {shown && <CopyAsDialog title={shown.title} snippets={shown.snippets} onClose={() => setShown(null)} />}
-      {open === "deploy" && <DeployDialog job={job} onClose={() => setOpen(null)} />}
-      {open === "cancel" && (
-        <CancelJobs
-          jobs={[job]}
-          saved={from?.step ?? 0}
-          onClose={() => setOpen(null)}
-          onStart={() => expect({ status: "CANCELLED", phase: null, viewerCan: [] })}
-          onDone={(refused) => {
-            // As it was, also where the server cannot be asked how it is.
-            if (refused.size) expect({ status: job.status, phase: job.phase, viewerCan: job.viewerCan });
-            refetch();
-            if (refused.size) return;
-            toast(
-              from ? `${job.outputName} is cancelled. Its checkpoints are kept.` : `${job.outputName} is cancelled.`,
-              from
-                ? { action: { label: `Go on from step ${from.step}`, run: resume } }
-                : { action: { label: "Clone", run: clone } },
-            );
-          }}
-        />
-      )}
-      {open === "delete" && (
-        <DeleteJobs
-          jobs={[job]}
-          onClose={() => setOpen(null)}
-          onDone={(refused) => {
-            if (refused.size) return refetch();
-            toast(`${job.outputName} is deleted.`);
-            void navigate({ to: "/jobs" });
-          }}
-        />
-      )}
+      <Suspense>
+        {shown && <CopyAsDialog title={shown.title} snippets={shown.snippets} onClose={() => setShown(null)} />}
+        {open === "deploy" && <DeployDialog job={job} onClose={() => setOpen(null)} />}
+        {open === "cancel" && (
+          <CancelJobs
+            jobs={[job]}
+            saved={from?.step ?? 0}
+            onClose={() => setOpen(null)}
+            onStart={() => expect({ status: "CANCELLED", phase: null, viewerCan: [] })}
+            onDone={(refused) => {
+              // As it was, also where the server cannot be asked how it is.
+              if (refused.size) expect({ status: job.status, phase: job.phase, viewerCan: job.viewerCan });
+              refetch();
+              if (refused.size) return;
+              toast(
+                from ? `${job.outputName} is cancelled. Its checkpoints are kept.` : `${job.outputName} is cancelled.`,
+                from
+                  ? { action: { label: `Go on from step ${from.step}`, run: resume } }
+                  : { action: { label: "Clone", run: clone } },
+              );
+            }}
+          />
+        )}
+        {open === "delete" && (
+          <DeleteJobs
+            jobs={[job]}
+            onClose={() => setOpen(null)}
+            onDone={(refused) => {
+              if (refused.size) return refetch();
+              toast(`${job.outputName} is deleted.`);
+              void navigate({ to: "/jobs" });
+            }}
+          />
+        )}
+      </Suspense>
     </>
   );
 }

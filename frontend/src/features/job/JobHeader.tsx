@@ -119,7 +119,7 @@ export function Waiting({ job }: { job: Job }) {
       <Hourglass aria-hidden className="size-4 shrink-0" />
       <span>
         It waits until {hardwareText(type, count)} {job.hardwareRequested.provider ? `of ${job.hardwareRequested.provider} ` : ""}
-        is free, since <Elapsed from={job.createdAt} />. Waiting costs nothing.
+        is free. Waiting costs nothing. So far: <Elapsed from={job.createdAt} />
       </span>
     </div>
   );

@@ -5,7 +5,7 @@ import { useTitle } from "@/lib/page";
 import { useShortcuts } from "@/lib/shortcuts";
 import { choice, useUrlState } from "@/lib/url";
 import { buttonClass } from "@/ui/Button";
-import { Empty, ErrorNote, Skeleton } from "@/ui/Empty";
+import { Empty, ErrorNote, Skeleton, Together } from "@/ui/Empty";
 import { Page } from "@/ui/Panel";
 import { Badge, Status } from "@/ui/Status";
 import { Tabs } from "@/ui/Tabs";
@@ -72,7 +72,10 @@ function JobOf({ id }: { id: string }) {
       ) : (
         !error && <Skeleton className="h-40 sm:h-21" />
       )}
-      <JobTabs id={id} live={live} />
+      {/* How high a job's state is shows only with it: a failure and a wait stand above the tabs. */}
+      <Together ready={job !== undefined || error !== undefined} size="h-80">
+        <JobTabs id={id} live={live} />
+      </Together>
     </Page>
   );
 }
@@ -103,9 +106,10 @@ function JobTabs({ id, live }: { id: string; live: LiveJob }) {
       tabs={TABS.map((one) => ({
         id: one,
         label:
-          one === "checkpoints" && count ? (
+          one === "checkpoints" ? (
             <>
-              Checkpoints <span className="text-ink-3 text-xs tabular-nums">{count}</span>
+              Checkpoints{" "}
+              <span className="inline-block min-w-[2ch] text-left text-ink-3 text-xs tabular-nums">{count || ""}</span>
             </>
           ) : (
             words(one)

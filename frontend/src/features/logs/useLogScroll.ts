@@ -13,7 +13,7 @@ import {
 import type { Lines } from "./lines";
 import { ROW, ScrollSpace } from "./scroll";
 
-const OVERSCAN = 12;
+const OVERSCAN = 4;
 /** So long after the last movement the bar is put back to where it belongs. */
 const REST_MS = 140;
 

@@ -118,7 +118,12 @@ export function RowGrid({ columns, size, at, numberAt, onSee, chosen, onChoose }
                 {count(numberAt(index))}
               </div>
               {shown.map((name, column) => (
-                <div key={name} role="gridcell" className={cx("min-w-0 truncate px-3", column > 0 && "text-ink-2")}>
+                // Another cell once it is filled: the empty one is not as high.
+                <div
+                  key={row ? name : `${name} to come`}
+                  role="gridcell"
+                  className={cx("min-w-0 truncate px-3", column > 0 && "text-ink-2")}
+                >
                   {row ? (
                     row.data === null ? (
                       column === 0 ? (
