@@ -94,7 +94,7 @@ async def test_commands_are_commands(burnish: Commands, code: str) -> None:
         (burnish.folder / name).write_text(text)
     lines = DOCUMENT.sub("", code).replace("\\\n", " ").splitlines()
     commands = [shlex.split(line) for line in lines if line.strip()]
-    assert commands and all(words[0] == "burnish" for words in commands)
+    assert {words[0] for words in commands} == {"burnish"}
     for words in commands:
         result = await burnish.ended(*words[1:])
         assert result.exit_code != USAGE, f"{shlex.join(words)}\n{result.stderr}"

@@ -70,7 +70,7 @@ const OFFERED: Record<string, Snippets> = {
   "job: resume": job.resumeJob(JOB, "ckpt_1"),
   "job: cancel": job.cancelJob("job_1"),
   "job: delete": job.deleteJob("job_1"),
-  "job: deploy": job.deployJob("job_1", "it's", { type: "L4-24GB", count: 1 }),
+  "job: deploy": job.deployJob("job_1", "adder", { type: "L4-24GB", count: 1 }),
   "job: checkpoints": job.listCheckpoints("job_1"),
   "job: cost": job.jobCost("job_1"),
   "job: metrics": metricSnippets("job_1", ["reward", "kl"], [3, 9]),
