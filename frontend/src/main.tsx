@@ -7,6 +7,7 @@ import { createClient } from "./lib/client";
 import { handleKey } from "./lib/shortcuts";
 import { Toasts } from "./ui/Toast";
 import "./app/nonce";
+import "./lib/theme";
 import "./styles/base.css";
 
 window.addEventListener("keydown", handleKey);

@@ -92,13 +92,12 @@ class Running:
         except httpx2.HTTPError:
             return False
 
-    def create_job(self, **hyperparameters: Any) -> str:
+    def create_job(self, reward_function_id: str | None = None, **hyperparameters: Any) -> str:
         """Queue a job on the sums and return its id."""
-        dataset, reward = self.get("/v1/datasets")["data"][0], self.get("/v1/reward_functions")["data"][0]
         body = {
             "base_model": "tiny",
-            "dataset_id": dataset["id"],
-            "reward_function_id": reward["id"],
+            "dataset_id": self.get("/v1/datasets")["data"][0]["id"],
+            "reward_function_id": reward_function_id or self.get("/v1/reward_functions")["data"][0]["id"],
             "output_name": "sums",
             "gpu": {"type": "L4-24GB", "count": 1},
             "hyperparameters": HYPERPARAMETERS | hyperparameters,

@@ -1,6 +1,5 @@
 import { useSearch } from "@tanstack/react-router";
-import { LoaderCircle } from "lucide-react";
-import { type FormEvent, useEffect, useState } from "react";
+import { type FormEvent, useState } from "react";
 import { useClient, useMutation } from "urql";
 import { byField, sentence } from "@/lib/errors";
 import { useTitle } from "@/lib/page";
@@ -18,7 +17,6 @@ import { HasPasswordQuery, SignInMutation } from "./queries";
 // Read once, and taken out of the address: whoever looks at it or copies it afterwards has nothing of it.
 const link = linkIn(location.hash);
 if (link) history.replaceState(history.state, "", location.pathname + location.search);
-let used = false;
 
 const WAYS = [
   { id: "password", label: "Password" },
@@ -126,29 +124,26 @@ function ByHand({ onIn, failure, returning }: { onIn: () => void; failure: strin
   );
 }
 
+/** Asks first: a link that somebody else has sent must not sign anybody in to an account that is not theirs. */
 function ByLink({ link, onIn, onFailure }: { link: string; onIn: () => void; onFailure: (message: string) => void }) {
   const client = useClient();
   const [account, setAccount] = useState<string>();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a link works once, so it is tried once
-  useEffect(() => {
-    if (used) return;
-    used = true;
-    void (async () => {
-      const { data, error } = await client.mutation(SignInMutation, { input: { link } });
-      const refused = data?.signIn.errors.map((one) => [one.message, one.hint].filter(Boolean).join(" ")).join(" ");
-      if (error || refused) return onFailure(refused || (error ? sentence(error) : ""));
-      const who = await client.query(HasPasswordQuery, {}, { requestPolicy: "network-only" });
-      if (!who.data || who.data.viewer.account.hasPassword) onIn();
-      else setAccount(who.data.viewer.account.slug);
-    })();
-  }, []);
+  const [busy, setBusy] = useState(false);
+  const use = async () => {
+    setBusy(true);
+    const { data, error } = await client.mutation(SignInMutation, { input: { link } });
+    const refused = data?.signIn.errors.map((one) => [one.message, one.hint].filter(Boolean).join(" ")).join(" ");
+    if (error || refused) return onFailure(refused || (error ? sentence(error) : ""));
+    const who = await client.query(HasPasswordQuery, {}, { requestPolicy: "network-only" });
+    if (!who.data || who.data.viewer.account.hasPassword) onIn();
+    else setAccount(who.data.viewer.account.slug);
+  };
   if (account === undefined) {
     return (
-      <Card title="Signing you in">
-        <p role="status" className="flex items-center justify-center gap-2 text-ink-2 text-sm">
-          <LoaderCircle aria-hidden className="size-4 animate-spin" />
-          The link is being used.
-        </p>
+      <Card title="Sign in to Burnish" lead="Your link signs this browser in, once.">
+        <Button tone="solid" busy={busy} autoFocus className="w-full" onClick={() => void use()}>
+          Sign in
+        </Button>
       </Card>
     );
   }
