@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +41,7 @@ def curl_calls(code: str) -> Iterator[Call]:
         assert words[0] == "curl"
         url = next(word for word in words if word.startswith(HERE))
         data = words[words.index("-d") + 1] if "-d" in words else None
-        form = {value.split("=", 1)[0] for flag, value in zip(words, words[1:], strict=False) if flag == "-F"}
+        form = {value.split("=", 1)[0] for flag, value in pairwise(words) if flag == "-F"}
         method = words[words.index("-X") + 1] if "-X" in words else "GET"
         yield Call(method, url.removeprefix(HERE), set(json.loads(data)) if data else form)
 
