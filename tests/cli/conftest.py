@@ -40,11 +40,15 @@ class Commands:
     folder: Path
 
     async def __call__(self, *arguments: str, code: int = 0, text: str | None = None) -> Result:
-        """Run a command off the event loop, which the server needs; fail where it does not end with `code`."""
-        run = partial(CliRunner().invoke, app, list(arguments), input=text, env=self.environment, catch_exceptions=False)
-        result = await anyio.to_thread.run_sync(run)
+        """Run a command; fail where it does not end with `code`."""
+        result = await self.ended(*arguments, text=text)
         assert result.exit_code == code, f"exit code {result.exit_code}\n{result.stdout}\n{result.stderr}"
         return result
+
+    async def ended(self, *arguments: str, text: str | None = None) -> Result:
+        """Run a command off the event loop, which the server needs, however it ends."""
+        run = partial(CliRunner().invoke, app, list(arguments), input=text, env=self.environment, catch_exceptions=False)
+        return await anyio.to_thread.run_sync(run)
 
     async def json(self, *arguments: str, code: int = 0) -> Any:
         """Run a command with --json and return what it printed on stdout, which must be nothing but one JSON value."""

@@ -3,7 +3,11 @@ import type { Json } from "@/lib/graphql";
 import { curl, python, type Snippets, shell } from "@/lib/snippets";
 import { body, type ChatMessage, PATH, type Settings } from "./complete";
 
-export function asked(model: string, messages: readonly ChatMessage[], settings: Settings): Snippets {
+const EXAMPLE: ChatMessage = { role: "user", content: "What is 3 + 4?" };
+
+export function asked(model: string, conversation: readonly ChatMessage[], settings: Settings): Snippets {
+  // Nobody answers an empty conversation.
+  const messages = conversation.length > 0 ? conversation : [EXAMPLE];
   const request = body(model, messages, settings);
   const given = Object.entries(request).map(([name, value]) => `    ${name}=${python(value as unknown as Json, 4)},`);
   const question = messages.findLast((one) => one.role === "user")?.content ?? "";

@@ -3,7 +3,6 @@ import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
 import { useTitle } from "@/lib/page";
 import { useShortcuts } from "@/lib/shortcuts";
-import { curl, operation, pythonCall, type Snippets } from "@/lib/snippets";
 import { choice, useUrlState } from "@/lib/url";
 import { CopyAs } from "@/ui/CopyAs";
 import { ErrorNote, Together } from "@/ui/Empty";
@@ -14,6 +13,7 @@ import { Outlook } from "./Outlook";
 import { MoneyQuery } from "./queries";
 import { Rates } from "./Rates";
 import { Spending } from "./Spending";
+import { costSnippets } from "./snippets";
 import { Transactions } from "./Transactions";
 
 const TABS = ["spending", "transactions", "estimate", "rates"] as const;
@@ -24,41 +24,6 @@ const NAMES: Record<(typeof TABS)[number], string> = {
   rates: "Rates",
 };
 const URL = { tab: choice(TABS, "spending") };
-
-function snippets(tab: (typeof TABS)[number]): Snippets {
-  switch (tab) {
-    case "spending":
-      return {
-        curl: curl("GET", "/v1/cost/summary"),
-        python: pythonCall("GET", "/v1/cost/summary"),
-        graphql: operation(
-          "query Costs($from: DateTime!) {\n  costs(range: { from: $from }, groupBy: [KIND, RESOURCE]) {\n    total { cost { amount } }\n    groups { kind resourceId hours cost { amount } }\n  }\n}",
-          { from: new Date(Date.now() - 7 * 86_400_000).toISOString() },
-        ),
-        cli: "burnish cost summary --by resource",
-      };
-    case "transactions":
-      return {
-        curl: curl("GET", "/v1/billing/transactions"),
-        python: pythonCall("GET", "/v1/billing/transactions"),
-        graphql: operation("query {\n  transactions(first: 50) {\n    nodes { createdAt description amount { amount } }\n  }\n}"),
-        cli: "burnish billing transactions",
-      };
-    case "estimate":
-      return {
-        curl: curl("GET", "/v1/cost/compare?gpu_type=H100-80GB"),
-        graphql: operation(
-          'query {\n  costComparison(type: "H100-80GB", durationMinutes: "60") {\n    hardware { provider } available cost { amount }\n  }\n}',
-        ),
-        cli: "burnish cost compare --gpu H100-80GB",
-      };
-    case "rates":
-      return {
-        graphql: operation("query {\n  rates { provider gpuType perHour { amount } source }\n}"),
-        cli: "burnish rates show",
-      };
-  }
-}
 
 export default function CostsPage() {
   useTitle("Costs");
@@ -79,7 +44,7 @@ export default function CostsPage() {
     [data],
   );
   return (
-    <Page title="Costs" actions={<CopyAs title="Costs, from a program" snippets={() => snippets(url.tab)} />}>
+    <Page title="Costs" actions={<CopyAs title="Costs, from a program" snippets={() => costSnippets(url.tab)} />}>
       {error && <ErrorNote onRetry={ask}>{sentence(error)}</ErrorNote>}
       <Tabs
         label="Costs"

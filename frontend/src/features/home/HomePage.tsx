@@ -4,7 +4,6 @@ import { useCallback, useEffect, useRef } from "react";
 import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
 import { useTitle } from "@/lib/page";
-import { curl, operation, pythonCall } from "@/lib/snippets";
 import { buttonClass } from "@/ui/Button";
 import { CopyAs } from "@/ui/CopyAs";
 import { ErrorNote, Together } from "@/ui/Empty";
@@ -16,19 +15,11 @@ import { HomeQuery, RunningQuery } from "./queries";
 import { Recent } from "./Recent";
 import { RunningNow } from "./RunningNow";
 import { Standing } from "./Standing";
+import { homeSnippets } from "./snippets";
 import { StepsQuery } from "./steps";
 
 const RUNNING_MS = 2500;
 const STANDING_MS = 30_000;
-
-const SNIPPETS = () => ({
-  curl: curl("GET", "/v1/training_jobs"),
-  python: pythonCall("GET", "/v1/training_jobs"),
-  graphql: operation(
-    `query { burnRate { hourly { amount } hoursRemaining } jobs(filter: { status: [RUNNING] }) { nodes { id outputName progress { step totalSteps } } } }`,
-  ),
-  cli: "burnish jobs list\nburnish billing burn-rate",
-});
 
 export default function HomePage() {
   useTitle("Home");
@@ -51,7 +42,7 @@ export default function HomePage() {
       title="Home"
       actions={
         <>
-          <CopyAs title="What runs, from a program" snippets={SNIPPETS} />
+          <CopyAs title="What runs, from a program" snippets={homeSnippets} />
           <Link to="/jobs/new" className={buttonClass("solid")}>
             <Plus aria-hidden className="size-3.5" />
             New job

@@ -19,16 +19,16 @@ export const listSnippets = (): Snippets => ({
   cli: "burnish rewards list",
 });
 
-interface Named {
-  id: string;
+interface Stored {
   name: string;
   fileName: string;
   format: Format;
+  source: string;
   weights: readonly { name: string; weight: number }[];
 }
 
 /** Upload the file again, here or on another platform. */
-export function uploadSnippets({ name, fileName, format, weights }: Omit<Named, "id">): Snippets {
+export function uploadSnippets({ name, fileName, format, source, weights }: Stored): Snippets {
   const call = format.toLowerCase();
   const factors = Object.fromEntries(weights.map((one) => [one.name, one.weight]));
   const some = weights.length > 0;
@@ -57,7 +57,7 @@ export function uploadSnippets({ name, fileName, format, weights }: Omit<Named, 
     errors { code message path ... on RewardFunctionRejected { issues { line message } } }
   }
 }`,
-      { input: { name, format, fileName, weights: weights.map((one) => ({ ...one })), source: `the text of ${fileName}` } },
+      { input: { name, format, fileName, weights: weights.map((one) => ({ ...one })), source } },
     ),
     cli: [
       `burnish rewards upload ${shell(fileName)} --name ${shell(name)} --format ${call}`,
@@ -92,6 +92,6 @@ export function testSnippets(draft: Draft, stored: boolean): Snippets {
     curl: curl("POST", path, { samples }),
     python: pythonCall("POST", path, { samples }),
     graphql: operation(TEST, { input: { id: draft.base, samples } }),
-    cli: `burnish rewards test ${draft.base} --samples samples.jsonl\n\n# samples.jsonl\n${lines}`,
+    cli: `cat > samples.jsonl <<'EOF'\n${lines}\nEOF\nburnish rewards test ${draft.base} --samples samples.jsonl`,
   };
 }
