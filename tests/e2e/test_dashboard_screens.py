@@ -41,7 +41,7 @@ SCREENS = (
     Screen("job-overview", "/jobs/{job}", "Does it learn?"),
     Screen("job-rollouts", "/jobs/{job}?tab=rollouts", "Follow this prompt"),
     Screen("job-logs", "/jobs/{job}?tab=logs", "[Job completed]"),
-    Screen("job-events", "/jobs/{job}?tab=events", "Provisioning"),
+    Screen("job-events", "/jobs/{job}?tab=events", "Training started"),
     Screen("job-checkpoints", "/jobs/{job}?tab=checkpoints", "Final"),
     Screen("job-config", "/jobs/{job}?tab=config", "learning_rate"),
     Screen("job-cost", "/jobs/{job}?tab=cost", "Total"),
@@ -67,7 +67,7 @@ SCREENS = (
 )
 OF_AN_EMPTY_ACCOUNT = (
     Screen("empty-home", "/", "First steps"),
-    Screen("empty-jobs", "/jobs", "No jobs"),
+    Screen("empty-jobs", "/jobs", "No job"),
     Screen("empty-datasets", "/datasets", "No dataset"),
     Screen("empty-rewards", "/rewards", "No reward"),
     Screen("empty-deployments", "/deployments", "No deployment"),
