@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { MessageSquare, Plus } from "lucide-react";
 import { useRef, useState } from "react";
-import { count, duration, measure, usd, words } from "@/lib/format";
+import { count, counted, duration, measure, usd, words } from "@/lib/format";
 import { useLive } from "@/lib/live";
 import { runColor } from "@/lib/runs";
 import { buttonClass } from "@/ui/Button";
@@ -112,7 +112,7 @@ function DeploymentLine({ deployment }: { deployment: Running["deployments"]["no
         </p>
       </div>
       <div className="flex min-w-0 items-center justify-between gap-2 text-ink-3 text-xs tabular-nums">
-        <span className="truncate">{count(deployment.stats.requestCount)} requests answered</span>
+        <span className="truncate">{counted(Number(deployment.stats.requestCount), "request")} answered</span>
         {deployment.status === "SERVING" && (
           <Link
             to="/chat"
