@@ -33,7 +33,8 @@ async def series(ctx: Context, job_id: str) -> dict[int, dict[str, float]]:
     """Return the metrics of a job by step, without those that measure time."""
     found = await metrics.read(ctx, job_id, max_points=1000)
     return {
-        point.step: {key: value for key, value in point.values.items() if not key.endswith("_time")} for point in found.points
+        point.step: {key: value for key, value in point.values.items() if not key.endswith(("_time", "_per_second"))}
+        for point in found.points
     }
 
 
