@@ -146,7 +146,7 @@ def test_a_resumed_run_repeats_the_rest_of_the_first_exactly(finished: Run, pare
 
 
 def untimed(values: dict[str, float]) -> dict[str, float]:
-    return {key: value for key, value in values.items() if not key.endswith("_time")}
+    return {key: value for key, value in values.items() if not key.endswith(("_time", "_per_second"))}
 
 
 def test_an_adapter_on_a_fetched_base_is_merged_into_it(
