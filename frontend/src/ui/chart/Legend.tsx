@@ -57,7 +57,7 @@ export function Legend({ nameless, series, unit, format, formatStep, ref }: Lege
               if (element) values.current.set(index, element);
               else values.current.delete(index);
             }}
-            className="shrink-0 font-medium text-ink tabular-nums"
+            className="min-w-[7ch] shrink-0 font-medium text-ink tabular-nums"
           />
         </span>
       ))}
