@@ -1,4 +1,4 @@
-"""Deployments, their replicas, and the log of inference requests."""
+"""Deployments, the versions of the model that each has served, and the log of inference requests."""
 
 from datetime import datetime
 from typing import Any
@@ -18,15 +18,21 @@ FAILED = "failed"
 STATUSES = (QUEUED, PROVISIONING, SERVING, UNHEALTHY, STOPPED, FAILED)
 TERMINAL = (STOPPED, FAILED)
 ACTIVE = (QUEUED, PROVISIONING, SERVING, UNHEALTHY)
-SOURCES = ("training_job", "huggingface")
-REPLICA_RUNNING = "running"
+TRAINING_JOB, HUGGINGFACE, ADOPTED = "training_job", "huggingface", "adopted"
+SOURCES = (TRAINING_JOB, HUGGINGFACE, ADOPTED)
+VERSION_PENDING, VERSION_SERVING, VERSION_REPLACED, VERSION_FAILED = "pending", "serving", "replaced", "failed"
+VERSION_STATUSES = (VERSION_PENDING, VERSION_SERVING, VERSION_REPLACED, VERSION_FAILED)
 # `requests` has a row for each call as its gateway logs it; those of the last moment may come after the stream's end.
 STREAMS = ("events", "logs", "requests", "stats")
 
 
 class Deployment(Leased, table=True):
     """A model kept ready to answer. `model` is what the caller wrote; `checkpoint_id` pins a job's checkpoint, `revision` a
-    repository's commit.
+    repository's commit; all four are of the version that is wanted, the newest one that has not failed.
+
+    `min_replicas` to `max_replicas` bound `desired_replicas`, which the autoscaler sets; while `paused_at` is set there are none
+    and nothing is billed. `wake_requested_at` is when a request last found no replica. `target_latency_p95_ms` is of whole
+    answers. One that was adopted has no replicas of ours: `upstream_url` answers, under the name `upstream_model`.
     """
 
     __table_args__ = (
@@ -59,6 +65,23 @@ class Deployment(Leased, table=True):
     provider_requested: str | None = None
     provider: str | None = None
     rate_micros_per_hour: int | None = Field(default=None, sa_type=BigInteger)
+    min_replicas: int = 1
+    max_replicas: int = 1
+    desired_replicas: int = 1
+    target_rps: float = 10.0
+    target_latency_p95_ms: float = 5000.0
+    stabilisation_window_s: int = 300
+    max_batch_size: int | None = None
+    extra_args: list[str] = Field(default_factory=list, sa_type=JSON)
+    sealed_hf_token: str | None = None
+    engine: str | None = None
+    engine_reason: str | None = None
+    version: int = 1
+    paused_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    wake_requested_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    upstream_url: str | None = None
+    upstream_model: str | None = None
+    sealed_upstream_key: str | None = None
     attempt: int = 0
     cost_micros: int = Field(default=0, sa_type=BigInteger)
     total_requests: int = Field(default=0, sa_type=BigInteger)
@@ -78,20 +101,29 @@ class Deployment(Leased, table=True):
         return f"/v1/deployments/{self.id}/chat/completions" if self.serving_since else None
 
 
-class Replica(SQLModel, table=True):
-    """One engine process of a deployment. `url` is on loopback or a private network, never given to callers."""
+class DeploymentVersion(SQLModel, table=True):
+    """A model that a deployment serves or has served. A new one takes over when its replicas are ready, and one that does not
+    get ready is `failed`: the version before goes on. `number` counts from 1; replicas carry the one that they serve.
+    """
 
-    __table_args__ = (Index("ix_replica_deployment", "deployment_id", "status"),)
+    __tablename__ = "deployment_version"
+    __table_args__ = (
+        Index("uq_deployment_version_number", "deployment_id", "number", unique=True),
+        CheckConstraint(f"status IN {VERSION_STATUSES}", name="status"),
+    )
 
     id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id")
     deployment_id: str = Field(foreign_key="deployment.id")
-    host_id: str
-    status: str
-    url: str
-    pid: int | None = None
-    fail_reason: str | None = None
-    last_health_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    number: int
+    status: str = VERSION_PENDING
+    model: str
+    source: str
+    checkpoint_id: str | None = Field(default=None, foreign_key="checkpoint.id")
+    revision: str | None = None
+    error: str | None = None
     created_at: datetime = Field(sa_type=Timestamp)
+    serving_at: datetime | None = Field(default=None, sa_type=Timestamp)
     ended_at: datetime | None = Field(default=None, sa_type=Timestamp)
 
 
@@ -104,6 +136,7 @@ class InferenceRequest(SQLModel, table=True):
     id: str = Field(primary_key=True)
     account_id: str = Field(foreign_key="account.id")
     deployment_id: str = Field(foreign_key="deployment.id")
+    replica_id: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
     latency_ms: float

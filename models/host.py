@@ -11,7 +11,7 @@ from burnish.kit.db import Timestamp
 
 class Host(SQLModel, table=True):
     """`offers` is `{"gpus": [{"type", "vram_gib"}], "cpu_slots": n, "cpu_fallback": bool}`; a host silent past the lease time is
-    gone.
+    gone. One with `draining_at` takes nothing new, and gives away what it has.
     """
 
     id: str = Field(primary_key=True)
@@ -19,3 +19,4 @@ class Host(SQLModel, table=True):
     offers: dict[str, Any] = Field(sa_type=JSON)
     started_at: datetime = Field(sa_type=Timestamp)
     seen_at: datetime = Field(sa_type=Timestamp)
+    draining_at: datetime | None = Field(default=None, sa_type=Timestamp)

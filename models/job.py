@@ -114,5 +114,6 @@ class Checkpoint(SQLModel, table=True):
     storage_prefix: str
     file_count: int
     size_bytes: int = Field(sa_type=BigInteger)
+    adapter_rank: int | None = None
     created_at: datetime = Field(sa_type=Timestamp)
     deleted_at: datetime | None = Field(default=None, sa_type=Timestamp)

@@ -7,6 +7,7 @@ from models import (
     account,
     account_user,
     api_key,
+    async_completion,
     audit,
     base_model,
     books,
@@ -18,6 +19,7 @@ from models import (
     job,
     ledger,
     provider_rate,
+    replica,
     reward_function,
     ssh_key,
 )
@@ -28,6 +30,7 @@ __all__ = [
     "account",
     "account_user",
     "api_key",
+    "async_completion",
     "audit",
     "base_model",
     "books",
@@ -41,6 +44,7 @@ __all__ = [
     "metadata",
     "plumbing",
     "provider_rate",
+    "replica",
     "reward_function",
     "ssh_key",
 ]

@@ -19,9 +19,10 @@ JOB_MOVES = {
 }
 DEPLOYMENT_MOVES = {
     dep.QUEUED: {dep.PROVISIONING, dep.FAILED, dep.STOPPED},
-    dep.PROVISIONING: {dep.SERVING, dep.UNHEALTHY, dep.FAILED, dep.STOPPED},
-    dep.SERVING: {dep.UNHEALTHY, dep.FAILED, dep.STOPPED},
-    dep.UNHEALTHY: {dep.SERVING, dep.FAILED, dep.STOPPED},
+    # Back to the queue: a pause.
+    dep.PROVISIONING: {dep.QUEUED, dep.SERVING, dep.UNHEALTHY, dep.FAILED, dep.STOPPED},
+    dep.SERVING: {dep.QUEUED, dep.UNHEALTHY, dep.FAILED, dep.STOPPED},
+    dep.UNHEALTHY: {dep.QUEUED, dep.SERVING, dep.FAILED, dep.STOPPED},
 }
 MOVES: dict[type[Any], dict[str, set[str]]] = {Job: JOB_MOVES, Deployment: DEPLOYMENT_MOVES}
 

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from pydantic import Field
 from sqlalchemy import case, func
 from sqlalchemy import select as sa_select
 from sqlmodel import col, or_, select
@@ -14,30 +12,20 @@ from burnish.kit.db import Session
 from burnish.kit.errors import Conflict, Invalid, InvalidState, NotFound, RateLimited
 from burnish.kit.paging import ALWAYS, Span
 from engines import erasing
-from models import books, events, job, ledger, transitions
+from models import books, events, job, ledger, rollout, transitions
 from models import deployment as dep
-from models.deployment import Deployment, InferenceRequest, Replica
-from models.job import Job
+from models.deployment import Deployment, InferenceRequest
+from models.job import Checkpoint, Job
+from models.replica import Replica
 from resolvers import base_models, checkpoints, hardware
 from resolvers.context import Context
 from resolvers.creating import once, unchanged
+from resolvers.deployment_inputs import DeploymentInput
 from resolvers.hardware import GpuInput
-from resolvers.inputs import MAX_NAME, Input
 from resolvers.streams import Streams
 
 SERVE_MESSAGE = "serving.run"
 RETRY_AFTER_S = 60
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$"
-
-
-class DeploymentInput(Input):
-    """`model` is a training job's id where `source` is `training_job`, else a registered name or a Hugging Face id."""
-
-    model: str = Field(min_length=1, max_length=200)
-    name: str = Field(pattern=NAME, max_length=MAX_NAME)
-    source: Literal["training_job", "huggingface"] = "training_job"
-    gpu: GpuInput
-    provider: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,31 +42,44 @@ class Totals:
 
 
 async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
-    """Queue a deployment, with an hour of what it will run on set aside.
+    """Queue a deployment, with an hour of what it will run on at first set aside.
 
-    NotFound for a job of nobody or of another, InvalidState for one that is not completed, Conflict for a name that an active
-    deployment has.
+    NotFound for a job or a checkpoint of nobody or of another, InvalidState for one that has no model to serve, Conflict for a
+    name that an active deployment has.
     """
     ctx.require("write")
     shape = hardware.shape_of(spec.gpu)
     hardware.check_provider(spec.provider)
     if spec.source == "huggingface":
         base_models.check_id(spec.model, "model")
-    hour = hardware.hour_micros(ctx.core, shape)
+    hour = hardware.hour_micros(ctx.core, shape) * max(1, spec.min_replicas)
 
     async def make(session: Session) -> Deployment:
         # The job before the account, as whoever ends a job does.
-        checkpoint_id = await _checkpoint(session, ctx, spec.model) if spec.source == "training_job" else None
+        checkpoint_id = await checkpoint_of(session, ctx, spec.model) if spec.source == "training_job" else None
         await _check_limit(session, ctx)
         await _check_name(session, ctx, spec.name)
         now = clock.now()
+        deployment_id = ids.new("dep")
+        sealed = None if spec.hf_token is None else ctx.core.secrets.encrypt(spec.hf_token, deployment_id)
         row = Deployment(
-            id=ids.new("dep"),
+            id=deployment_id,
             account_id=ctx.account.id,
             name=spec.name,
             model=spec.model,
             source=spec.source,
             checkpoint_id=checkpoint_id,
+            revision=spec.revision,
+            sealed_hf_token=sealed,
+            min_replicas=spec.min_replicas,
+            max_replicas=spec.max_replicas,
+            # One that may go down to none starts with one, which proves that it can serve.
+            desired_replicas=max(1, spec.min_replicas),
+            target_rps=spec.target_rps,
+            target_latency_p95_ms=spec.target_latency_p95_ms,
+            stabilisation_window_s=spec.stabilisation_window,
+            max_batch_size=spec.max_batch_size,
+            extra_args=spec.extra_args,
             gpu_requested={"type": spec.gpu.type, "count": spec.gpu.count},
             provider_requested=spec.provider,
             created_at=now,
@@ -86,18 +87,26 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
         )
         session.add(row)
         await session.flush()
+        await rollout.add(session, row)
         await ledger.hold(session, ctx.account.id, row.id, hour)
         await events.record(session, ctx.account.id, row.id, "created", line="Status: queued")
         outbox.put(session, SERVE_MESSAGE, row.id)
         return row
 
-    return await once(ctx, "deployments.create", spec.model_dump(), Deployment, make)
+    token = None if spec.hf_token is None else ctx.core.secrets.hash_key(spec.hf_token)
+    return await once(ctx, "deployments.create", {**spec.model_dump(), "hf_token": token}, Deployment, make)
+
+
+def hour_of(ctx: Context, row: Deployment) -> int:
+    """Return what an hour of the replicas that a deployment wants costs, in micro-dollars."""
+    asked = hardware.shape_of(GpuInput.model_validate(row.gpu_requested))
+    return hardware.hour_micros(ctx.core, asked) * row.desired_replicas
 
 
 async def get(ctx: Context, deployment_id: str) -> Deployment:
     ctx.require("read")
     async with ctx.db.read() as session:
-        return await _find(session, ctx, deployment_id)
+        return await find(session, ctx, deployment_id)
 
 
 async def page(
@@ -138,7 +147,7 @@ async def stop(ctx: Context, deployment_id: str) -> Deployment:
 
 
 async def _stop(session: Session, ctx: Context, deployment_id: str) -> Deployment:
-    row = await _find(session, ctx, deployment_id, lock=True)
+    row = await find(session, ctx, deployment_id, lock=True)
     if row.status in dep.TERMINAL:
         unchanged(session)
         return row
@@ -168,7 +177,7 @@ async def delete(ctx: Context, deployment_id: str) -> Deployment:
 
 
 async def _delete(session: Session, ctx: Context, deployment_id: str) -> Deployment:
-    row = await _find(session, ctx, deployment_id, lock=True)
+    row = await find(session, ctx, deployment_id, lock=True)
     if row.status not in dep.TERMINAL:
         message = f"The deployment is {row.status}: only one that has ended can be deleted."
         raise InvalidState(message, hint="Stop it first.")
@@ -182,7 +191,7 @@ async def replicas(ctx: Context, deployment_id: str) -> list[Replica]:
     """Return a deployment's replicas, newest first."""
     ctx.require("read")
     async with ctx.db.read() as session:
-        await _find(session, ctx, deployment_id)
+        await find(session, ctx, deployment_id)
         statement = select(Replica).where(Replica.deployment_id == deployment_id).order_by(col(Replica.created_at).desc())
         return list((await session.exec(statement)).all())
 
@@ -193,7 +202,7 @@ async def requests(
     """Return the log of a deployment's requests, newest first."""
     ctx.require("read")
     async with ctx.db.read() as session:
-        await _find(session, ctx, deployment_id)
+        await find(session, ctx, deployment_id)
         scope = InferenceRequest.deployment_id == deployment_id
         return await paging.page(session, InferenceRequest, scope, limit=limit, after=after)
 
@@ -257,7 +266,8 @@ async def serving(ctx: Context) -> list[Deployment]:
         return list((await session.exec(statement.order_by(col(Deployment.created_at).desc()))).all())
 
 
-async def _find(session: Session, ctx: Context, deployment_id: str, *, lock: bool = False) -> Deployment:
+async def find(session: Session, ctx: Context, deployment_id: str, *, lock: bool = False) -> Deployment:
+    """Return the caller's deployment, locked where a change follows; NotFound where it has none with this id."""
     row = await session.get(Deployment, deployment_id, with_for_update=lock or None)
     if row is None or row.account_id != ctx.account.id or row.deleted_at is not None:
         raise NotFound(f"No such deployment: {deployment_id}")
@@ -272,15 +282,29 @@ def allowed(ctx: Context, row: Deployment) -> list[str]:
     return [*(["chat"] if chat else []), *(["delete"] if delete else []), *(["stop"] if stop else [])]
 
 
-streams = Streams(_find)
+streams = Streams(find)
 rows, last_rows, follow = streams.rows, streams.last_rows, streams.follow
 
 
-async def _checkpoint(session: Session, ctx: Context, job_id: str) -> str:
-    # Locked, so that it is not deleted while its model is taken.
+async def checkpoint_of(session: Session, ctx: Context, reference: str) -> str:
+    """Return the id of the trained model that a job's or a checkpoint's id names; the job is locked, so that it is not deleted
+    while its model is taken.
+
+    NotFound for what nobody or another has, InvalidState where there is no model that can be served.
+    """
+    checkpoint = await session.get(Checkpoint, reference) if reference.startswith("ckpt_") else None
+    job_id = reference if checkpoint is None else checkpoint.job_id
     row = await session.get(Job, job_id, with_for_update=True)
     if row is None or row.account_id != ctx.account.id or row.deleted_at is not None:
-        raise NotFound(f"No such training job: {job_id}", param="model")
+        what = "checkpoint" if reference.startswith("ckpt_") else "training job"
+        raise NotFound(f"No such {what}: {reference}", param="model")
+    if checkpoint is not None:
+        if checkpoint.deleted_at is not None:
+            raise NotFound(f"No such checkpoint: {reference}", param="model")
+        if not checkpoint.final:
+            message = f"{reference} is a state of the trainer, not a model that can be served."
+            raise InvalidState(message, param="model", hint="Deploy the job, or its final checkpoint.")
+        return checkpoint.id
     if row.status != job.COMPLETED:
         raise InvalidState(f"The job {job_id} is {row.status}: only a completed job has a model to deploy.", param="model")
     return (await checkpoints.find_final(session, job_id)).id

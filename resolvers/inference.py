@@ -19,7 +19,9 @@ from burnish.kit.errors import Invalid, NotFound, Unavailable
 from engines.serving.proxy import ReplicaUnreachable, Reply, Served, forward
 from engines.serving.router import Table, Target
 from models import deployment as dep
-from models.deployment import Deployment, InferenceRequest, Replica
+from models import replica
+from models.deployment import Deployment, InferenceRequest
+from models.replica import Replica
 from resolvers import deployments
 from resolvers.context import Context
 
@@ -156,9 +158,9 @@ async def _find(ctx: Context, model: Any, deployment_id: str | None) -> tuple[De
             found = await deployments.by_reference(session, ctx, model)
             if found is None:
                 raise _unknown(model)
-        statement = select(Replica).where(Replica.deployment_id == found.id, Replica.status == dep.REPLICA_RUNNING)
+        statement = select(Replica).where(Replica.deployment_id == found.id, Replica.status == replica.RUNNING)
         rows = (await session.exec(statement.order_by(col(Replica.created_at)))).all()
-    return found, [Target(row.id, row.url) for row in rows]
+    return found, [Target(row.id, row.url) for row in rows if row.url is not None]
 
 
 def _unknown(model: str) -> NotFound:

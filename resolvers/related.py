@@ -10,8 +10,9 @@ from sqlmodel import col, select
 
 from burnish.kit import stream
 from burnish.kit.tables import StreamChunk, StreamHead
-from models.deployment import Deployment, InferenceRequest, Replica
+from models.deployment import Deployment, InferenceRequest
 from models.job import Checkpoint, Job
+from models.replica import Replica
 from resolvers.context import Context
 
 T = TypeVar("T")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import strawberry
 
 from burnish.kit.paging import Span
-from models import deployment
+from models import deployment, replica
 from resolvers import cursors, deployments
 from resolvers.context import Context
-from resolvers.deployments import DeploymentInput as DeploymentSpec
+from resolvers.deployment_inputs import DeploymentInput as DeploymentSpec
 from resolvers.deployments import Totals
 from resolvers.inputs import parse
 from schema import streams
@@ -49,19 +49,21 @@ class ModelSource(Enum):
 @strawberry.type(description="One engine process of a deployment.")
 class Replica:
     id: strawberry.ID = strawberry.field(description="The id of the replica.")
-    status: str = strawberry.field(description="Where it stands: `starting`, `running`, `stopped` or `failed`.")
-    host_id: strawberry.ID = strawberry.field(description="The host it runs on.")
+    status: str = strawberry.field(
+        description="Where it stands: `pending`, `pulling`, `loading`, `warming`, `running`, `draining`, `stopped` or `failed`."
+    )
+    host_id: strawberry.ID = strawberry.field(description="The host it runs on; empty until one has taken it.")
     failure: str | None = strawberry.field(description="Why it ended, where that was not asked for.")
     last_health_at: datetime | None = strawberry.field(description="When it last answered a health check.")
     created_at: datetime = strawberry.field(description="When it was started.")
     ended_at: datetime | None = strawberry.field(description="When it ended.")
 
     @classmethod
-    def of(cls, row: deployment.Replica) -> Self:
+    def of(cls, row: replica.Replica) -> Self:
         return cls(
             id=strawberry.ID(row.id),
             status=row.status,
-            host_id=strawberry.ID(row.host_id),
+            host_id=strawberry.ID(row.host_id or ""),
             failure=row.fail_reason,
             last_health_at=row.last_health_at,
             created_at=row.created_at,

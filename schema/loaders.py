@@ -12,9 +12,10 @@ from burnish.kit.stream import Row
 from models.api_key import KEY, SESSION, ApiKey
 from models.audit import AuditEntry
 from models.dataset import Dataset
-from models.deployment import Deployment, InferenceRequest, Replica
+from models.deployment import Deployment, InferenceRequest
 from models.job import Checkpoint, Job
 from models.ledger import LedgerTransaction
+from models.replica import Replica
 from models.reward_function import RewardFunction
 from models.ssh_key import SshKey
 from resolvers import deployments, related

@@ -26,15 +26,16 @@ from engines.serving import stats, vllm
 from engines.sources import source_of
 from engines.spawn import Child
 from models import deployment as dep
-from models import events, transitions
-from models.deployment import Deployment, Replica
+from models import events, replica, transitions
+from models.deployment import Deployment
 from models.job import Checkpoint
+from models.replica import Replica
 
 log = structlog.get_logger(__name__)
 HEALTH_EVERY_S = 1.0
 HEALTH_MISSES = 5
 BACKOFF_S = (0.0, 1.0, 5.0, 15.0)
-STARTING, RUNNING, ENDED, LOST = "starting", dep.REPLICA_RUNNING, "stopped", "failed"
+STARTING, RUNNING, ENDED, LOST = replica.LOADING, replica.RUNNING, replica.STOPPED, replica.FAILED
 # Rows come each quarter of a second while a deployment is asked, for as long as it serves.
 COMPACT_EVERY_S = 60.0
 
@@ -290,9 +291,9 @@ class _Session:
     async def _ready(self) -> None:
         self.served = True
         async with self.run_of.writing() as session:
-            replica = await session.get_one(Replica, self.replica_id)
-            replica.status, replica.last_health_at = RUNNING, clock.now()
-            session.add(replica)
+            row = await session.get_one(Replica, self.replica_id)
+            row.status, row.last_health_at, row.ready_at = RUNNING, clock.now(), clock.now()
+            session.add(row)
         await self.run_of.set_status(dep.SERVING, "Status: serving")
 
     async def _drain(self, child: Child) -> None:
@@ -312,6 +313,8 @@ class _Session:
             session.add(
                 Replica(
                     id=self.replica_id,
+                    account_id=run.account_id,
+                    gpu_requested=hardware.as_json(run.placement.shape),
                     deployment_id=run.id,
                     host_id=run.holder,
                     status=STARTING,

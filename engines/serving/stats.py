@@ -20,8 +20,8 @@ from burnish.kit.db import Database, Session
 from burnish.kit.stream import Data
 from engines.serving import vllm
 from engines.serving.vllm import EngineMetrics
-from models import deployment as dep
-from models.deployment import Replica
+from models import replica
+from models.replica import Replica
 
 log = structlog.get_logger(__name__)
 EVERY_S = 5.0
@@ -79,7 +79,7 @@ class Sampler:
             window_s = clock.seconds_between(since, now)
             # Without a length it is the beginning, or the clock was set back: the next window counts what came.
             if window_s > 0:
-                urls = [url for status, url in replicas if status == dep.REPLICA_RUNNING]
+                urls = [url for status, url in replicas if status == replica.RUNNING and url is not None]
                 counts = {"replicas_ready": len(urls), "replicas_total": len(replicas)}
                 figures = {**asked(requests, window_s), **load(await self._ask(urls)), **counts}
                 await self._tell({"at": now.isoformat(), "window_s": round(window_s, 3), "requests_seq": seq, **figures})
@@ -96,7 +96,7 @@ class Sampler:
         rows = [row async for page in stream.read_all(session, self._id, "requests", after=self._seq) for row in page]
         return [row.data for row in rows], rows[-1].seq if rows else self._seq
 
-    async def _replicas(self, session: Session) -> Sequence[tuple[str, str]]:
+    async def _replicas(self, session: Session) -> Sequence[tuple[str, str | None]]:
         live = (col(Replica.deployment_id) == self._id, col(Replica.ended_at).is_(None))
         return (await session.exec(select(Replica.status, Replica.url).where(*live))).all()
 

@@ -11,7 +11,7 @@ from models import deployment as dep
 from models.deployment import Deployment
 from resolvers import deployments
 from resolvers.context import Context
-from resolvers.deployments import DeploymentInput
+from resolvers.deployment_inputs import DeploymentInput
 from resolvers.inputs import parse
 from rest_compat import http
 from rest_compat.operation import Operation

@@ -21,7 +21,7 @@ from models.account import Account
 from models.deployment import Deployment
 from models.job import Job
 from models.ledger import Hold
-from resolvers import base_models, datasets, deployments, jobs, reward_functions
+from resolvers import base_models, datasets, deployment_inputs, deployments, jobs, reward_functions
 from resolvers.context import Context
 from tests.conftest import Server, free_port
 
@@ -116,7 +116,7 @@ async def test_work_whose_only_host_is_gone_fails_with_its_billing_ended(
         made: Any = await new_job(server, ctx, tmp_path)
     else:
         spec = {"model": "org/model", "source": "huggingface", "name": "tiny", "gpu": {"type": "L4-24GB", "count": 1}}
-        made = await deployments.create(ctx, deployments.DeploymentInput.model_validate(spec))
+        made = await deployments.create(ctx, deployment_inputs.DeploymentInput.model_validate(spec))
     async with server.platform.db.transaction() as session:
         values = {"status": "provisioning", "attempt": 1, "lease_holder": "gone", "lease_token": 1, "lease_renewed_at": heard}
         await session.exec(update(kind).where(col(kind.id) == made.id).values(**values, lease_expires_at=heard))
@@ -169,7 +169,7 @@ async def test_a_model_that_cannot_be_had_fails_job_and_deployment_within_second
     ctx = await server.context()
     job = await new_job(server, ctx, tmp_path, base_model="nobody/nothing")
     spec = {"model": "nobody/nothing", "source": "huggingface", "name": "d", "gpu": {"type": "CPU", "count": 1}}
-    deployment = await deployments.create(ctx, deployments.DeploymentInput.model_validate(spec))
+    deployment = await deployments.create(ctx, deployment_inputs.DeploymentInput.model_validate(spec))
 
     async def stopped() -> Deployment | None:
         row = await deployments.get(ctx, deployment.id)
@@ -264,7 +264,7 @@ async def test_a_job_whose_files_are_gone_fails_after_three_tries_and_costs_noth
 async def test_a_deployment_that_cannot_be_worked_on_fails_instead_of_trying_for_ever(server: Server) -> None:
     ctx = await server.context()
     spec = {"model": "some/model", "source": "huggingface", "name": "d", "gpu": {"type": "CPU", "count": 1}}
-    deployment = await deployments.create(ctx, deployments.DeploymentInput.model_validate(spec))
+    deployment = await deployments.create(ctx, deployment_inputs.DeploymentInput.model_validate(spec))
     work = server.platform.core.settings.work
     work.rmdir()
     work.write_text("not a folder")
@@ -293,7 +293,7 @@ async def test_a_host_that_stops_while_a_model_is_fetched_leaves_the_deployment_
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}")
     ctx = await server.context()
     spec = {"model": "some/model", "source": "huggingface", "name": "d", "gpu": {"type": "CPU", "count": 1}}
-    deployment = await deployments.create(ctx, deployments.DeploymentInput.model_validate(spec))
+    deployment = await deployments.create(ctx, deployment_inputs.DeploymentInput.model_validate(spec))
 
     async def provisioning() -> bool:
         return (await deployments.get(ctx, deployment.id)).status == "provisioning"

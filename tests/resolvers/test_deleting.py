@@ -17,7 +17,7 @@ from models.job import Checkpoint, Job
 from models.ledger import LedgerTransaction, Meter, Posting
 from resolvers import checkpoints, deployments, downloads, inference, jobs, metrics, related
 from resolvers.context import Context
-from resolvers.deployments import DeploymentInput
+from resolvers.deployment_inputs import DeploymentInput
 from tests.resolvers.conftest import Tenants
 from tests.resolvers.test_jobs import all_of, made, make, request, running
 from tests.resolvers.test_resuming import saved

@@ -18,7 +18,7 @@ from models.job import Checkpoint, Job
 from models.ledger import Hold
 from resolvers import deployments, jobs
 from resolvers.context import Context
-from resolvers.deployments import DeploymentInput
+from resolvers.deployment_inputs import DeploymentInput
 from resolvers.inputs import parse
 from tests.resolvers import conftest
 from tests.resolvers.conftest import Tenants

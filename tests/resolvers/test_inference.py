@@ -13,7 +13,7 @@ from models import deployment as dep
 from models.deployment import Deployment, InferenceRequest
 from resolvers import deployments
 from resolvers.context import Context
-from resolvers.deployments import DeploymentInput
+from resolvers.deployment_inputs import DeploymentInput
 from resolvers.inputs import parse
 from tests.resolvers.conftest import Tenants
 

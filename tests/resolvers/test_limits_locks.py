@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from burnish.kit.errors import InvalidState
-from resolvers import api_keys, deployments, jobs
+from resolvers import api_keys, deployment_inputs, deployments, jobs
 from resolvers.jobs import JobInput
 from tests.resolvers.conftest import Tenants
 from tests.resolvers.test_jobs import request
@@ -43,7 +43,7 @@ async def test_limited_deployments_of_jobs_that_end_meanwhile(on_both: Tenants, 
     async def deploy(job_id: str) -> None:
         body = {"model": job_id, "name": job_id, "gpu": {"type": "H100", "count": 1}}
         with suppress(InvalidState):
-            await deployments.create(ctx, deployments.DeploymentInput.model_validate(body))
+            await deployments.create(ctx, deployment_inputs.DeploymentInput.model_validate(body))
 
     for job_id in made:
         await asyncio.gather(jobs.cancel(ctx, job_id), *(deploy(job_id) for _ in range(AT_ONCE)))

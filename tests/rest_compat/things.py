@@ -14,10 +14,11 @@ from sqlmodel import SQLModel
 from burnish.kit import clock, ids, stream
 from models import deployment as dep
 from models import events, job, transitions
-from models.deployment import Deployment, InferenceRequest, Replica
+from models.deployment import Deployment, InferenceRequest
 from models.job import Checkpoint, Job
+from models.replica import Replica
 from resolvers import deployments
-from resolvers.deployments import DeploymentInput
+from resolvers.deployment_inputs import DeploymentInput
 from tests.conftest import Server, Tenant
 
 ROWS = b'{"prompt":"1+1","answer":"2"}\n{"prompt":"2+2","answer":"4"}\n'
@@ -143,7 +144,8 @@ async def serving_deployment(server: Server, url: str, name: str = "sums", tenan
     row = await queued_deployment(server, name, tenant)
     now = clock.now()
     async with server.platform.db.transaction() as session:
-        replica = Replica(id=ids.new("rep"), deployment_id=row.id, host_id="host", status="running", url=url, created_at=now)
+        its: dict[str, Any] = {"account_id": row.account_id, "deployment_id": row.id, "gpu_requested": row.gpu_requested}
+        replica = Replica(id=ids.new("rep"), host_id="host", status="running", url=url, created_at=now, **its)
         session.add(replica)
         row = await session.get_one(Deployment, row.id)
         placed: dict[str, Any] = {"gpu": {"type": "CPU", "count": 1}, "provider": "local", "rate_micros_per_hour": 100_000}

@@ -7,7 +7,7 @@ import pytest
 from burnish.kit import stream
 from models import deployment as dep
 from models import job
-from resolvers import deployments
+from resolvers import deployment_inputs, deployments
 from tests.conftest import Server
 from tests.schema.conftest import Answer, Api, NewRun, Sockets
 
@@ -113,7 +113,7 @@ async def test_calls_and_load_replay_go_on_and_end(
 ) -> None:
     ctx = await server.context()
     given = {"model": "tiny", "source": "huggingface", "name": "chat", "gpu": {"type": "CPU", "count": 1}}
-    made = await deployments.create(ctx, deployments.DeploymentInput.model_validate(given))
+    made = await deployments.create(ctx, deployment_inputs.DeploymentInput.model_validate(given))
     await append(server, made.id, kind, {**row, "id": "req_1"}, {**row, "id": "req_2"})
     async with sockets() as socket:
         following = await socket.start(query, id=made.id)

@@ -7,7 +7,7 @@ import pytest
 from burnish.kit import clock
 from models import job
 from resolvers import deployments, jobs
-from resolvers.deployments import DeploymentInput
+from resolvers.deployment_inputs import DeploymentInput
 from tests.conftest import Server
 from tests.resolvers.test_resuming import saved
 from tests.schema.conftest import Api, NewRun, Run

@@ -10,7 +10,7 @@ from burnish.kit.core import Core
 from models import deployment as dep
 from models import events, job, transitions
 from models.deployment import Deployment
-from resolvers import auth, deployments
+from resolvers import auth, deployment_inputs, deployments
 from schema import connections, feeds
 from tests.conftest import Server
 from tests.schema.conftest import Answer, Api, NewRun, Sockets, seats, until
@@ -179,7 +179,7 @@ async def test_rollouts_come_by_step(sockets: Sockets, new_run: NewRun) -> None:
 async def test_a_deployments_status_and_log_are_followed(server: Server, sockets: Sockets) -> None:
     ctx = await server.context()
     given = {"model": "tiny", "source": "huggingface", "name": "chat", "gpu": {"type": "CPU", "count": 1}}
-    made = await deployments.create(ctx, deployments.DeploymentInput.model_validate(given))
+    made = await deployments.create(ctx, deployment_inputs.DeploymentInput.model_validate(given))
     logs = """subscription($id: ID!) { deploymentLogs(id: $id) {
       __typename ... on LogBatch { lines { message } } ... on StreamEnd { reason } } }"""
     async with sockets() as socket:

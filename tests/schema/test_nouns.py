@@ -11,6 +11,7 @@ from models import deployment as dep
 from models import job
 from models.job import Checkpoint, Job
 from models.ledger import Hold
+from models.replica import Replica
 from tests.schema.conftest import REWARD, Api, NewRun, Run
 
 pytestmark = pytest.mark.anyio
@@ -197,8 +198,10 @@ async def test_a_deployment_is_made_read_and_stopped(api: Api) -> None:
                 )
             )
         session.add(
-            dep.Replica(
+            Replica(
                 id="rep_1",
+                account_id=api.tenant.account.id,
+                gpu_requested={"type": "CPU", "count": 1},
                 deployment_id=made["deployment"]["id"],
                 host_id="host_1",
                 status="running",

@@ -12,8 +12,9 @@ from burnish.kit.db import Session
 from models import deployment as dep
 from models import events, job
 from models.dataset import Dataset
-from models.deployment import Deployment, Replica
+from models.deployment import Deployment
 from models.job import Checkpoint, Job
+from models.replica import Replica
 from models.reward_function import RewardFunction
 from resolvers import deployments, jobs, related
 from tests.conftest import Server
@@ -110,7 +111,8 @@ async def add_deployment(session: Session, row: Job, index: int) -> None:
     session.add(deployment)
     await session.flush()
     url = "http://127.0.0.1:1"
-    replica = Replica(id=ids.new("rep"), deployment_id=deployment.id, host_id="h", status="running", url=url, created_at=now)
+    on = {"host_id": "h", "gpu_requested": {"type": "CPU", "count": 1}, **made}
+    replica = Replica(id=ids.new("rep"), deployment_id=deployment.id, status="running", url=url, **on)
     session.add(replica)
 
 

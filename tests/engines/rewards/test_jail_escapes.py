@@ -40,14 +40,13 @@ def reward(completions, **columns):
     return [attempt(code) for code in completions]
 """
 
-PARENT = os.getpid()
 USERFAULTFD, EXECVEAT, QUEUE_SIGNAL = (323, 322, 129) if platform.machine() == "x86_64" else (282, 281, 138)
 ATTEMPTS = [
     "open('/etc/passwd').read()",
-    f"open('/proc/{PARENT}/environ', 'rb').read()",
-    f"open('/proc/{PARENT}/mem', 'rb')",
-    f"os.readlink('/proc/{PARENT}/cwd')",
-    f"os.listdir('/proc/{PARENT}/fd')",
+    "open('/proc/PARENT/environ', 'rb').read()",
+    "open('/proc/PARENT/mem', 'rb')",
+    "os.readlink('/proc/PARENT/cwd')",
+    "os.listdir('/proc/PARENT/fd')",
     "open('/proc/self/environ', 'rb').read()",
     "open('/proc/self/mem', 'rb')",
     "open('/proc/self/mem', 'r+b')",
@@ -153,7 +152,8 @@ def outcome(jail: Jail, code: str) -> tuple[dict[str, list[float | None]], str]:
 @pytest.mark.parametrize("code", ATTEMPTS)
 def test_the_attempt_is_refused_and_honest_code_then_works(jail: Jail, code: str) -> None:
     pid = jail.pid
-    assert outcome(jail, code) == ({"refused": [1.0]}, "")
+    # Not in the parameter: a test has the same name in every process that runs some of them.
+    assert outcome(jail, code.replace("PARENT", str(os.getpid()))) == ({"refused": [1.0]}, "")
     assert outcome(jail, "assert sum(range(10)) == 45") == ({"allowed": [1.0]}, "")
     assert jail.pid == pid
 

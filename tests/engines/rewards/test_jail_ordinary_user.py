@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.rewards.test_jail_escapes import ATTEMPTS, PARENT, REWARD
+from tests.engines.rewards.test_jail_escapes import ATTEMPTS, REWARD
 
 ROOT = Path(__file__).parents[3]
 
@@ -41,7 +41,7 @@ def test_an_ordinary_user_can_jail_too(public_folder: Path) -> None:
         for landlock.version in (lambda: has_landlock, lambda: 0):
             with Jail(Path({str(public_folder / "reward.py")!r})) as jail:
                 for attempt in {ATTEMPTS!r}:
-                    attempt = attempt.replace({str(PARENT)!r}, str(os.getpid()))
+                    attempt = attempt.replace("PARENT", str(os.getpid()))
                     scores = jail.score([""], [attempt], {{}})
                     assert scores.components == {{"refused": [1.0]}}, (attempt, scores)
         print("jailed as", os.getuid())

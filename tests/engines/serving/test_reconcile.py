@@ -14,7 +14,7 @@ from burnish.kit.tables import StreamChunk
 from engines.serving import reconcile, stats, vllm
 from engines.supervise import Supervisor
 from models.deployment import Deployment
-from resolvers import base_models, deployments
+from resolvers import base_models, deployment_inputs, deployments
 from resolvers.context import Context
 from tests.conftest import Server
 
@@ -59,7 +59,7 @@ async def until(look: Callable[[], Awaitable[Any]]) -> Any:
 async def serving(ctx: Context, name: str = "sums") -> Deployment:
     """Make a deployment and wait until it serves."""
     spec = {"model": "tiny", "source": "huggingface", "name": name, "gpu": {"type": "CPU", "count": 1}}
-    row = await deployments.create(ctx, deployments.DeploymentInput.model_validate(spec))
+    row = await deployments.create(ctx, deployment_inputs.DeploymentInput.model_validate(spec))
     await serves(ctx, row, attempt=1)
     return row
 

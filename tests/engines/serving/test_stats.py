@@ -11,7 +11,8 @@ from burnish.kit import clock, ids, stream
 from burnish.kit.db import Database
 from engines.serving import stats, vllm
 from engines.serving.stats import Sampler
-from models.deployment import InferenceRequest, Replica
+from models.deployment import InferenceRequest
+from models.replica import Replica
 from tests.engines.serving.upstream import Upstream
 from tests.models import rows
 
@@ -57,7 +58,8 @@ class Bench:
 
     async def replica(self, url: str, status: str = "running", *, ended: bool = False) -> None:
         now = clock.now()
-        made = Replica(id=ids.new("rep"), deployment_id=self.id, host_id="host", status=status, url=url, created_at=now)
+        its: dict[str, Any] = {"account_id": "acct", "deployment_id": self.id, "gpu_requested": {"type": "CPU", "count": 1}}
+        made = Replica(id=ids.new("rep"), host_id="host", status=status, url=url, created_at=now, **its)
         made.ended_at = now if ended else None
         async with self.db.transaction() as session:
             session.add(made)

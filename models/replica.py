@@ -1,0 +1,60 @@
+"""Replicas: the engine processes of deployments, each leased by the host that runs it."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Index
+from sqlmodel import Field
+
+from burnish.kit.db import Timestamp
+from models.leases import Leased
+
+PENDING = "pending"
+PULLING = "pulling"
+LOADING = "loading"
+WARMING = "warming"
+RUNNING = "running"
+DRAINING = "draining"
+STOPPED = "stopped"
+FAILED = "failed"
+STATUSES = (PENDING, PULLING, LOADING, WARMING, RUNNING, DRAINING, STOPPED, FAILED)
+STARTING = (PENDING, PULLING, LOADING, WARMING)
+TERMINAL = (STOPPED, FAILED)
+
+
+class Replica(Leased, table=True):
+    """One engine process of a deployment, wanted by the deployment's host and run by whichever host has room for it.
+
+    It waits (`pending`), fetches the model's files (`pulling`), starts the engine (`loading`), proves that it answers and as the
+    trained model did (`warming`), and takes traffic (`running`) until it is told to stop (`stop_requested_at`): then it ends what
+    it has begun (`draining`). `url` is on loopback or a private network, never given to callers. `attempt` is the number of its
+    meter among those of its deployment. `parity` is what the proof found.
+    """
+
+    __table_args__ = (
+        Index("ix_replica_deployment", "deployment_id", "status"),
+        Index("ix_replica_status", "status", "lease_expires_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id")
+    deployment_id: str = Field(foreign_key="deployment.id")
+    version: int = 1
+    status: str = PENDING
+    gpu_requested: dict[str, Any] = Field(sa_type=JSON)
+    gpu: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    provider_requested: str | None = None
+    rate_micros_per_hour: int | None = Field(default=None, sa_type=BigInteger)
+    attempt: int = 0
+    host_id: str | None = None
+    url: str | None = None
+    pid: int | None = None
+    engine: str | None = None
+    parity: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    stop_requested_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    stop_reason: str | None = None
+    fail_reason: str | None = None
+    last_health_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    created_at: datetime = Field(sa_type=Timestamp)
+    ready_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    ended_at: datetime | None = Field(default=None, sa_type=Timestamp)
