@@ -28,7 +28,8 @@ class Replica(Leased, table=True):
     It waits (`pending`), fetches the model's files (`pulling`), starts the engine (`loading`), proves that it answers and as the
     trained model did (`warming`), and takes traffic (`running`) until it is told to stop (`stop_requested_at`): then it ends what
     it has begun (`draining`). `url` is on loopback or a private network, never given to callers. `attempt` is the number of its
-    meter among those of its deployment. `parity` is what the proof found.
+    meter among those of its deployment. `parity` is what the proof found. `served_name` is what its engine calls the model now,
+    null where that is the deployment's name.
     """
 
     __table_args__ = (
@@ -50,6 +51,7 @@ class Replica(Leased, table=True):
     url: str | None = None
     pid: int | None = None
     engine: str | None = None
+    served_name: str | None = None
     parity: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     stop_requested_at: datetime | None = Field(default=None, sa_type=Timestamp)
     stop_reason: str | None = None
