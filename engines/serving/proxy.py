@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import orjson
 
-from engines.serving import engine_errors, vllm
+from engines.serving import engine, engine_errors
 from engines.serving.metering import Meter, OnDone, Served
 from engines.serving.relay import Relay
 
@@ -99,7 +99,7 @@ class _Exchange:
             open_response.push_async_callback(response.aclose)
             if not self.meter.served.streamed or response.status_code != 200:
                 return await self._whole(response)
-            relay = Relay(response, self.meter, asked, partial(vllm.health, self.client, self.url), self.shown_model)
+            relay = Relay(response, self.meter, asked, partial(engine.health, self.client, self.url), self.shown_model)
             error = await relay.first_error()
             if error is not None:
                 return await self._engine_failed(engine_errors.status_of(error), error)
@@ -122,7 +122,7 @@ class _Exchange:
 
     async def _engine_failed(self, status: int, content: bytes) -> Reply:
         # The server in front of an engine that died goes on answering for some seconds.
-        if status >= 500 and not await vllm.health(self.client, self.url):
+        if status >= 500 and not await engine.health(self.client, self.url):
             raise httpx2.RemoteProtocolError("the engine is dead")
         return self._refused(status, engine_errors.translate(status, content, self.path))
 

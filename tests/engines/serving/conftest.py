@@ -15,6 +15,7 @@ import pytest
 
 from engines import orphans
 from engines.serving import vllm
+from engines.serving.engine import free_port, ready
 from engines.serving.metering import Served
 from tests.engines.serving.upstream import Upstream
 
@@ -25,7 +26,7 @@ START_S = 300
 @pytest.fixture
 async def upstream() -> AsyncIterator[Upstream]:
     engine = Upstream()
-    await engine.start(vllm.free_port())
+    await engine.start(free_port())
     yield engine
     await engine.stop()
 
@@ -67,7 +68,7 @@ def guarded(argv: list[str], env: dict[str, str], log: Path) -> "subprocess.Pope
 
 async def _until_ready(engine: Engine) -> None:
     async with httpx2.AsyncClient(trust_env=False) as client, asyncio.timeout(START_S):
-        while not await vllm.ready(client, engine.url, "tiny"):
+        while not await ready(client, engine.url, "tiny"):
             assert engine.guard.poll() is None, engine.log.read_text()[-4000:]
             await asyncio.sleep(0.1)
 
@@ -76,7 +77,7 @@ async def _until_ready(engine: Engine) -> None:
 def vllm_server(tiny_model: Path) -> Iterator[Engine]:
     """Return a vLLM that is ready to serve the tiny model."""
     with tempfile.TemporaryDirectory() as folder:
-        port = vllm.free_port()
+        port = free_port()
         log = Path(folder) / "engine.log"
         argv, env = vllm.command(tiny_model, ["tiny", "alias"], port, "cpu")
         engine = Engine(f"http://127.0.0.1:{port}", guarded(argv, env, log), log)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from engines.serving import vllm
+from engines.serving.engine import free_port
 from engines.serving.metering import Served
 from engines.serving.proxy import ReplicaUnreachable, forward
 from tests.engines.serving.upstream import STREAM, Upstream, event, usage
@@ -75,7 +75,7 @@ async def test_a_failure_of_a_dead_engine_is_not_the_requests(
 async def test_a_replica_that_refuses_the_connection_is_unreachable(
     client: httpx2.AsyncClient, served: list[Served], stream: bool
 ) -> None:
-    url = f"http://127.0.0.1:{vllm.free_port()}"
+    url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(ReplicaUnreachable):
         await forward(client, url, CHAT, {**BODY, "stream": stream}, on_done=served.append)
     assert served == []
