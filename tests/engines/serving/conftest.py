@@ -1,4 +1,4 @@
-"""Engines to serve from: a scripted one, and one real vLLM for the whole run."""
+"""Engines to serve from: a scripted one, and one real one of each kind for the whole run."""
 
 import asyncio
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import pytest
 
 from engines import orphans
 from engines.serving import vllm
-from engines.serving.engine import free_port, ready
+from engines.serving.batching.engine import Transformers
+from engines.serving.engine import Launch, free_port, ready
 from engines.serving.metering import Served
 from tests.engines.serving.upstream import Upstream
 
@@ -45,7 +47,7 @@ def served() -> list[Served]:
 
 @dataclass
 class Engine:
-    """A running vLLM behind a guard. It serves the tiny model as `tiny` and as `alias`."""
+    """A running engine behind a guard. It serves the tiny model as `tiny` and as `alias`."""
 
     url: str
     guard: "subprocess.Popen[bytes]"
@@ -73,13 +75,10 @@ async def _until_ready(engine: Engine) -> None:
             await asyncio.sleep(0.1)
 
 
-@pytest.fixture(scope="session")
-def vllm_server(tiny_model: Path) -> Iterator[Engine]:
-    """Return a vLLM that is ready to serve the tiny model."""
+@contextmanager
+def _running(argv: list[str], env: dict[str, str], port: int) -> Iterator[Engine]:
     with tempfile.TemporaryDirectory() as folder:
-        port = free_port()
         log = Path(folder) / "engine.log"
-        argv, env = vllm.command(tiny_model, ["tiny", "alias"], port, "cpu")
         engine = Engine(f"http://127.0.0.1:{port}", guarded(argv, env, log), log)
         try:
             asyncio.run(_until_ready(engine))
@@ -87,3 +86,21 @@ def vllm_server(tiny_model: Path) -> Iterator[Engine]:
         finally:
             engine.guard.send_signal(signal.SIGQUIT)
             engine.guard.wait(30)
+
+
+@pytest.fixture(scope="session")
+def vllm_server(tiny_model: Path) -> Iterator[Engine]:
+    """Return a vLLM that is ready to serve the tiny model."""
+    port = free_port()
+    argv, env = vllm.command(tiny_model, ["tiny", "alias"], port, "cpu")
+    with _running(argv, env, port) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def batching_server(tiny_model: Path) -> Iterator[Engine]:
+    """Return a transformers engine that is ready to serve the tiny model."""
+    port = free_port()
+    argv, env = Transformers().command(Launch(tiny_model, ["tiny", "alias"], port, "cpu"))
+    with _running(argv, env, port) as engine:
+        yield engine
