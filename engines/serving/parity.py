@@ -22,10 +22,10 @@ TOP = 5
 # Of a token before which the engine ended the completion.
 NEVER = -100.0
 # How far one token's log-probability may be off, in nats. Two right implementations differ by how they round on the way. Logits
-# of 16 to 32 are common, and there a step of bfloat16, which has 8 bits, is an eighth: the token's own logit is off by up to a step
-# between the two, and the hidden states before it bring about as much again. Four steps are half a nat: the worst of 232 tokens of
-# SmolLM2-135M was 0.23 off, where barely different adapters were 0.4 to 1.5 off, and the base of a trained one several nats.
-# float16 has three bits more, so an eighth of it. float32 needs next to nothing, and gets what another order of sums may need.
+# of 16 to 32 are common, and there a step of bfloat16, which has 8 bits, is an eighth: the token's own logit is off by up to a
+# step between the two, and the hidden states before it bring about as much again. Four steps are half a nat: the worst of 232
+# tokens of SmolLM2-135M was 0.23 off, where barely different adapters were 0.4 to 1.5 off, and the base of a trained one several
+# nats. float16 has three bits more, so an eighth of it. float32 needs next to nothing, and gets what sums in another order need.
 TOLERANCES = {"bfloat16": 0.5, "float16": 0.0625, "float32": 0.02}
 # Weights or a cache that were asked for in 8 bits and fewer are other numbers; another model is still farther away.
 QUANTISED = 2.0
@@ -134,12 +134,12 @@ class _Replica:
         tokens = (await self._ask("/tokenize", asked))["tokens"]
         if tokens == prompt.prompt_ids:
             return None
+        known = prompt.prompt_ids
+        pairs = enumerate(zip(tokens, known, strict=False), 1)
+        first = next((index for index, (here, there) in pairs if here != there), min(len(tokens), len(known)) + 1)
         what = "its chat template gives" if prompt.messages is not None else "its text is"
-        pairs = zip(tokens, prompt.prompt_ids, strict=False)
-        first = next(
-            (index for index, (here, there) in enumerate(pairs) if here != there), min(len(tokens), len(prompt.prompt_ids))
-        )
-        return f"{what} {len(tokens)} tokens here and {len(prompt.prompt_ids)} where it was trained, different from token {first + 1} on"
+        counts = f"{len(tokens)} tokens here and {len(known)} where it was trained"
+        return f"{what} {counts}, different from token {first} on"
 
     async def logprobs(self, prompt: Prompt) -> list[float]:
         """Return the log-probabilities of the completion's tokens, as many as can be had."""

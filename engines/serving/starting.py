@@ -9,6 +9,7 @@ from engines.serving import engine_choice
 from engines.serving.engine import Launch
 from engines.serving.engine_args import BadFlag, EngineArgs
 from engines.serving.engine_choice import Choice
+from engines.serving.served import Served
 from models import leases
 from models.deployment import Deployment
 from models.replica import Replica
@@ -42,12 +43,10 @@ def arguments(deployment: Deployment) -> EngineArgs:
         raise protocol.ChildFailure("invalid_engine_args", str(error), "user") from None
 
 
-async def command(run: "ReplicaRun", choice: Choice, model: Path, port: int) -> tuple[list[str], dict[str, str]]:
+def command(run: "ReplicaRun", choice: Choice, model: Path, served: Served, port: int) -> tuple[list[str], dict[str, str]]:
     """Return the argv of a replica's engine and what its environment needs besides."""
-    deployment = await run.deployment()
-    names = [deployment.name, deployment.id]
-    launch = Launch(model, names, port, run.placement.device, args=arguments(deployment))
-    argv, env = choice.engine.command(launch)
+    argv, env = choice.engine.command(Launch(model, served.names, port, run.placement.device, args=served.args))
+    env |= served.environment
     if run.placement.gpu_indices:
         env |= {"CUDA_VISIBLE_DEVICES": ",".join(map(str, run.placement.gpu_indices))}
     return argv, env

@@ -4,8 +4,6 @@ The files are loaded anew, in the dtype that they have, so that a mistake in wri
 A greedy completion is a second's work: few prompts, few tokens, and the same ones whenever it is done again.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +12,7 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from engines.evidence import ADAPTED, ADAPTER, MODEL, Base, Evidence, Form, Prompt
+from engines.evidence import ADAPTED, ADAPTER, MODEL, Base, Evidence, Form, Prompt, template_hash
 from engines.training import weights
 from engines.training.prompts import Row, token_ids
 from engines.training.spec import ModelSource
@@ -54,7 +52,7 @@ def write(
         )
         for index, (row, ids) in enumerate(chosen)
     ]
-    named = Base(name=source.called, revision=source.revision, chat_template_sha256=template_hash(tokenizer))
+    named = Base(name=source.called, revision=source.revision, chat_template_sha256=template_hash(tokenizer.chat_template))
     Evidence(base=named, dtype=dtype, prompts=prompts).write(folder)
 
 
@@ -81,15 +79,6 @@ def is_plain(row: Row) -> bool:
         message.keys() == {"role", "content"} and message["role"] in PLAIN_ROLES and isinstance(message["content"], str)
         for message in row.prompt
     )
-
-
-def template_hash(tokenizer: Any) -> str | None:
-    """Return the sha256 of the chat template, None where there is none."""
-    template = tokenizer.chat_template
-    if not template:
-        return None
-    text = template if isinstance(template, str) else json.dumps(template, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _load(folder: Path, base: Path, form: Form, device: str) -> PreTrainedModel | PeftModel:
