@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 FILE = "parity.json"
 # The folder of the adapter by itself, beside the merged model.
 ADAPTER = "adapter"
-VERSION = 1
 
 Form = Literal["model", "adapter"]
 MODEL: Form = "model"
@@ -63,7 +62,7 @@ class Prompt(Strict):
 class Evidence(Strict):
     """`dtype` is the one that the model's files have, in which the log-probabilities were computed."""
 
-    version: Literal[1] = VERSION
+    version: Literal[1] = 1
     base: Base
     dtype: str
     prompts: list[Prompt]

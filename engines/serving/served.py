@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx2
+import structlog
 from obstore.exceptions import BaseError
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
 from engines import protocol
@@ -24,10 +26,12 @@ from engines.serving.parity import Parity
 from engines.serving.weights import Adapter, Files
 from models.deployment import Deployment, DeploymentVersion
 from models.job import Checkpoint
+from models.replica import Replica
 
 if TYPE_CHECKING:
     from engines.serving.replica_run import ReplicaRun
 
+log = structlog.get_logger(__name__)
 READY_EVERY_S = 0.25
 # A gateway may have chosen the name just before the row told the next one.
 SETTLE_S = 2.0
@@ -48,18 +52,25 @@ class Served:
     """The model of one engine process: `names` and `args` for its start, `prove` before traffic, `follow` from then on."""
 
     def __init__(
-        self, run: "ReplicaRun", choice: Choice, files: Files, folder: Path, deployment: Deployment, args: EngineArgs
+        self,
+        run: "ReplicaRun",
+        choice: Choice,
+        files: Files,
+        folder: Path,
+        deployment: Deployment,
+        args: EngineArgs,
+        version: int,
     ) -> None:
         self._run = run
         self._choice = choice
         self._files = files
         self._folder = folder
         self._deployment = deployment
+        self._version = version
         self._used: set[str] = set()
         self._current: Loaded | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._asked = asyncio.Event()
-        self._wanted: int | None = None
         adapter = files.adapter
         self.args = args if adapter is None else adapters.with_room(args, adapter.rank)
         self.environment = {} if adapter is None else adapters.ENVIRONMENT
@@ -67,13 +78,13 @@ class Served:
 
     # --- before traffic ---
 
-    async def prove(self, client: httpx2.AsyncClient, version: int) -> None:
+    async def prove(self, client: httpx2.AsyncClient) -> None:
         """Return once the engine has answered as the trained model would; Refused for an adapter that it does not take,
         ChildFailure (`parity_failed`) for another model than the one that was trained.
         """
         adapter = self._files.adapter
         if adapter is not None:
-            self._current = await self._load(client, version, adapter)
+            self._current = await self._load(client, self._version, adapter)
         name = self.names[-1] if self._current is None else self._current.name
         await self._until_ready(client, name)
         found = await self._compare(client, name, self._files)
@@ -124,23 +135,31 @@ class Served:
     # --- while it serves ---
 
     def ask(self, version: int | None) -> None:
-        """Note which version the replica is asked to take over, if any."""
-        if version is not None and version != self._wanted:
+        """Note that the replica is asked to take a version over."""
+        if version is not None:
             self._asked.set()
-        self._wanted = version
 
     async def follow(self, client: httpx2.AsyncClient) -> None:
         """Take over each version that the replica is asked to, until cancelled."""
         try:
-            while True:
+            while self._current is not None:
                 await self._asked.wait()
                 self._asked.clear()
-                if self._wanted is not None and self._current is not None:
-                    await self._exchange(client, self._wanted, self._current)
+                try:
+                    await self._look(client, self._current)
+                except DBAPIError as error:
+                    # It is asked again with the next beat.
+                    log.warning("database_unreachable", resource=self._run.id, error=str(error.orig))
         finally:
             for task in self._retiring:
                 task.cancel()
             await asyncio.gather(*self._retiring, return_exceptions=True)
+
+    async def _look(self, client: httpx2.AsyncClient, old: Loaded) -> None:
+        async with self._run.core.db.read() as session:
+            target = (await session.get_one(Replica, self._run.id)).swap_version
+        if target is not None:
+            await self._exchange(client, target, old)
 
     async def _exchange(self, client: httpx2.AsyncClient, target: int, old: Loaded) -> None:
         new: Loaded | None = None

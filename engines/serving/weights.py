@@ -62,10 +62,20 @@ async def fetched(run: "ReplicaRun", version: DeploymentVersion, folder: Path, *
         try:
             return await adapted(run, checkpoint, folder)
         except Refused as refusal:
-            await run.say(f"The checkpoint is served merged into its base, not as an adapter: {refusal}", level="warning")
+            await _tell_merged(run, str(refusal))
     model = folder / "model"
     await run.core.storage.fetch_folder(checkpoint.storage_prefix, model)
     return _with_evidence(model, None, model)
+
+
+async def merged(run: "ReplicaRun", version: DeploymentVersion, folder: Path, why: str) -> Files:
+    """Return a checkpoint's files merged into its base, in place of its adapter."""
+    await _tell_merged(run, why)
+    return await fetched(run, version, folder, merged=True)
+
+
+async def _tell_merged(run: "ReplicaRun", why: str) -> None:
+    await run.say(f"The checkpoint is served merged into its base, not as an adapter: {why}", level="warning")
 
 
 async def adapted(run: "ReplicaRun", checkpoint: Checkpoint, folder: Path) -> Files:

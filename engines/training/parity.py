@@ -103,17 +103,17 @@ def _placed(model: Any, device: str) -> Any:
         return model.to("cpu")
 
 
-@torch.inference_mode()
 def greedy(model: Any, prompt: Sequence[int]) -> list[int]:
     """Return the most probable completion, a token at a time, to its end or to `COMPLETION_TOKENS`."""
     ends = _ends(model)
     tokens: list[int] = []
     given, past = torch.tensor([list(prompt)], device=model.device), None
-    while len(tokens) < COMPLETION_TOKENS and not (tokens and tokens[-1] in ends):
-        out = model(input_ids=given, past_key_values=past, use_cache=True)
-        past = out.past_key_values
-        given = out.logits[:, -1].argmax(-1, keepdim=True)
-        tokens.append(int(given))
+    with torch.inference_mode():
+        while len(tokens) < COMPLETION_TOKENS and not (tokens and tokens[-1] in ends):
+            out = model(input_ids=given, past_key_values=past, use_cache=True)
+            past = out.past_key_values
+            given = out.logits[:, -1].argmax(-1, keepdim=True)
+            tokens.append(int(given))
     return tokens
 
 
@@ -122,10 +122,10 @@ def _ends(model: Any) -> set[int]:
     return set() if end is None else {end} if isinstance(end, int) else set(end)
 
 
-@torch.inference_mode()
 def logprobs(model: Any, prompt: Sequence[int], completion: Sequence[int]) -> list[float]:
     """Return the log-probability of each token of the completion, all read in one pass as an engine reads a prompt."""
     tokens = torch.tensor([[*prompt, *completion]], device=model.device)
-    logits = model(input_ids=tokens, use_cache=False).logits[0, len(prompt) - 1 : -1].float()
+    with torch.inference_mode():
+        logits = model(input_ids=tokens, use_cache=False).logits[0, len(prompt) - 1 : -1].float()
     chosen = logits.log_softmax(-1).gather(-1, tokens[0, len(prompt) :].unsqueeze(-1))
     return [round(value, 6) for value in chosen.squeeze(-1).tolist()]
