@@ -48,7 +48,7 @@ async def test_flags_reach_the_engine_with_what_is_said_elsewhere(server: Server
     row = await deployments.create(
         ctx, given(extra_args=["--max-model-len=512", "--no-enable-prefix-caching"], max_batch_size=16)
     )
-    assert row.extra_args == ["--max-model-len=512", "--no-enable-prefix-caching"]
+    assert row.extra_args == flags
     assert starting.arguments(row).flags() == [
         "--max-model-len=512",
         "--max-num-seqs=16",
