@@ -46,6 +46,7 @@ class Fleet:
         self.held: deque[float] = deque()
         self.scaler = Autoscaler()
         self.demand = Demand()
+        self.demand.add(0.0, [], 0)
         self.decisions: list[tuple[float, Decision]] = []
         self.answered: list[float] = []
         self._ended: list[Data] = []
@@ -94,7 +95,7 @@ class Fleet:
 
     def _tick(self) -> None:
         ended, self._ended = self._ended, []
-        self.demand.add(self.now_s, TICK_S, ended, sum(one.outstanding for one in self.ready))
+        self.demand.add(self.now_s, ended, sum(one.outstanding for one in self.ready))
         self._since_s = max([self._since_s, *(one.ready_s for one in self.ready)])
         load = self.demand.load(since_s=self._since_s, target_ms=self.rule.target_latency_p95_ms, woken=bool(self.held))
         decision = self.scaler.decide(self.now_s, len(self.replicas), len(self.ready), load, self.rule)

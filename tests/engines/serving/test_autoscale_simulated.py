@@ -54,9 +54,9 @@ def test_noise_below_the_target_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("mean", "told"),
     [
-        (10, [(15, "1→2: 10.7 rps > 10 rps")]),
-        (15, [(5, "1→2: 13.6 rps > 10 rps")]),
-        (20, [(5, "1→2: 14.2 rps > 10 rps"), (20, "2→3: 23.1 rps > 2 × 10 rps")]),
+        (10, [(15, "1→2: 11.1 rps > 10 rps")]),
+        (15, [(10, "1→2: 10.5 rps > 10 rps")]),
+        (20, [(10, "1→2: 14.1 rps > 10 rps"), (15, "2→3: 22.1 rps > 2 × 10 rps")]),
     ],
 )
 def test_noise_about_the_target_goes_up_once_and_does_not_flap(mean: int, told: list[tuple[int, str]]) -> None:
@@ -68,7 +68,7 @@ def test_noise_about_the_target_goes_up_once_and_does_not_flap(mean: int, told: 
 def test_pulses_within_the_window_keep_their_replicas() -> None:
     fleet = Fleet(replace(RULE, min_replicas=2, stabilisation_window_s=60.0), replicas=2)
     fleet.run(600, lambda at_s: 30 if at_s % 50 < 10 else 3)
-    assert fleet.told == [(5, "2→3: 27 rps > 2 × 10 rps")]
+    assert fleet.told == [(15, "2→3: 20.8 rps > 2 × 10 rps")]
 
 
 def test_silence_goes_down_to_none_and_a_request_wakes_one() -> None:
@@ -76,8 +76,9 @@ def test_silence_goes_down_to_none_and_a_request_wakes_one() -> None:
     fleet.run(60, 35)
     fleet.run(190, 0)
     assert fleet.told == [
-        (5, "1→2: 14.4 rps > 10 rps"),
-        (20, "2→4: 35 rps > 2 × 10 rps"),
+        (5, "1→2: 11.7 rps > 10 rps"),
+        (10, "2→3: 23.3 rps > 2 × 10 rps"),
+        (15, "3→4: 35 rps > 3 × 10 rps"),
         (125, "4→3: at most 3 wanted for 60 s"),
         (130, "3→2: at most 2 wanted for 60 s"),
         (135, "2→1: at most 1 wanted for 60 s"),
@@ -88,11 +89,11 @@ def test_silence_goes_down_to_none_and_a_request_wakes_one() -> None:
     fleet.run(2, 1)
     fleet.run(28, 0)
     # The ones that wait want it again with each look, and it starts once.
-    assert (fleet.told[6:], len(fleet.held)) == ([(255, "0→1: a request waits")], 2)
+    assert (fleet.told[7:], len(fleet.held)) == ([(255, "0→1: a request waits")], 2)
     fleet.run(60, 0)
     assert (len(fleet.held), [round(took_s) for took_s in fleet.answered]) == (0, [34, 34])
     fleet.run(60, 0)
-    assert fleet.told[7:] == [(360, "1→0: no request for 60 s")]
+    assert fleet.told[8:] == [(360, "1→0: no request for 60 s")]
 
 
 def test_a_deployment_that_keeps_one_goes_down_to_it() -> None:
