@@ -45,9 +45,8 @@ async def test_a_flag_that_may_not_be_set_is_refused_by_its_name(server: Server,
 
 async def test_flags_reach_the_engine_with_what_is_said_elsewhere(server: Server) -> None:
     ctx = await server.context()
-    row = await deployments.create(
-        ctx, given(extra_args=["--max-model-len=512", "--no-enable-prefix-caching"], max_batch_size=16)
-    )
+    flags = ["--max-model-len=512", "--no-enable-prefix-caching"]
+    row = await deployments.create(ctx, given(extra_args=flags, max_batch_size=16))
     assert row.extra_args == flags
     assert starting.arguments(row).flags() == [
         "--max-model-len=512",
