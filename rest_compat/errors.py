@@ -1,8 +1,8 @@
-"""One renderer for the error bodies of both dialects under `/v1`, from the same tree of errors.
+"""One renderer for the error bodies of every dialect, from the same tree of errors.
 
-Both answer `{"error": {"type", "code", "message", "param"}}` and differ in the words: what each status is called, and a few
-codes. Nothing of an error but its public fields reaches a caller; what is our own fault is masked, and its log line found by
-the request id.
+Those under `/v1` answer `{"error": {"type", "code", "message", "param"}}` and differ in the words: what each status is called,
+and a few codes. Another shape is a subclass, beside the routes that answer with it. Nothing of an error but its public fields
+reaches a caller; what is our own fault is masked, and its log line found by the request id.
 """
 
 import errno
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
+from pydantic import BaseModel
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.requests import Request
@@ -42,13 +43,17 @@ class MethodNotAllowed(BurnishError):
 
 @dataclass(frozen=True)
 class Dialect:
-    """`types` names each status, `codes` and `statuses` replace ours where the dialect has its own."""
+    """`types` names each status, `codes` and `statuses` replace ours where the dialect has its own. `answers` is the model of
+    its bodies, and `name` tells them apart in the description.
+    """
 
-    types: Mapping[int, str]
+    types: Mapping[int, str] = field(default_factory=dict)
     codes: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[int, int] = field(default_factory=dict)
+    answers: type[BaseModel] = ErrorBody
+    name: str = ""
 
-    def body(self, error: BurnishError) -> ErrorBody:
+    def body(self, error: BurnishError) -> BaseModel:
         """Return the error as the dialect's clients read it."""
         message = f"{error.message} {error.hint}" if error.hint else error.message
         code = self.codes.get(error.code, error.code) if error.code else None

@@ -1,4 +1,4 @@
-"""The OpenAPI description of `/v1`, made of the operations and of the models that parse and write the bodies."""
+"""The OpenAPI description of all REST routes, made of the operations and of the models that parse and write the bodies."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from engines.training.spec import GrpoHyperparameters
 from rest_compat import about, downloads, glossary, sse, variants
-from rest_compat.errors import VERI
+from rest_compat.errors import VERI, Dialect
 from rest_compat.operation import JSON, Operation
 from rest_compat.veri import payments
 from rest_compat.wire import ErrorBody
@@ -31,6 +31,7 @@ IDEMPOTENCY = (
 MEANINGS = {
     200: ("OK", "Done."),
     201: ("Created", "Made."),
+    202: ("Accepted", "It is worked on."),
     400: ("Invalid", "A value that can be read but not used, or a thing in a state that does not allow this."),
     401: ("Unauthenticated", "No API key, or one that is not in force."),
     402: ("InsufficientCredit", "The balance, or the account's budget, does not cover it."),
@@ -68,7 +69,9 @@ def describe(operations: Sequence[Operation]) -> Schema:
         "paths": paths,
         "components": {
             "schemas": components,
-            "responses": {MEANINGS[code][0]: _error(code) for code in VERI.types},
+            "responses": {
+                _name(code, dialect): _error(code, dialect) for dialect in _dialects(operations) for code in VERI.types
+            },
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "header": {"type": "apiKey", "in": "header", "name": "xi-api-key"},
@@ -87,6 +90,9 @@ def _schemas(operations: Sequence[Operation]) -> tuple[dict[tuple[Any, JsonSchem
     wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(GrpoHyperparameters, READ): None, (ErrorBody, WRITTEN): None}
     wanted[payments.Received, WRITTEN] = None
     for operation in operations:
+        wanted[operation.dialect.answers, WRITTEN] = None
+        if operation.accepted is not None:
+            wanted[operation.accepted, WRITTEN] = None
         if operation.body is not None and not operation.upload:
             wanted[operation.body, READ] = None
         if not isinstance(operation.answers, str | tuple):
@@ -126,14 +132,15 @@ def _parameters(operation: Operation) -> list[Schema]:
         schema = operation.query.model_json_schema(ref_template=REF)
         needed = schema.get("required", [])
         found += [_query_parameter(name, dict(field), name in needed) for name, field in schema.get("properties", {}).items()]
-    found += [_header(name, text, {"type": "string"}) for name, text in operation.headers.items()]
+    found += [_header(name, dict(schema)) for name, schema in operation.headers.items()]
     if operation.idempotent:
-        found.append(_header("Idempotency-Key", IDEMPOTENCY, {"type": "string", "minLength": 1, "maxLength": 255}))
+        key = {"type": "string", "minLength": 1, "maxLength": 255, "description": IDEMPOTENCY}
+        found.append(_header("Idempotency-Key", key))
     return found
 
 
-def _header(name: str, text: str, schema: Schema) -> Schema:
-    return {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
+def _header(name: str, schema: Schema) -> Schema:
+    return {"name": name, "in": "header", "required": False, "description": schema.pop("description"), "schema": schema}
 
 
 def _path_parameter(name: str) -> Schema:
@@ -180,17 +187,30 @@ def _responses(operation: Operation, schemas: dict[tuple[Any, JsonSchemaMode], S
     if operation.query or operation.body:
         codes.add(422)
     success = {str(operation.status): {"description": MEANINGS[operation.status][1], "content": content}}
-    return success | {str(code): _error_ref(code) for code in sorted(codes)}
+    if operation.accepted is not None:
+        accepted = {JSON: {"schema": schemas[operation.accepted, WRITTEN]}}
+        success["202"] = {"description": MEANINGS[202][1], "content": accepted}
+    return success | {str(code): _error_ref(code, operation.dialect) for code in sorted(codes)}
 
 
-def _error_ref(code: int) -> Schema:
-    return {"$ref": f"#/components/responses/{MEANINGS[code][0]}"}
+def _dialects(operations: Sequence[Operation]) -> list[Dialect]:
+    """Return a dialect of each name: those of one name answer in one shape."""
+    found = {VERI.name: VERI} | {operation.dialect.name: operation.dialect for operation in operations}
+    return [found[name] for name in sorted(found)]
 
 
-def _error(code: int) -> Schema:
+def _name(code: int, dialect: Dialect) -> str:
+    return dialect.name + MEANINGS[code][0]
+
+
+def _error_ref(code: int, dialect: Dialect = VERI) -> Schema:
+    return {"$ref": f"#/components/responses/{_name(code, dialect)}"}
+
+
+def _error(code: int, dialect: Dialect) -> Schema:
     return {
         "description": MEANINGS[code][1],
-        "content": {JSON: {"schema": {"$ref": REF.format(model="ErrorBody")}}},
+        "content": {JSON: {"schema": {"$ref": REF.format(model=dialect.answers.__name__)}}},
     }
 
 
