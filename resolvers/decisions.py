@@ -5,23 +5,25 @@ from datetime import datetime
 from typing import Self
 
 from burnish.kit.errors import Invalid
+from burnish.kit.paging import Page
 from burnish.kit.scanning import Sought, word
 from burnish.kit.stream import MAX_SEQ, Row
 from resolvers import deployments
 from resolvers.context import Context
 
 TYPE = "scaled"
-MOST = 100
+# Digits of a place in a stream.
+LONGEST = 16
 MOST_LOOKED_AT = 20_000
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A change of how many replicas a deployment wants, with the load that it was decided on. `by_rps` and `by_latency` are how
-    many each of the two targets asked for, None where it asked for nothing.
+    """A change of how many replicas a deployment wants, with the load that it was decided on. `id` is its place among all that
+    happened to the deployment; `by_rps` and `by_latency` are how many each of the two targets asked for, None for nothing.
     """
 
-    seq: int
+    id: str
     at: datetime
     before: int
     after: int
@@ -36,7 +38,7 @@ class Decision:
     def of(cls, row: Row) -> Self:
         told = row.data["metadata"]
         return cls(
-            seq=row.seq,
+            id=str(row.seq),
             at=datetime.fromisoformat(row.data["at"]),
             before=told["from"],
             after=told["to"],
@@ -49,22 +51,26 @@ class Decision:
         )
 
 
-async def last(ctx: Context, deployment_id: str, count: int = 50, *, before: int | None = None) -> list[Decision]:
-    """Return the last `count` decisions about a deployment, newest first; with `before` those that precede this one's `seq`.
+async def page(ctx: Context, deployment_id: str, *, limit: int = 50, after: str | None = None) -> Page[Decision]:
+    """Return the decisions about a deployment, newest first; Invalid for an `after` that is none of them.
 
     Looks at a bounded part of what happened, however much that is.
     """
-    if not 1 <= count <= MOST:
-        raise Invalid(f"last is 1 to {MOST}.", param="last")
-    sought = Sought(lambda row: row.data["type"] == TYPE, ((word(TYPE, whole=True),),))
-    found = await deployments.streams.scan(
+    before = MAX_SEQ
+    if after is not None:
+        before = int(after) if after.isdecimal() and len(after) < LONGEST else 0
+        found = await deployments.rows(ctx, deployment_id, "events", after=max(0, before - 1), limit=1)
+        if not found or found[0].seq != before or found[0].data["type"] != TYPE:
+            raise Invalid(f"No such item to continue after: {after}", param="after")
+    scan = await deployments.streams.scan(
         ctx,
         deployment_id,
         "events",
-        sought,
-        before=MAX_SEQ if before is None else before,
-        limit=count,
+        Sought(lambda row: row.data["type"] == TYPE, ((word(TYPE, whole=True),),)),
+        before=before,
+        limit=limit + 1,
         most=MOST_LOOKED_AT,
         backwards=True,
     )
-    return [Decision.of(row) for row in reversed(found.rows)]
+    rows = scan.rows[::-1]
+    return Page([Decision.of(row) for row in rows[:limit]], len(rows) > limit)

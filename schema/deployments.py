@@ -180,7 +180,8 @@ class Deployment(Node, Logged):
     async def decisions(
         self, info: Info, last: Annotated[int, strawberry.argument(description="How many to give: 1 to 100.")] = 50
     ) -> list[ScalingDecision]:
-        return [ScalingDecision.of(found) for found in await decisions.last(info.context.known, self.row.id, last)]
+        found = await decisions.page(info.context.known, self.row.id, limit=within(last, name="last"))
+        return [ScalingDecision.of(each) for each in found.items]
 
     @strawberry.field(
         description="Its load over time, oldest first. Where there are more samples than `points`, each stands for a bucket "
