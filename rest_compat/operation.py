@@ -23,7 +23,7 @@ from resolvers import auth, cookies
 from resolvers.context import Context
 from resolvers.inputs import Input
 from resolvers.rate_limits import Allowance
-from rest_compat.errors import VERI, Dialect, MethodNotAllowed, RouteNotFound, public
+from rest_compat.errors import OPENAI, VERI, Dialect, MethodNotAllowed, RouteNotFound, public
 
 JSON = "application/json"
 # A bare array is a RootModel, everything else a Wire.
@@ -153,7 +153,7 @@ def guarded(
             response = dialect.response(public(error, request))
         if (standing := getattr(request.state, "standing", None)) is not None:
             response.headers.update(_told(standing))
-        if dialect is not VERI:
+        if dialect is OPENAI:
             response.headers["openai-processing-ms"] = str(round((time.perf_counter() - started) * 1000))
         return response
 
