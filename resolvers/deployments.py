@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import case, func
+from sqlalchemy import delete as sa_delete
 from sqlalchemy import select as sa_select
 from sqlmodel import col, or_, select
 
@@ -14,6 +15,7 @@ from burnish.kit.paging import ALWAYS, Span
 from engines import erasing
 from models import books, events, job, ledger, rollout, transitions
 from models import deployment as dep
+from models.async_completion import AsyncCompletion
 from models.deployment import Deployment, InferenceRequest
 from models.job import Checkpoint, Job
 from models.replica import Replica
@@ -183,6 +185,7 @@ async def _delete(session: Session, ctx: Context, deployment_id: str) -> Deploym
         raise InvalidState(message, hint="Stop it first.")
     row.deleted_at = row.updated_at = clock.now()
     session.add(row)
+    await session.exec(sa_delete(AsyncCompletion).where(col(AsyncCompletion.deployment_id) == row.id))
     await events.note(session, ctx.account.id, row.id, "deleted", {"name": row.name})
     return row
 
