@@ -134,6 +134,7 @@ WORDS = {
     "received": "Always true.",
     "remaining_usd": "What may still be spent in the period; null for no budget.",
     "replica_id": "The id of a replica: `rep_…`.",
+    "request_id": "What a completion that was asked for with `X-Async` is fetched by.",
     "requires_heartbeat": "Whether the job is stopped when its client has been silent for long.",
     "resource_id": "The id of what it is about; null where that is the account.",
     "revision": "The commit, branch or tag of the repository; its newest by default.",

@@ -1,4 +1,4 @@
-"""The OpenAPI description of all REST routes, made of the operations and of the models that parse and write the bodies."""
+"""The OpenAPI description of the REST routes, made of the operations and of the models that parse and write the bodies."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from engines.training.spec import GrpoHyperparameters
 from rest_compat import about, downloads, glossary, sse, variants
-from rest_compat.errors import VERI, Dialect
+from rest_compat.errors import VERI, Dialect, Enveloped
 from rest_compat.operation import JSON, Operation
 from rest_compat.veri import payments
 from rest_compat.wire import ErrorBody
@@ -44,6 +44,7 @@ MEANINGS = {
     429: ("RateLimited", "Too many requests; `Retry-After` says when to come again."),
     500: ("Internal", "Our own fault; the message holds the id under which it was logged."),
     503: ("Unavailable", "Not possible just now; `Retry-After` says when to come again."),
+    504: ("TimedOut", "There was no answer in time."),
 }
 
 
@@ -69,9 +70,7 @@ def describe(operations: Sequence[Operation]) -> Schema:
         "paths": paths,
         "components": {
             "schemas": components,
-            "responses": {
-                _name(code, dialect): _error(code, dialect) for dialect in _dialects(operations) for code in VERI.types
-            },
+            "responses": {MEANINGS[code][0]: _error(code) for code in VERI.types},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "header": {"type": "apiKey", "in": "header", "name": "xi-api-key"},
@@ -90,13 +89,14 @@ def _schemas(operations: Sequence[Operation]) -> tuple[dict[tuple[Any, JsonSchem
     wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(GrpoHyperparameters, READ): None, (ErrorBody, WRITTEN): None}
     wanted[payments.Received, WRITTEN] = None
     for operation in operations:
-        wanted[operation.dialect.answers, WRITTEN] = None
         if operation.accepted is not None:
             wanted[operation.accepted, WRITTEN] = None
         if operation.body is not None and not operation.upload:
             wanted[operation.body, READ] = None
         if not isinstance(operation.answers, str | tuple):
             wanted[operation.answers, WRITTEN] = None
+        for code in _codes(operation):
+            wanted[operation.dialect.model(code), WRITTEN] = None
     schemas, defs = models_json_schema(list(wanted), ref_template=REF)
     components: Schema = defs["$defs"]
     # The job's input takes them as they are, and reads them once the method is known.
@@ -123,7 +123,9 @@ def _documented(text: str | None) -> Schema:
 
 
 def _operation_id(operation: Operation) -> str:
-    return operation.method.lower() + re.sub(r"[^a-z0-9]+", "_", _plain(operation.path).removeprefix("/v1")).rstrip("_")
+    name = operation.method.lower() + re.sub(r"[^a-z0-9]+", "_", _plain(operation.path).removeprefix("/v1")).rstrip("_")
+    # A path may be there with and without a slash at its end.
+    return f"{name}_" if operation.path.endswith("/") else name
 
 
 def _parameters(operation: Operation) -> list[Schema]:
@@ -183,34 +185,35 @@ def _responses(operation: Operation, schemas: dict[tuple[Any, JsonSchemaMode], S
     if sse.MEDIA_TYPE in content:
         # Neither a string nor an object: its events are described by the operation.
         content[sse.MEDIA_TYPE] = {"schema": {"description": "Server-sent events."}}
-    codes = {401, 403, 429, 500, 503, *operation.errors}
-    if operation.query or operation.body:
-        codes.add(422)
     success = {str(operation.status): {"description": MEANINGS[operation.status][1], "content": content}}
     if operation.accepted is not None:
         accepted = {JSON: {"schema": schemas[operation.accepted, WRITTEN]}}
         success["202"] = {"description": MEANINGS[202][1], "content": accepted}
-    return success | {str(code): _error_ref(code, operation.dialect) for code in sorted(codes)}
+    return success | {str(code): _refusal(operation.dialect, code, schemas) for code in _codes(operation)}
 
 
-def _dialects(operations: Sequence[Operation]) -> list[Dialect]:
-    """Return a dialect of each name: those of one name answer in one shape."""
-    found = {VERI.name: VERI} | {operation.dialect.name: operation.dialect for operation in operations}
-    return [found[name] for name in sorted(found)]
+def _codes(operation: Operation) -> list[int]:
+    """Return the statuses of 400 and above that an operation may answer with."""
+    codes = {401, 403, 429, 500, 503, *operation.errors}
+    if operation.query or operation.body:
+        codes.add(422)
+    return sorted(codes)
 
 
-def _name(code: int, dialect: Dialect) -> str:
-    return dialect.name + MEANINGS[code][0]
+def _refusal(dialect: Dialect, code: int, schemas: dict[tuple[Any, JsonSchemaMode], Schema]) -> Schema:
+    if isinstance(dialect, Enveloped):
+        return _error_ref(code)
+    return {"description": MEANINGS[code][1], "content": {JSON: {"schema": schemas[dialect.model(code), WRITTEN]}}}
 
 
-def _error_ref(code: int, dialect: Dialect = VERI) -> Schema:
-    return {"$ref": f"#/components/responses/{_name(code, dialect)}"}
+def _error_ref(code: int) -> Schema:
+    return {"$ref": f"#/components/responses/{MEANINGS[code][0]}"}
 
 
-def _error(code: int, dialect: Dialect) -> Schema:
+def _error(code: int) -> Schema:
     return {
         "description": MEANINGS[code][1],
-        "content": {JSON: {"schema": {"$ref": REF.format(model=dialect.answers.__name__)}}},
+        "content": {JSON: {"schema": {"$ref": REF.format(model="ErrorBody")}}},
     }
 
 

@@ -1,9 +1,9 @@
 """The one word of this dialect for everything that goes wrong: `{"detail": "…"}`."""
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from burnish.kit.errors import BurnishError
-from rest_compat.errors import Dialect
+from rest_compat.errors import Dialect, told
 from rest_compat.wire import Wire
 
 
@@ -17,7 +17,10 @@ class Detailed(Dialect):
     """All that programs get is the status."""
 
     def body(self, error: BurnishError) -> DetailBody:
-        return DetailBody(detail=f"{error.message} {error.hint}" if error.hint else error.message)
+        return DetailBody(detail=told(error))
+
+    def model(self, status: int) -> type[BaseModel]:
+        return DetailBody
 
 
-DEDICATED = Detailed(answers=DetailBody, name="Dedicated")
+DEDICATED = Detailed()
