@@ -109,6 +109,14 @@ async def complete(ctx: Context, path: str, body: dict[str, Any], *, deployment_
             patience.fail(target)
 
 
+async def named(ctx: Context, model: Any, deployment_id: str | None) -> Deployment:
+    """Return the deployment that `model`, or an id beside it, names; errors are those of `complete` as far as that goes."""
+    ctx.require("inference")
+    deployment, _ = await _find(ctx, model, deployment_id)
+    waking.check(deployment)
+    return deployment
+
+
 async def _ask(ctx: Context, deployment: Deployment, target: Target, path: str, body: dict[str, Any]) -> Reply:
     gateway = ctx.platform.gateway
     lease = gateway.table.acquire(target)
@@ -151,7 +159,7 @@ async def _find(ctx: Context, model: Any, deployment_id: str | None) -> tuple[De
             found = await session.get(Deployment, deployment_id)
             if found is None or found.account_id != ctx.account.id or found.deleted_at is not None:
                 raise NotFound(f"No such deployment: {deployment_id}")
-            if model is not None and model not in (found.id, found.name):
+            if model is not None and model not in (found.id, found.name, found.model):
                 raise _unknown(model)
         elif model is None:
             raise Invalid("'model' is required: the id or the name of a deployment.", param="model")
