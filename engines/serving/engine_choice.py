@@ -13,10 +13,10 @@ from pathlib import Path
 from burnish.kit.settings import Settings
 from engines import task
 from engines.protocol import ChildFailure
+from engines.serving.architectures import architectures_of
 from engines.serving.batching.engine import Transformers
 from engines.serving.engine import Engine
 from engines.serving.engine_args import EngineArgs
-from engines.serving.probe import architectures_of
 from engines.serving.vllm import Vllm
 
 AUTO = "auto"
