@@ -12,7 +12,7 @@ from engines.serving import engine_choice, vllm
 from models.replica import Replica
 from resolvers import base_models, deployment_inputs, deployments
 from tests.conftest import Server
-from tests.engines.serving.test_reconcile import hosted, until
+from tests.engines.serving.hosting import hosted, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine]
 REFUSAL = "ValueError: Model architectures ['Qwen3ForCausalLM'] are not supported for now."
