@@ -154,6 +154,7 @@ class InferenceRequest(SQLModel, table=True):
             "id": self.id,
             "replica_id": self.replica_id,
             "at": self.created_at.isoformat(),
+            "replica_id": self.replica_id,
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "latency_ms": self.latency_ms,
