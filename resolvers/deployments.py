@@ -52,6 +52,7 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
     ctx.require("write")
     shape = hardware.shape_of(spec.gpu)
     hardware.check_provider(spec.provider)
+    spec.check_engine_args()
     if spec.source == "huggingface":
         base_models.check_id(spec.model, "model")
     hour = hardware.hour_micros(ctx.core, shape) * max(1, spec.min_replicas)
@@ -276,11 +277,21 @@ async def find(session: Session, ctx: Context, deployment_id: str, *, lock: bool
 
 
 def allowed(ctx: Context, row: Deployment) -> list[str]:
-    """Return what the caller's key may do to a deployment as it stands: `chat`, `delete`, `stop`."""
+    """Return what the caller's key may do to a deployment as it stands: `chat`, `delete`, `pause`, `resume`, `scale`, `stop`,
+    `update`.
+    """
+    active, own = row.status in dep.ACTIVE, row.source != dep.ADOPTED
+    found = {
+        "delete": not active,
+        "pause": active and row.paused_at is None,
+        "resume": active and row.paused_at is not None,
+        "scale": active and own,
+        "stop": active,
+        "update": active and own,
+    }
     chat = row.status == dep.SERVING and "inference" in ctx.scopes
-    stop = row.status in dep.ACTIVE and "write" in ctx.scopes
-    delete = row.status in dep.TERMINAL and "write" in ctx.scopes
-    return [*(["chat"] if chat else []), *(["delete"] if delete else []), *(["stop"] if stop else [])]
+    write = "write" in ctx.scopes
+    return [*(["chat"] if chat else []), *(action for action, can in found.items() if can and write)]
 
 
 streams = Streams(find)

@@ -211,6 +211,8 @@ OWN = {
     "RewardTestError.sample": "Which sample it happened at, counted from 0; null where it was the whole batch.",
     "RewardTestInput.samples": "What to score; made-up completions where there is nothing.",
     "Transactions.has_more": "Whether anything follows the last element.",
+    "VersionInput.model": "The id of a completed job or of its final checkpoint, or a repository of the Hugging Face hub.",
+    "VersionInput.source": "Where the model comes from: `training_job` or `huggingface`.",
 }
 # Of models that have no words of their own in the description, by how their names begin.
 GENERIC = {

@@ -8,10 +8,14 @@ from typing import Any
 import httpx2
 import pytest
 
+import models.replica
+from burnish.kit import clock, ids
+from models.deployment import Deployment
 from rest_compat import keys, sse
 from tests.conftest import Server, Tenant
 from tests.rest_compat import replica, things
 from tests.rest_compat.replica import Replica
+from tests.rest_compat.test_rate_limits import statements
 
 pytestmark = pytest.mark.anyio
 MESSAGES = [{"role": "user", "content": "2+2?"}]
@@ -124,6 +128,14 @@ async def test_a_body_that_is_no_json_is_400_here(client: httpx2.AsyncClient) ->
 async def test_models_are_the_deployments_that_serve(client: httpx2.AsyncClient, server: Server) -> None:
     row = await things.serving_deployment(server, "http://127.0.0.1:9", "org/sums")
     await things.queued_deployment(server, "queued")
+    async with server.platform.db.transaction() as session:
+        row = await session.get_one(Deployment, row.id)
+        row.min_replicas, row.max_replicas, row.gpu_requested = 2, 5, {"type": "A100-40GB", "count": 1}
+        its = {"account_id": row.account_id, "deployment_id": row.id, "gpu_requested": row.gpu_requested}
+        for status, ended_at in (("warming", None), ("failed", clock.now())):
+            made = models.replica.Replica(id=ids.new("rep"), status=status, created_at=clock.now(), ended_at=ended_at, **its)
+            session.add(made)
+        session.add(row)
     found = (await client.get("/v1/models")).json()
     model = {
         "id": "org/sums",
@@ -132,11 +144,11 @@ async def test_models_are_the_deployments_that_serve(client: httpx2.AsyncClient,
         "owned_by": "tenant",
         "meta": {
             "hf_model_id": "Qwen/Qwen3-4B",
-            "hardware_profile": "CPU",
-            "min_replicas": 1,
-            "max_replicas": 1,
+            "hardware_profile": "gpu.a100",
+            "min_replicas": 2,
+            "max_replicas": 5,
             "healthy_replicas": 1,
-            "total_replicas": 1,
+            "total_replicas": 2,
         },
     }
     assert found == {"object": "list", "data": [model]}
@@ -146,6 +158,16 @@ async def test_models_are_the_deployments_that_serve(client: httpx2.AsyncClient,
     for unknown in ("queued", "none"):
         answer = await client.get(f"/v1/models/{unknown}")
         assert (answer.status_code, error(answer)["code"], error(answer)["param"]) == (404, "model_not_found", "model")
+
+
+async def test_any_number_of_models_takes_as_many_statements(client: httpx2.AsyncClient, server: Server) -> None:
+    counts = []
+    for number in range(1, 4):
+        await things.serving_deployment(server, "http://127.0.0.1:9", f"m{number}")
+        with statements(server) as found:
+            assert len((await client.get("/v1/models")).json()["data"]) == number
+        counts.append(len([text for text in found.seen if "FROM replica" in text or "FROM deployment" in text]))
+    assert counts == [2, 2, 2]
 
 
 async def test_a_streamed_answer_ends_with_the_key_and_the_engine_stops(
