@@ -22,6 +22,11 @@ __all__ = ["USAGE", "WORDS", "Replica", "running"]
 REFUSALS = {
     "too long": (400, {"message": "This model's maximum context length is 2048 tokens.", "type": "BadRequestError"}),
     "too many": (429, {"message": "Rate limit reached for requests.", "type": "requests", "code": 429}),
+    "no quota": (
+        429,
+        {"message": "The quota is used up.", "type": "insufficient_quota", "code": "insufficient_quota"},
+    ),
+    "overloaded": (503, {"message": "The server is shutting down.", "type": "ServiceUnavailableError", "code": 503}),
     "broken": (500, {"message": "The engine has a fault.", "type": "InternalServerError", "code": 500}),
 }
 
@@ -50,7 +55,8 @@ class Replica:
         for said in [message.get("content") for message in body["messages"]]:
             if isinstance(said, str) and said in REFUSALS:
                 status, error = REFUSALS[said]
-                return JSONResponse({"error": {"param": None, "code": status, **error}}, status)
+                headers = {"retry-after": "7"} if status == 429 else {}
+                return JSONResponse({"error": {"param": None, "code": status, **error}}, status, headers)
         if body.get("stream"):
             parts = list(answers.pieces(body))
             return StreamingResponse(self._chunks(body, "chat.completion.chunk", parts), media_type="text/event-stream")
@@ -93,6 +99,10 @@ class Replica:
         self.left.set()
 
 
+async def _healthy(request: Request) -> Response:
+    return Response()
+
+
 def _is_readable(body: dict[str, Any], what: str) -> bool:
     """Say whether an engine would take the body: it looks at the types of what it knows."""
     told = body.get(what)
@@ -118,6 +128,7 @@ async def running() -> AsyncIterator[Replica]:
     port = free_port()
     made = Replica(f"http://127.0.0.1:{port}")
     routes = [
+        Route("/health", _healthy),
         Route("/v1/chat/completions", made.chat, methods=["POST"]),
         Route("/v1/completions", made.text, methods=["POST"]),
     ]
