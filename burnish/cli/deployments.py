@@ -13,9 +13,9 @@ from burnish.cli.exits import USAGE, CliError
 PATH = "/v1/deployments"
 FIELDS = (
     "id", "status", "name", "model", "revision", "source", "version", "endpoint_url", "gpu", "provider", "engine",
-    "engine_reason", "min_replicas", "max_replicas", "desired_replicas", "target_rps", "target_latency_p95_ms", "stabilisation_window",
-    "max_batch_size", "extra_args", "cost_per_hour_usd", "total_cost_usd", "total_requests", "error", "created_at", "started_at",
-    "paused_at", "stopped_at",
+    "engine_reason", "min_replicas", "max_replicas", "desired_replicas", "target_rps", "target_latency_p95_ms",
+    "stabilisation_window", "max_batch_size", "extra_args", "cost_per_hour_usd", "total_cost_usd", "total_requests", "error",
+    "created_at", "started_at", "paused_at", "stopped_at",
 )  # fmt: skip
 # The flag of each field that the platform may refuse.
 FLAGS = {
