@@ -114,7 +114,7 @@ class DeploymentMutations:
         return await settle(info, input, DeploymentPayload, act, SCALING_NAMES)
 
     @strawberry.mutation(
-        description="Make a deployment of a server that runs already, with keys, metering and logs in front of it. It costs nothing, "
+        description="Make a deployment of a server that runs already, with keys, metering and logs in front. It costs nothing, "
         "and is for accounts of the operator alone."
     )
     async def adopt_deployment(self, info: Info, input: Annotated[AdoptDeploymentInput, Input]) -> DeploymentPayload:
