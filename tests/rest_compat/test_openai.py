@@ -10,6 +10,8 @@ import pytest
 
 import models.replica
 from burnish.kit import clock, ids
+from models import deployment as dep
+from models import transitions
 from models.deployment import Deployment
 from rest_compat import keys, sse
 from tests.conftest import Server, Tenant
@@ -117,6 +119,34 @@ async def test_errors_are_in_openais_words(client: httpx2.AsyncClient, server: S
         assert (answer.status_code, error(answer)["type"], error(answer)["code"]) == (status, kind, code), body
         assert set(error(answer)) == {"type", "code", "message", "param"}
         assert ("retry-after" in answer.headers) == (status == 503)
+
+
+async def test_how_an_engine_refuses_is_passed_on_in_openais_words(
+    client: httpx2.AsyncClient, server: Server, engine: Replica
+) -> None:
+    row = await things.serving_deployment(server, engine.url)
+    for said, status, kind, code in (
+        ("too many", 429, "rate_limit_exceeded", "rate_limit_exceeded"),
+        ("no quota", 429, "insufficient_quota", "insufficient_quota"),
+        ("broken", 500, "server_error", None),
+        ("overloaded", 503, "server_error", None),
+    ):
+        for stream in (False, True):
+            body = {"model": row.id, "messages": [{"role": "user", "content": said}], "stream": stream}
+            answer = await client.post("/v1/chat/completions", json=body)
+            assert (answer.status_code, error(answer)["type"], error(answer)["code"]) == (status, kind, code), said
+            assert answer.headers.get("retry-after") == {429: "7", 503: "5"}.get(status)
+
+
+async def test_a_deployment_that_ran_out_of_money_is_402(client: httpx2.AsyncClient, server: Server, engine: Replica) -> None:
+    row = await things.serving_deployment(server, engine.url)
+    async with server.platform.db.transaction() as session:
+        ended = await session.get_one(Deployment, row.id)
+        assert await transitions.move(session, ended, dep.STOPPED, error="QUOTA_EXCEEDED: The account's credit is used up.")
+    answer = await client.post("/v1/chat/completions", json={"model": row.id, "messages": MESSAGES})
+    assert (answer.status_code, error(answer)["type"], error(answer)["code"]) == (402, *["insufficient_credit"] * 2)
+    assert error(answer)["message"] == "The deployment sums was stopped: The account's credit is used up."
+    assert engine.seen == []
 
 
 async def test_a_body_that_is_no_json_is_400_here(client: httpx2.AsyncClient) -> None:
