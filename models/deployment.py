@@ -153,6 +153,7 @@ class InferenceRequest(SQLModel, table=True):
         return {
             "id": self.id,
             "at": self.created_at.isoformat(),
+            "replica_id": self.replica_id,
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "latency_ms": self.latency_ms,
