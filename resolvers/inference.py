@@ -22,7 +22,7 @@ from models import deployment as dep
 from models import replica
 from models.deployment import Deployment, InferenceRequest
 from models.replica import Replica
-from resolvers import deployments
+from resolvers import deployment_names, deployments
 from resolvers.context import Context
 
 log = structlog.get_logger(__name__)
@@ -150,7 +150,7 @@ async def _find(ctx: Context, model: Any, deployment_id: str | None) -> tuple[De
             found = await session.get(Deployment, deployment_id)
             if found is None or found.account_id != ctx.account.id or found.deleted_at is not None:
                 raise NotFound(f"No such deployment: {deployment_id}")
-            if model is not None and model not in (found.id, found.name):
+            if model is not None and not deployment_names.is_named(ctx, found, model):
                 raise _unknown(model)
         elif model is None:
             raise Invalid("'model' is required: the id or the name of a deployment.", param="model")

@@ -21,7 +21,10 @@ KEYS = Keys()
 CHAT = "/v1/chat/completions"
 TEXT = "/v1/completions"
 ERRORS = (400, 402, 404, 413, 429, 503)
-MODEL = {"type": "string", "description": "The id of a deployment, or the name of an active one."}
+MODEL = {
+    "type": "string",
+    "description": "The id of a deployment, also as `deploy_id:ID`, or the name of an active one, also as `account/name`.",
+}
 COMMON = {
     "model": MODEL,
     "stream": {

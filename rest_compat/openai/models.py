@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from burnish.kit.errors import NotFound
 from models.deployment import Deployment
-from resolvers import deployments
+from resolvers import deployment_names, deployments
 from resolvers.context import Context
 from rest_compat.errors import OPENAI, VERI, Dialect
 from rest_compat.operation import Handler, Operation
@@ -54,7 +54,7 @@ async def get(ctx: Context, request: Request) -> ModelObject:
     """Get a model by the name or id of its deployment."""
     reference = request.path_params["model"]
     for row in await deployments.serving(ctx):
-        if reference in (row.id, row.name):
+        if deployment_names.is_named(ctx, row, reference):
             return await _shape(ctx, row)
     raise NotFound(f"The model '{reference}' does not exist.", code="model_not_found", param="model")
 
