@@ -132,12 +132,12 @@ def _configuration(ctx: Context, kind: Kind, asked: Shape) -> Configuration:
 
 
 def cheapest(offers: Sequence[Configuration], model: str) -> Configuration | None:
-    """Return the cheapest that is available and holds as many parameters as the model's name says, the smallest of equals; None
-    where there is none.
+    """Return the cheapest that is available and holds as many parameters as the model's name says, the smallest of equals, a CPU
+    only where there is no other; None where there is none.
     """
     needed = _weights_gb(model) * ROOM_BESIDE_WEIGHTS
     fitting = [one for one in offers if one.available and (one.memory_gb is None or one.memory_gb >= needed)]
-    return min(fitting, key=lambda one: (one.hour_micros, one.memory_gb or 0), default=None)
+    return min(fitting, key=lambda one: (one.memory_gb is None, one.hour_micros, one.memory_gb or 0), default=None)
 
 
 def _weights_gb(model: str) -> float:

@@ -259,7 +259,7 @@ async def test_every_standing_has_its_word(
     assert (found["status"], found["instances"]) == (status, {"running": running, "pending": pending})
     listed = (await client.get("/deploy/list", params={"status": status})).json()
     assert listed == [found]
-    words = "initializing,downloading,deploying,running,stopped,failed,deleted".split(",")
+    words = ["initializing", "downloading", "deploying", "running", "stopped", "failed", "deleted"]
     others = ",".join(word for word in words if word != status)
     assert (await client.get("/deploy/list", params={"status": others})).json() == []
 
