@@ -12,7 +12,7 @@ from burnish.kit.db import Session
 from burnish.kit.errors import Conflict, Invalid, InvalidState, NotFound, RateLimited
 from burnish.kit.paging import ALWAYS, Span
 from engines import erasing
-from models import books, events, job, ledger, rollout, transitions
+from models import billing, books, events, job, ledger, rollout, transitions
 from models import deployment as dep
 from models.deployment import Deployment, InferenceRequest
 from models.job import Checkpoint, Job
@@ -154,9 +154,7 @@ async def _stop(session: Session, ctx: Context, deployment_id: str) -> Deploymen
         unchanged(session)
         return row
     now = clock.now()
-    await ledger.accrue(session, row.id, row.at_work_until, description=f"Deployment {row.id}", close=True)
-    await ledger.release(session, row.id)
-    cost = await ledger.charged(session, row.id)
+    cost = await billing.settle(session, row)
     line = "Status: stopped, by the user"
     await transitions.move(session, row, dep.STOPPED, line=line, stopped_at=now, cost_micros=cost)
     if not row.is_leased:
