@@ -31,6 +31,7 @@ IDEMPOTENCY = (
 MEANINGS = {
     200: ("OK", "Done."),
     201: ("Created", "Made."),
+    202: ("Accepted", "It is worked on."),
     400: ("Invalid", "A value that can be read but not used, or a thing in a state that does not allow this."),
     401: ("Unauthenticated", "No API key, or one that is not in force."),
     402: ("InsufficientCredit", "The balance, or the account's budget, does not cover it."),
@@ -87,6 +88,8 @@ def _schemas(operations: Sequence[Operation]) -> tuple[dict[tuple[Any, JsonSchem
     wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(GrpoHyperparameters, READ): None, (ErrorBody, WRITTEN): None}
     wanted[payments.Received, WRITTEN] = None
     for operation in operations:
+        if operation.accepted is not None:
+            wanted[operation.accepted, WRITTEN] = None
         if operation.body is not None and not operation.upload:
             wanted[operation.body, READ] = None
         if not isinstance(operation.answers, str | tuple):
@@ -130,14 +133,15 @@ def _parameters(operation: Operation) -> list[Schema]:
         schema = operation.query.model_json_schema(ref_template=REF)
         needed = schema.get("required", [])
         found += [_query_parameter(name, dict(field), name in needed) for name, field in schema.get("properties", {}).items()]
-    found += [_header(name, text, {"type": "string"}) for name, text in operation.headers.items()]
+    found += [_header(name, dict(schema)) for name, schema in operation.headers.items()]
     if operation.idempotent:
-        found.append(_header("Idempotency-Key", IDEMPOTENCY, {"type": "string", "minLength": 1, "maxLength": 255}))
+        key = {"type": "string", "minLength": 1, "maxLength": 255, "description": IDEMPOTENCY}
+        found.append(_header("Idempotency-Key", key))
     return found
 
 
-def _header(name: str, text: str, schema: Schema) -> Schema:
-    return {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
+def _header(name: str, schema: Schema) -> Schema:
+    return {"name": name, "in": "header", "required": False, "description": schema.pop("description"), "schema": schema}
 
 
 def _path_parameter(name: str) -> Schema:
@@ -181,6 +185,9 @@ def _responses(operation: Operation, schemas: dict[tuple[Any, JsonSchemaMode], S
         # Neither a string nor an object: its events are described by the operation.
         content[sse.MEDIA_TYPE] = {"schema": {"description": "Server-sent events."}}
     success = {str(operation.status): {"description": MEANINGS[operation.status][1], "content": content}}
+    if operation.accepted is not None:
+        accepted = {JSON: {"schema": schemas[operation.accepted, WRITTEN]}}
+        success["202"] = {"description": MEANINGS[202][1], "content": accepted}
     return success | {str(code): _refusal(operation.dialect, code, schemas) for code in _codes(operation)}
 
 
