@@ -149,7 +149,7 @@ class Settings(Wire):
 class DeploymentOut(Wire):
     """A model kept ready to answer. Chat calls take its `model_name`, or `deploy_id:` and its id, as their `model`."""
 
-    deploy_id: str = Field(description="Its id: `dep_…`.")
+    deploy_id: str
     model_name: str = Field(description="Its name.")
     version: str = Field(description="The commit or the checkpoint that is served; empty until it is known.")
     task: Literal["text-generation"] = Field("text-generation", description="What the model does.")
@@ -170,7 +170,7 @@ class DeploymentList(RootModel[list[DeploymentOut]]):
 class DeployStatusOut(Wire):
     """Which deployment it was."""
 
-    deploy_id: str = Field(description="Its id: `dep_…`.")
+    deploy_id: str
 
 
 def shape(row: Deployment, replicas: Iterable[Replica]) -> DeploymentOut:
