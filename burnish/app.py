@@ -41,6 +41,7 @@ def create_app(settings: Settings) -> Starlette:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await app.state.platform.answering.close()
             await gateway.close()
             await core.close()
 

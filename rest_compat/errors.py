@@ -100,6 +100,7 @@ VERI = Enveloped(
         429: "rate_limit_error",
         500: "api_error",
         503: "api_error",
+        504: "api_error",
     }
 )
 OPENAI = Enveloped(
@@ -110,6 +111,7 @@ OPENAI = Enveloped(
         429: "rate_limit_exceeded",
         500: "server_error",
         503: "server_error",
+        504: "server_error",
     },
     codes={"RATE_LIMITED": "rate_limit_exceeded"},
     statuses={422: 400},

@@ -135,6 +135,7 @@ WORDS = {
     "received": "Always true.",
     "remaining_usd": "What may still be spent in the period; null for no budget.",
     "replica_id": "The id of a replica: `rep_…`.",
+    "request_id": "What a completion that was asked for with `X-Async` is fetched by.",
     "requires_heartbeat": "Whether the job is stopped when its client has been silent for long.",
     "resource_id": "The id of what it is about; null where that is the account.",
     "revision": "The commit, branch or tag of the repository; its newest by default.",
@@ -211,6 +212,8 @@ OWN = {
     "RewardTestError.sample": "Which sample it happened at, counted from 0; null where it was the whole batch.",
     "RewardTestInput.samples": "What to score; made-up completions where there is nothing.",
     "Transactions.has_more": "Whether anything follows the last element.",
+    "VersionInput.model": "The id of a completed job or of its final checkpoint, or a repository of the Hugging Face hub.",
+    "VersionInput.source": "Where the model comes from: `training_job` or `huggingface`.",
 }
 # Of models that have no words of their own in the description, by how their names begin.
 GENERIC = {

@@ -44,6 +44,7 @@ MEANINGS = {
     429: ("RateLimited", "Too many requests; `Retry-After` says when to come again."),
     500: ("Internal", "Our own fault; the message holds the id under which it was logged."),
     503: ("Unavailable", "Not possible just now; `Retry-After` says when to come again."),
+    504: ("TimedOut", "There was no answer in time."),
 }
 
 

@@ -158,7 +158,7 @@ class DeploymentOut(Wire):
     created_at: str
     updated_at: str
     type: Literal["llm"] = Field("llm", description="What kind of deployment it is.")
-    instances: Instances = Field(description="How many instances there are.")
+    instances: Instances = Field(description="The instances that there are just now.")
     config: DeployLLMConfig = Field(description="What was asked for.")
     settings: Settings = Field(description="How it scales.")
 

@@ -34,7 +34,7 @@ def needed(operation: str) -> str:
     """Return the scope that an operation needs, told from its name."""
     if operation in UNLIKE_THEIR_METHOD:
         return UNLIKE_THEIR_METHOD[operation]
-    if operation.endswith("/completions"):
+    if "/completions" in operation:
         return "inference"
     return "read" if operation.startswith("GET ") else "write"
 
