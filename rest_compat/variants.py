@@ -5,14 +5,9 @@ from typing import Any
 
 Schema = dict[str, Any]
 NOTHING: Schema = {"type": "null"}
-DEPLOY_LLM = ("num_gpus", "max_batch_size", "settings", "extra_args")
 # By model, its shapes: of each the fields that it needs, then those that it may have. All others are null or left out.
 SHAPES: Mapping[str, Sequence[tuple[Sequence[str], Sequence[str]]]] = {
     "CheckpointDestination": [((), ("type",)), (("type", "uri"), ()), (("type", "repo"), ("private",))],
-    "DeployLLMInput": [
-        (("model_name", "gpu", "hf"), ("base_model", *DEPLOY_LLM)),
-        (("model_name", "gpu", "base_model"), ("hf", *DEPLOY_LLM)),
-    ],
     "IntegrationInput": [(("api_key",), ()), (("token",), ())],
 }
 # What a field is in a shape, by model and the shape's place.
