@@ -4,14 +4,11 @@ What is stopped here is paused elsewhere: it holds nothing, costs nothing, and c
 stopped for good; it stays in the list.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Literal, Self
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
-from pydantic import Field, RootModel, model_validator
 from starlette.requests import Request
 
-from burnish.kit.errors import Invalid
-from engines.compute import hardware
+from burnish.kit.errors import Conflict, Invalid, InvalidState
 from engines.serving.engine_args import BadFlag, EngineArgs
 from models import deployment as dep
 from models import replica
@@ -19,24 +16,37 @@ from models.deployment import Deployment
 from models.replica import Replica
 from resolvers import deployment_changes, deployments, related
 from resolvers.context import Context
-from resolvers.deployment_inputs import MAX_REPLICAS, MAX_TOKEN, DeploymentInput, ScalingInput
-from resolvers.inputs import MAX_NAME, Input, parse
+from resolvers.deployment_inputs import DeploymentInput, ScalingInput
+from resolvers.inputs import Input, parse
 from rest_compat import http
 from rest_compat.deepinfra.errors import DEEPINFRA, IN_A_TEXT
-from rest_compat.deepinfra.gpus import GpuName, asked_for, word_for
+from rest_compat.deepinfra.gpus import asked_for, word_for
+from rest_compat.deepinfra.wire import (
+    STATUSES,
+    DeployLLMConfig,
+    DeployLLMInput,
+    DeployLLMUpdate,
+    DeploymentList,
+    DeploymentOut,
+    DeployStatusOut,
+    HFWeights,
+    Instances,
+    ListQuery,
+    ScaleSettings,
+    Settings,
+    Status,
+)
 from rest_compat.operation import Handler, Operation
-from rest_compat.wire import Wire
 
 TAG = "DeepInfra"
 DEPLOYMENT = "/deploy/{deploy_id}"
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$"
 TRAINED = ("job_", "ckpt_")
 # What the engine takes on at most where nobody said how much.
 ENGINES_OWN_BATCH = 256
 PAGE = 500
-Status = Literal["initializing", "downloading", "deploying", "running", "stopped", "failed", "deleted"]
+
 # Where a deployment of each status here may stand in its life elsewhere.
-STANDINGS: Mapping[str, tuple[str, ...]] = {
+STANDINGS: Mapping[Status, tuple[str, ...]] = {
     "initializing": (dep.QUEUED, dep.PROVISIONING),
     "downloading": (dep.PROVISIONING, dep.UNHEALTHY),
     "deploying": (dep.PROVISIONING, dep.UNHEALTHY),
@@ -45,132 +55,6 @@ STANDINGS: Mapping[str, tuple[str, ...]] = {
     "failed": (dep.FAILED,),
     "deleted": (dep.STOPPED,),
 }
-Count = Annotated[int, Field(ge=0, le=MAX_REPLICAS)]
-Text = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-class ScaleSettings(Input):
-    """Between how many instances a deployment scales; the fewest are no more than the most."""
-
-    min_instances: Count = Field(1, description="The fewest instances; 0 lets an idle deployment give up its last one.")
-    max_instances: int = Field(1, ge=1, le=MAX_REPLICAS, description="The most instances.")
-
-    @model_validator(mode="after")
-    def _bounds(self) -> Self:
-        if self.min_instances > self.max_instances:
-            raise ValueError("min_instances is more than max_instances")
-        return self
-
-
-class HFWeightsInput(Input):
-    """Where a model's weights are."""
-
-    repo: Text = Field(description="A repository of the Hugging Face hub, a model registered here, or a job or checkpoint.")
-    revision: Text | None = Field(None, description="A commit or a branch of the repository.")
-    token: str | None = Field(
-        None,
-        min_length=1,
-        max_length=MAX_TOKEN,
-        pattern=r"^[\x21-\x7e]+$",
-        repr=False,
-        description="A token that may read the repository. It is kept encrypted and never given back.",
-    )
-
-
-class DeployLLMInput(Input):
-    """A model to deploy, given as `hf`, as `base_model` or as both: then the weights of `hf` are served."""
-
-    model_name: str = Field(
-        pattern=NAME, max_length=MAX_NAME, description="`username/model-name`, unlike those of the other live deployments."
-    )
-    gpu: GpuName = Field(description="The hardware of each instance; `other` is a CPU.")
-    num_gpus: int = Field(1, ge=1, le=hardware.MAX_COUNT, description="How many GPUs each instance has.")
-    max_batch_size: int = Field(96, ge=1, le=256, description="How many requests an instance works on at once.")
-    hf: HFWeightsInput | None = Field(None, description="The weights to serve.")
-    base_model: Text | None = Field(None, description="A public model, or anything else that `hf.repo` may be.")
-    container_image: str | None = Field(None, description="Only null: instances run engines of this installation.")
-    settings: ScaleSettings | None = Field(None, description="How it scales; one instance by default.")
-    extra_args: list[str] | None = Field(None, max_length=64, description="Flags of the engine, from a list of allowed ones.")
-
-    @model_validator(mode="after")
-    def _has_a_model(self) -> Self:
-        if self.hf is None and self.base_model is None:
-            raise ValueError("at least one of hf and base_model is required")
-        return self
-
-    @property
-    def weights(self) -> HFWeightsInput:
-        return self.hf or HFWeightsInput(repo=self.base_model or "")
-
-
-class DeployLLMUpdate(Input):
-    """What changes of a deployment."""
-
-    settings: ScaleSettings = Field(description="How it scales from now on; what is left out of it has its default.")
-
-
-class ListQuery(Input):
-    """Which deployments to return."""
-
-    status: str | None = Field(None, description=f"Statuses, with commas between them: {','.join(STANDINGS)}. All by default.")
-
-
-class Instances(Wire):
-    """How many instances there are."""
-
-    running: int = Field(description="How many answer.")
-    pending: int = Field(description="How many are being started.")
-
-
-class HFWeights(Wire):
-    """Where the weights are."""
-
-    repo: str = Field(description="What was asked for.")
-    revision: str | None = Field(description="The commit or branch that was asked for.")
-    token: None = Field(None, description="Always null.")
-
-
-class DeployLLMConfig(Wire):
-    """What was asked for; it never changes."""
-
-    gpu: GpuName = Field(description="The hardware of each instance; `other` is what has no name here, a CPU among it.")
-    num_gpus: int = Field(description="How many GPUs each instance has.")
-    max_batch_size: int = Field(description="How many requests an instance works on at once.")
-    weights: HFWeights | None = Field(description="The weights; null where another server has them.")
-
-
-class Settings(Wire):
-    """How a deployment scales."""
-
-    min_instances: int = Field(description="The fewest instances.")
-    max_instances: int = Field(description="The most instances.")
-
-
-class DeploymentOut(Wire):
-    """A model kept ready to answer. Chat calls take its `model_name`, or `deploy_id:` and its id, as their `model`."""
-
-    deploy_id: str
-    model_name: str = Field(description="Its name.")
-    version: str = Field(description="The commit or the checkpoint that is served; empty until it is known.")
-    task: Literal["text-generation"] = Field("text-generation", description="What the model does.")
-    status: Status
-    fail_reason: str = Field(description="Why it failed; empty where it did not.")
-    created_at: str
-    updated_at: str
-    type: Literal["llm"] = Field("llm", description="What kind of deployment it is.")
-    instances: Instances = Field(description="The instances that there are just now.")
-    config: DeployLLMConfig = Field(description="What was asked for.")
-    settings: Settings = Field(description="How it scales.")
-
-
-class DeploymentList(RootModel[list[DeploymentOut]]):
-    """Deployments, newest first."""
-
-
-class DeployStatusOut(Wire):
-    """Which deployment it was."""
-
-    deploy_id: str
 
 
 def shape(row: Deployment, replicas: Iterable[Replica]) -> DeploymentOut:
@@ -238,7 +122,12 @@ async def create(ctx: Context, request: Request) -> DeploymentOut:
         "max_batch_size": wanted.max_batch_size,
         "extra_args": wanted.extra_args or [],
     }
-    return shape(await deployments.create(ctx, parse(DeploymentInput, spec)), [])
+    try:
+        return shape(await deployments.create(ctx, parse(DeploymentInput, spec)), [])
+    except Conflict as error:
+        # What is only stopped keeps its name in this dialect.
+        hint = "Delete it, or take another name." if error.param == "name" else error.hint
+        raise Conflict(error.message, code=error.code, param=error.param, hint=hint) from None
 
 
 async def page(ctx: Context, request: Request) -> DeploymentList:
@@ -266,15 +155,15 @@ async def update(ctx: Context, request: Request) -> DeployStatusOut:
     """Change how a deployment scales."""
     body = parse(DeployLLMUpdate, await http.json_object(request, ctx.core.settings), at="body")
     spec = ScalingInput(min_replicas=body.settings.min_instances, max_replicas=body.settings.max_instances)
-    return _of(await deployment_changes.scale(ctx, request.path_params["deploy_id"], spec))
+    return await _changed(ctx, request, deployment_changes.scale(ctx, request.path_params["deploy_id"], spec))
 
 
 async def delete(ctx: Context, request: Request) -> DeployStatusOut:
     """Delete a deployment.
 
-    It ends at once with its final bill, and stays in the list as `deleted`. One that has ended is left as it is.
+    It ends at once with its final bill, frees its name, and stays in the list as `deleted`. One that has ended is left.
     """
-    return _of(await deployments.stop(ctx, request.path_params["deploy_id"]))
+    return DeployStatusOut(deploy_id=(await deployments.stop(ctx, request.path_params["deploy_id"])).id)
 
 
 async def stop(ctx: Context, request: Request) -> DeployStatusOut:
@@ -282,16 +171,23 @@ async def stop(ctx: Context, request: Request) -> DeployStatusOut:
 
     Its instances end what they have begun, and nothing is billed until it is started again.
     """
-    return _of(await deployment_changes.pause(ctx, request.path_params["deploy_id"]))
+    return await _changed(ctx, request, deployment_changes.pause(ctx, request.path_params["deploy_id"]))
 
 
 async def start(ctx: Context, request: Request) -> DeployStatusOut:
     """Start a deployment that was stopped."""
-    return _of(await deployment_changes.resume(ctx, request.path_params["deploy_id"]))
+    return await _changed(ctx, request, deployment_changes.resume(ctx, request.path_params["deploy_id"]))
 
 
-def _of(row: Deployment) -> DeployStatusOut:
-    return DeployStatusOut(deploy_id=row.id)
+async def _changed(ctx: Context, request: Request, change: Awaitable[Deployment]) -> DeployStatusOut:
+    """Answer a change; what has ended is called here as it is shown here."""
+    try:
+        return DeployStatusOut(deploy_id=(await change).id)
+    except InvalidState as error:
+        row = await deployments.get(ctx, request.path_params["deploy_id"])
+        if row.status not in dep.TERMINAL:
+            raise
+        raise InvalidState(f"The deployment is {status_of(row, [])}.", hint=error.hint) from None
 
 
 def _check(wanted: DeployLLMInput) -> None:
@@ -304,14 +200,14 @@ def _check(wanted: DeployLLMInput) -> None:
         raise Invalid(f"extra_args: {error}", param="extra_args") from None
 
 
-def _statuses(text: str | None) -> set[str] | None:
+def _statuses(text: str | None) -> list[Status] | None:
     if text is None:
         return None
     wanted = {word.strip() for word in text.split(",") if word.strip()}
-    unknown = sorted(wanted - STANDINGS.keys())
+    unknown = sorted(wanted.difference(STATUSES))
     if unknown:
-        raise Invalid(f"Unknown status '{unknown[0]}'; there are {', '.join(STANDINGS)}.", param="status")
-    return wanted
+        raise Invalid(f"Unknown status '{unknown[0]}'; there are {', '.join(STATUSES)}.", param="status")
+    return [status for status in STATUSES if status in wanted]
 
 
 def _listing(path: str) -> Operation:

@@ -12,9 +12,10 @@ from resolvers.context import Context
 from resolvers.deployment_inputs import NAME, DeploymentInput
 from resolvers.inputs import MAX_NAME, Input, parse
 from rest_compat import http
-from rest_compat.deepinfra.deployments import TAG, DeployStatusOut
+from rest_compat.deepinfra.deployments import TAG
 from rest_compat.deepinfra.errors import DEEPINFRA
 from rest_compat.deepinfra.gpus import configurations
+from rest_compat.deepinfra.wire import DeployStatusOut
 from rest_compat.operation import Operation
 
 

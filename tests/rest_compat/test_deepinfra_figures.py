@@ -1,6 +1,5 @@
 """What DeepInfra's clients read of a deployment's work: figures of exact periods, money in cents, and its log by instance."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
@@ -8,11 +7,12 @@ import httpx2
 import pytest
 
 from burnish.kit import clock, ids, stream
+from burnish.kit.settings import Settings
 from models import events, ledger
 from models.deployment import Deployment, InferenceRequest
 from models.ledger import LedgerTransaction
 from tests.conftest import Server
-from tests.rest_compat import deepinfra, described, spending, things
+from tests.rest_compat import spending, things
 from tests.rest_compat.deepinfra import NOWHERE, created
 
 pytestmark = pytest.mark.anyio
@@ -31,10 +31,11 @@ NOTHING = {
 
 
 @pytest.fixture
-async def client(server: Server) -> AsyncIterator[httpx2.AsyncClient]:
-    async with server.client() as made:
-        made.event_hooks = {"response": [described.check, deepinfra.check]}
-        yield made
+def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
+    """Settings of an installation on the database of the test, where it asks for one."""
+    if "database_url" in request.fixturenames:
+        settings.database_url = request.getfixturevalue("database_url")
+    return settings
 
 
 @pytest.fixture
@@ -50,14 +51,24 @@ async def asked(server: Server, row: Deployment, after: float, **values: Any) ->
     """Log a request that arrived so many seconds after noon."""
     given = {"prompt_tokens": 10, "completion_tokens": 20, "latency_ms": 100.0, "status_code": 200, **values}
     async with server.platform.db.transaction() as session:
-        its = {"id": ids.new("req"), "account_id": row.account_id, "deployment_id": row.id, "created_at": second(after)}
+        its: dict[str, Any] = {
+            "id": ids.new("req"),
+            "account_id": row.account_id,
+            "deployment_id": row.id,
+            "created_at": second(after),
+        }
         session.add(InferenceRequest(**its, **given))
 
 
 async def charged(server: Server, row: Deployment, after: float, micros: int) -> None:
     """Post an amount so many seconds after noon, as the ledger does."""
     async with server.platform.db.transaction() as session:
-        entry = {"account_id": row.account_id, "resource_id": row.id, "description": "test", "created_at": second(after)}
+        entry: dict[str, Any] = {
+            "account_id": row.account_id,
+            "resource_id": row.id,
+            "description": "test",
+            "created_at": second(after),
+        }
         session.add(LedgerTransaction(id=ids.new("txn"), reference=ids.new("txn"), amount_micros=-micros, **entry))
 
 
@@ -91,7 +102,8 @@ async def test_a_period_holds_its_start_and_not_its_end(client: httpx2.AsyncClie
     assert (await stats(client, row, 0, NOON + 60))["requests"] == 5
 
 
-async def test_figures_are_exact(client: httpx2.AsyncClient, server: Server, at_noon: None) -> None:
+@pytest.mark.usefixtures("database_url", "at_noon")
+async def test_figures_are_exact(client: httpx2.AsyncClient, server: Server) -> None:
     row, other = await things.serving_deployment(server, NOWHERE), await things.serving_deployment(server, NOWHERE, "other")
     for number in range(1, 41):
         await asked(
@@ -169,7 +181,8 @@ async def test_a_period_that_cannot_be_read_is_422(client: httpx2.AsyncClient, s
     assert (backwards.status_code, backwards.json()["detail"][0]["loc"]) == (422, ["query", "to"])
 
 
-async def test_what_models_were_asked_in_a_period(client: httpx2.AsyncClient, server: Server, at_noon: None) -> None:
+@pytest.mark.usefixtures("database_url", "at_noon")
+async def test_what_models_were_asked_in_a_period(client: httpx2.AsyncClient, server: Server) -> None:
     first = await things.serving_deployment(server, NOWHERE, "tenant/b")
     await asked(server, first, -5)
     await client.delete(f"/deploy/{first.id}")

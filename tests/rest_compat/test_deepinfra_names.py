@@ -7,24 +7,18 @@ import httpx2
 import pytest
 
 from burnish.kit import clock
+from engines.compute.hardware import Shape
 from models.deployment import Deployment
 from models.host import Host
-from resolvers.hardware import Configuration, Shape, cheapest
+from resolvers.hardware import Configuration, cheapest
 from tests.conftest import Server
-from tests.rest_compat import deepinfra, described, replica, things
+from tests.rest_compat import replica, things
 from tests.rest_compat.deepinfra import NOWHERE, created
 from tests.rest_compat.replica import Replica
 
 pytestmark = pytest.mark.anyio
 MESSAGES = [{"role": "user", "content": "2+2?"}]
 GPUS = ("L4-24GB", "L40S-48GB", "A100-80GB", "H100-80GB", "H200-141GB", "B200-180GB", "B300-270GB", "RTXPRO6000-96GB")
-
-
-@pytest.fixture
-async def client(server: Server) -> AsyncIterator[httpx2.AsyncClient]:
-    async with server.client() as made:
-        made.event_hooks = {"response": [described.check, deepinfra.check]}
-        yield made
 
 
 @pytest.fixture
