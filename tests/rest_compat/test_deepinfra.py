@@ -194,7 +194,7 @@ async def test_another_accounts_deployment_is_404_everywhere(
     made = await created(client)
     path = f"/deploy/{made['deploy_id']}"
     before = await things.everything(server)
-    for method, url, sent in (
+    wanted: list[tuple[str, str, dict[str, Any]]] = [
         ("GET", path, {}),
         ("PUT", path, {"json": {"settings": {}}}),
         ("DELETE", path, {}),
@@ -203,7 +203,8 @@ async def test_another_accounts_deployment_is_404_everywhere(
         ("GET", f"{path}/stats?from=now-1h", {}),
         ("GET", f"{path}/stats2?from=now-1h", {}),
         ("GET", f"/v1/deployment_logs/query?deploy_id={made['deploy_id']}", {}),
-    ):
+    ]
+    for method, url, sent in wanted:
         answer = await stranger.request(method, url, **sent)
         assert answer.status_code == 404, url
         assert answer.json() == {"error": f"No such deployment: {made['deploy_id']}"}
