@@ -65,7 +65,7 @@ asyncio.run(main())
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have replicas be stand-ins, and what is periodic come quickly."""
 
-    def command(model: Path, names: list[str], port: int, device: str) -> tuple[list[str], dict[str, str]]:
+    def command(model: Path, names: list[str], port: int, device: str, **_: Any) -> tuple[list[str], dict[str, str]]:
         return [sys.executable, "-c", ENGINE, str(port), str(model), *names], {"PYTHONPATH": str(ROOT)}
 
     monkeypatch.setattr(vllm, "command", command)
