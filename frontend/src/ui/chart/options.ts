@@ -23,7 +23,7 @@ interface Setting {
   series: readonly ChartSeries[];
   color: (name: string) => string;
   range: () => [number, number];
-  paths: uPlot.Series.PathBuilder | undefined;
+  paths: { linear: uPlot.Series.PathBuilder | undefined; stepped: uPlot.Series.PathBuilder | undefined };
 }
 
 export function options(setting: Setting): Omit<uPlot.Options, "width" | "height"> {
@@ -66,9 +66,16 @@ export function options(setting: Setting): Omit<uPlot.Options, "width" | "height
 function columns({ series, look, color, paths }: Setting): { series: uPlot.Series[]; bands: uPlot.Band[] } {
   const drawn: uPlot.Series[] = [{}];
   const bands: uPlot.Band[] = [];
-  const path = paths ? { paths } : {};
   for (const one of series) {
     const stroke = color(one.color);
+    const builder = one.stepped ? paths.stepped : paths.linear;
+    const path = builder ? { paths: builder } : {};
+    if (one.marks) {
+      const points = { show: true, size: 7, fill: stroke, stroke: color("--surface"), width: 1.5 };
+      drawn.push({ stroke, width: 0, paths: () => null, points });
+      if (look.smoothed) drawn.push({ show: false });
+      continue;
+    }
     if (one.lower && one.upper) {
       bands.push({ series: [drawn.length + 1, drawn.length], fill: fade(stroke, look.smoothed ? 0.1 : 0.18) });
       const edge: uPlot.Series = { stroke: "transparent", width: 0, points: { show: false }, ...path };
