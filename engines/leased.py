@@ -1,18 +1,21 @@
 """What every piece of leased work does: hold its lease, buffer its output, pay its way, notice that the user has ended it.
 
-Subclasses are `engines.jobs.JobRun` and `engines.serving.reconcile.DeploymentRun`. Every write begins with the lease, so that a
-host that was paused past its lease writes nothing when it wakes: `LeaseLost` ends the run and its child.
+Subclasses are `engines.jobs.JobRun`, `engines.serving.reconcile.DeploymentRun` and `engines.serving.replica_run.ReplicaRun`.
+Every write begins with the lease, so that a host that was paused past its lease writes nothing when it wakes: `LeaseLost` ends
+the run and its child.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, ClassVar
 
 import structlog
+from sqlalchemy import or_
 from sqlalchemy.exc import DBAPIError
+from sqlmodel import col
 
 from burnish.kit import clock, stream
 from burnish.kit.core import Core
@@ -30,7 +33,10 @@ MAX_BUFFERED = 500
 
 
 class LeasedRun:
-    """One resource that this host works on. `run()` returns when the host has nothing more to do for it."""
+    """One resource that this host works on. `run()` returns when the host has nothing more to do for it.
+
+    `wake` has the host look at another resource now, where this run has changed what is to be done there.
+    """
 
     table: ClassVar[type[Any]]
     noun: ClassVar[str]
@@ -38,14 +44,27 @@ class LeasedRun:
     terminal: ClassVar[tuple[str, ...]]
     # What follows in the log when a limit ends the work.
     last_words: ClassVar[str]
+    # Whether it looks after the money of its resource.
+    pays: ClassVar[bool] = True
+    # Whether there is work left when the resource has ended.
+    lingers: ClassVar[bool] = False
 
-    def __init__(self, core: Core, inventory: Inventory, resource_id: str, holder: str, placement: Placement) -> None:
+    def __init__(
+        self,
+        core: Core,
+        inventory: Inventory,
+        resource_id: str,
+        holder: str,
+        placement: Placement,
+        wake: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.core = core
         self.settings = core.settings
         self.inventory = inventory
         self.id = resource_id
         self.holder = holder
         self.placement = placement
+        self.wake = wake
         self.token = 0
         self.attempt = 0
         self.account_id = ""
@@ -64,6 +83,14 @@ class LeasedRun:
         self._flush_lock = asyncio.Lock()
 
     # --- the life of a run ---
+
+    @classmethod
+    def offered(cls) -> tuple[Any, ...]:
+        """Return what holds of the rows that a host may take up: open ones without a live lease, and ended ones whose holder died
+        before it had said all.
+        """
+        free = or_(col(cls.table.lease_expires_at).is_(None), col(cls.table.lease_expires_at) <= clock.now())
+        return free, or_(col(cls.table.status).not_in(cls.terminal), col(cls.table.lease_holder).is_not(None))
 
     async def run(self) -> None:
         """Take the lease, work, and give it back; a lease that another has is left alone."""
@@ -97,8 +124,12 @@ class LeasedRun:
         """Record that this host begins, in the transaction that took the lease; False where there is nothing to do."""
         raise NotImplementedError
 
+    async def before_claim(self, session: Session) -> None:
+        """Lock what has to be locked before the row itself."""
+
     async def _claim(self) -> bool:
         async with self.core.db.transaction() as session:
+            await self.before_claim(session)
             before = await session.get_one(self.table, self.id)
             self.heard_of = before.lease_renewed_at
             token = await leases.take(session, self.table, self.id, self.holder, self.settings.lease_s)
@@ -106,7 +137,7 @@ class LeasedRun:
                 return False
             row = await session.get_one(self.table, self.id, populate_existing=True)
             self.token, self.account_id, self.attempt = token, row.account_id, row.attempt
-            if row.status in self.terminal:
+            if row.status in self.terminal and not self.lingers:
                 await self._close(session, row.status)
                 return False
             return await self.on_claim(session, row)
@@ -132,6 +163,16 @@ class LeasedRun:
             await self.fail(ours(failed[0]))
 
     # --- writing ---
+
+    @property
+    def stream_id(self) -> str:
+        """Whose streams it writes."""
+        return self.id
+
+    @property
+    def stream_attempt(self) -> int:
+        """The attempt of the resource whose streams it writes."""
+        return self.attempt
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Session]:
@@ -183,8 +224,10 @@ class LeasedRun:
         async with self.writing() as session:
             await self.on_flush(session, buffers)
             for kind, rows in buffers.items():
-                await stream.append(session, self.id, kind, rows, attempt=self.attempt)
+                await stream.append(session, self.stream_id, kind, rows, attempt=self.stream_attempt)
         for kind, rows in buffers.items():
+            if kind not in self.streams:
+                continue
             count, chunks = self._unpacked.get(kind, (0, 0))
             self._unpacked[kind] = count + len(rows), chunks + 1
 
@@ -222,7 +265,8 @@ class LeasedRun:
         """Renew the lease, post what was used, and look whether the user has ended the resource."""
         loop = asyncio.get_running_loop()
         renewed = loop.time()
-        self.purse.begin(renewed)
+        if self.pays:
+            self.purse.begin(renewed)
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._looked.wait(), WATCH_S)
@@ -232,7 +276,7 @@ class LeasedRun:
                     await self._renew()
                     renewed = loop.time()
                 await self._watch()
-                if not self.ended.is_set():
+                if self.pays and not self.ended.is_set():
                     await self.purse.tick(loop.time())
                 if self.purse.limit is not None:
                     self.limited.set()
@@ -277,6 +321,10 @@ class LeasedRun:
             gpu_count=shape.count,
         )
 
+    async def accrue(self, session: Session) -> None:
+        """Post what was used until now; the caller holds the account's lock."""
+        await ledger.accrue(session, self.id, clock.now(), description=self.description)
+
     async def settle(self, session: Session, *, refund: bool) -> int:
         """End the billing and release the hold; return what the resource has cost. A failure of ours costs nothing."""
         await ledger.accrue(session, self.id, clock.now(), description=self.description, close=True)
@@ -301,8 +349,12 @@ class LeasedRun:
         await self.say(line)
         await self.flush()
         async with self.writing() as session:
-            await ledger.accrue(session, self.id, clock.now(), description=self.description, close=True)
+            await self.stop_meter(session)
             await leases.release(session, self.table, self.id, self.token)
+
+    async def stop_meter(self, session: Session) -> None:
+        """End this host's part of the billing."""
+        await ledger.accrue(session, self.id, clock.now(), description=self.description, close=True)
 
 
 def ours(error: Exception) -> protocol.ChildFailure:

@@ -69,7 +69,7 @@ class Purse:
         async with run.writing() as session:
             await books.lock(session, run.account_id)
             row = await session.get_one(run.table, run.id)
-            await ledger.accrue(session, run.id, clock.now(), description=run.description)
+            await run.accrue(session)
             row.cost_micros = await ledger.charged(session, run.id)
             session.add(row)
             await session.flush()

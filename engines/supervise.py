@@ -13,25 +13,26 @@ from typing import Any
 
 import structlog
 from sqlalchemy import delete
-from sqlmodel import col, or_, select
+from sqlmodel import col, select
 
 from burnish.kit import clock, idempotency, ids, outbox, stream
 from burnish.kit.core import Core
 from engines import orphans, reaping, retention
-from engines.compute import catalogue, hardware
+from engines.compute import catalogue, hardware, hosts
 from engines.compute.hardware import Shape
 from engines.compute.local import Inventory, Placement
 from engines.jobs import JobRun
 from engines.leased import LeasedRun
 from engines.serving.reconcile import DeploymentRun
-from models import job, ledger, transitions
+from engines.serving.replica_run import ReplicaRun
+from models import billing, job, ledger, transitions
 from models.host import Host
 
 log = structlog.get_logger(__name__)
 TICK_S = 2.0
 TIDY_EVERY = 15
 FORGOTTEN = timedelta(days=1)
-RUNS: tuple[type[LeasedRun], ...] = (JobRun, DeploymentRun)
+RUNS: tuple[type[LeasedRun], ...] = (JobRun, DeploymentRun, ReplicaRun)
 
 
 class Supervisor:
@@ -135,19 +136,14 @@ class Supervisor:
 
     async def _take_work(self) -> None:
         for kind in RUNS:
-            for row in await self._waiting(kind.table, kind.terminal):
-                if row.id in self.runs:
-                    continue
-                await self._offer(kind, row)
+            for row in await self._waiting(kind):
+                if row.id not in self.runs and not self._stopping:
+                    await self._offer(kind, row)
 
-    async def _waiting(self, table: Any, terminal: tuple[str, ...]) -> list[Any]:
-        """Return what nobody works on, oldest first: open resources without a live lease, and ended ones whose holder died
-        before it had said all.
-        """
-        free = or_(col(table.lease_expires_at).is_(None), col(table.lease_expires_at) <= clock.now())
-        unfinished = or_(col(table.status).not_in(terminal), col(table.lease_holder).is_not(None))
+    async def _waiting(self, kind: type[LeasedRun]) -> list[Any]:
+        """Return what nobody works on, oldest first."""
         async with self.core.db.read() as session:
-            statement = select(table).where(free, unfinished).order_by(col(table.created_at)).limit(200)
+            statement = select(kind.table).where(*kind.offered()).order_by(col(kind.table.created_at)).limit(200)
             return list((await session.exec(statement)).all())
 
     async def _offer(self, kind: type[LeasedRun], row: Any) -> None:
@@ -156,18 +152,19 @@ class Supervisor:
         if row.status in kind.terminal:
             self._start(kind, row.id, Placement(shape, (), 0))
             return
-        reasons = await self._refusals(row, shape)
+        reasons = [] if kind is ReplicaRun else await self._refusals(row, shape)
         if reasons:
             await self._refuse(kind, row, reasons)
             return
         if row.provider_requested not in (None, "local"):
             return
-        placement = self.inventory.take(row.id, shape)
+        # A deployment is looked after by any host; its replicas take the room.
+        placement = Placement(shape, (), 0) if kind is DeploymentRun else self.inventory.take(row.id, shape)
         if placement is not None:
             self._start(kind, row.id, placement)
 
     def _start(self, kind: type[LeasedRun], resource_id: str, placement: Placement) -> None:
-        run = kind(self.core, self.inventory, resource_id, self.host_id, placement)
+        run = kind(self.core, self.inventory, resource_id, self.host_id, placement, self._look)
         self.runs[resource_id] = run
         task = asyncio.create_task(run.run(), name=resource_id)
         self._tasks[resource_id] = task
@@ -187,11 +184,10 @@ class Supervisor:
         if self.inventory.could_ever(shape):
             return []
         async with self.core.db.read() as session:
-            alive = clock.now() - timedelta(seconds=self.core.settings.lease_s)
-            hosts = (await session.exec(select(Host).where(col(Host.seen_at) > alive))).all()
-        if any(_offers(host.offers, shape) for host in hosts):
+            found = await hosts.alive(session, self.core.settings)
+        if any(host.offers_shape(shape) for host in found):
             return []
-        return [f"{host.name}: has {_names(host.offers)}" for host in hosts]
+        return [f"{host.name}: has {_names(host.offers)}" for host in found]
 
     async def _refuse(self, kind: type[LeasedRun], row: Any, reasons: list[str]) -> None:
         asked = f"{row.gpu_requested['count']} x {row.gpu_requested['type']}"
@@ -202,11 +198,14 @@ class Supervisor:
                 return
             # It may have run on a host that is gone.
             what = f"{kind.noun} {row.id}"
-            await ledger.accrue(session, row.id, fresh.at_work_until, description=what, close=True)
             if kind is JobRun:
+                await ledger.accrue(session, row.id, fresh.at_work_until, description=what, close=True)
                 await ledger.refund(session, fresh.account_id, row.id, description=f"{what}: refunded")
-            await ledger.release(session, row.id)
-            now, cost = clock.now(), await ledger.charged(session, row.id)
+                await ledger.release(session, row.id)
+                cost = await ledger.charged(session, row.id)
+            else:
+                cost = await billing.settle(session, fresh)
+            now = clock.now()
             line = f"Status: failed (CAPACITY_UNAVAILABLE): {message}"
             values: dict[str, Any]
             if kind is JobRun:
@@ -216,12 +215,6 @@ class Supervisor:
                 values = {"error": f"CAPACITY_UNAVAILABLE: {message}", "stopped_at": now, "cost_micros": cost}
             await transitions.move(session, fresh, job.FAILED, line=line, level="error", **values)
             await stream.end(session, row.id, kind.streams, job.FAILED)
-
-
-def _offers(offers: dict[str, Any], shape: Shape) -> bool:
-    if shape.is_cpu or offers.get("cpu_fallback"):
-        return True
-    return [gpu["type"] for gpu in offers.get("gpus", [])].count(shape.type) >= shape.count
 
 
 def _names(offers: dict[str, Any]) -> str:

@@ -80,12 +80,14 @@ async def start_meter(
     provider: str | None = None,
     gpu_type: str | None = None,
     gpu_count: int | None = None,
+    beside: bool = False,
 ) -> Meter:
     """Begin to bill an attempt from the moment `at`. An earlier attempt's meter that is still open ends where it was last billed:
-    no second is billed twice.
+    no second is billed twice. Those of a deployment's replicas go `beside` each other.
     """
-    stale = update(Meter).where(col(Meter.resource_id) == resource_id, col(Meter.closed).is_(False)).values(closed=True)
-    await session.exec(stale)
+    if not beside:
+        stale = update(Meter).where(col(Meter.resource_id) == resource_id, col(Meter.closed).is_(False)).values(closed=True)
+        await session.exec(stale)
     meter = Meter(
         resource_id=resource_id,
         attempt=attempt,
@@ -99,23 +101,34 @@ async def start_meter(
     )
     session.add(meter)
     await session.flush()
+    if beside:
+        await _renew_hold(session, account_id, resource_id)
     return meter
 
 
-async def accrue(session: Session, resource_id: str, until: datetime, *, description: str, close: bool = False) -> int:
-    """Post what the open meters of a resource have used up to `until`; return the micro-dollars posted.
+async def accrue(
+    session: Session, resource_id: str, until: datetime, *, description: str, close: bool = False, attempt: int | None = None
+) -> int:
+    """Post what the open meters of a resource, or the one of an `attempt`, have used up to `until`; return the micro-dollars
+    posted.
 
-    The caller holds the resource's row lock.
+    The caller holds the row lock of the job, or of the replica whose attempt it is, or of the deployment.
     """
-    statement = locked(select(Meter).where(Meter.resource_id == resource_id, col(Meter.closed).is_(False)))
+    open_ones = [col(Meter.resource_id) == resource_id, col(Meter.closed).is_(False)]
+    open_ones += [] if attempt is None else [col(Meter.attempt) == attempt]
+    owner = (await session.exec(select(Meter.account_id).where(*open_ones))).first()
+    if owner is None:
+        return 0
+    # The account before its meters: the host of a replica and that of its deployment may post at once.
+    await lock(session, owner)
     posted = 0
-    for meter in (await session.exec(statement)).all():
+    for meter in (await session.exec(locked(select(Meter).where(*open_ones).order_by(col(Meter.attempt))))).all():
         posted += await _post_period(session, meter, until, description)
         meter.closed = close
         session.add(meter)
-        if not close:
-            await _renew_hold(session, meter)
     await session.flush()
+    if not close or attempt is not None:
+        await _renew_hold(session, owner, resource_id)
     return posted
 
 
@@ -204,20 +217,25 @@ def _take_from(found: Hold | None, amount: int) -> int:
     return part
 
 
-async def _renew_hold(session: Session, meter: Meter) -> None:
-    """Bring the hold back to an hour, to what a lower limit leaves, or as near as the credit allows."""
-    account = await lock(session, meter.account_id)
-    found = await _hold_of(session, meter.resource_id)
+async def _renew_hold(session: Session, account_id: str, resource_id: str) -> None:
+    """Bring the hold back to an hour of all that the resource runs, to what a lower limit leaves, or as near as the credit
+    allows.
+    """
+    account = await lock(session, account_id)
+    found = await _hold_of(session, resource_id)
     if found is None:
         return
-    hour = cost_micros(meter.rate_micros_per_hour, HOUR_S)
-    budget = await limits.budget_of(session, meter.account_id)
-    wanted = min(hour, await limits.left_of_cap(session, meter.resource_id, hour), hour if budget is None else budget.left_micros)
+    rates = select(func.coalesce(func.sum(col(Meter.rate_micros_per_hour)), 0))
+    running = (col(Meter.resource_id) == resource_id, col(Meter.closed).is_(False))
+    hour = cost_micros(int((await session.exec(rates.where(*running))).one()), HOUR_S)
+    budget = await limits.budget_of(session, account_id)
+    wanted = min(hour, await limits.left_of_cap(session, resource_id, hour), hour if budget is None else budget.left_micros)
     change = wanted - found.amount_micros
     if account.billing_mode != METERED:
         change = min(change, max(0, account.free_micros))
     found.amount_micros += change
     account.held_micros += change
+    await session.flush()
 
 
 async def _reserve(session: Session, account_id: str, amount: int) -> str | None:

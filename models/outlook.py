@@ -7,7 +7,7 @@ from its checkpoint later and what calls a deployment cannot wait; of each kind 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import func
@@ -34,7 +34,9 @@ Graces = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Running:
-    """A resource with an open meter. `unposted_micros` is what it has used and not been billed."""
+    """A resource with open meters: one of a job, one of each replica of a deployment. `unposted_micros` is what it has used and
+    not been billed.
+    """
 
     resource_id: str
     rate_micros_per_hour: int
@@ -191,8 +193,21 @@ async def _running(session: Session, account_id: str, now: datetime) -> list[Run
         .where(Meter.account_id == account_id, col(Meter.closed).is_(False))
         .execution_options(populate_existing=True)
     )
-    rows = (await session.exec(statement)).all()
-    return [_shape(meter, held or 0, cap, int(spent or 0), now) for meter, held, cap, spent in rows]
+    found: dict[str, list[Running]] = {}
+    for meter, held, cap, spent in (await session.exec(statement)).all():
+        found.setdefault(meter.resource_id, []).append(_shape(meter, held or 0, cap, int(spent or 0), now))
+    return [_together(parts) for parts in found.values()]
+
+
+def _together(parts: Sequence[Running]) -> Running:
+    """Return what several meters of one resource run at together: it has one hold, and is told to stop as one."""
+    stopping = [each.stopping_at for each in parts if each.stopping_at is not None]
+    return replace(
+        parts[0],
+        rate_micros_per_hour=sum(each.rate_micros_per_hour for each in parts),
+        unposted_micros=sum(each.unposted_micros for each in parts),
+        stopping_at=min(stopping, default=None),
+    )
 
 
 def _shape(meter: Meter, held: int, cap: int | None, spent: int, now: datetime) -> Running:

@@ -20,6 +20,14 @@ FAILED = "failed"
 STATUSES = (PENDING, PULLING, LOADING, WARMING, RUNNING, DRAINING, STOPPED, FAILED)
 STARTING = (PENDING, PULLING, LOADING, WARMING)
 TERMINAL = (STOPPED, FAILED)
+# Why a replica was told to stop, or is gone: what the words of its row are compared with.
+SCALED_DOWN = "scaled down"
+REPLACED = "replaced by a newer version"
+PAUSED = "the deployment is paused"
+DEPLOYMENT_ENDED = "the deployment has ended"
+HOST_DRAINS = "its host is being drained"
+HOST_STOPS = "its host is stopping"
+HOST_GONE = "its host is gone"
 
 
 class Replica(Leased, table=True):
@@ -27,8 +35,9 @@ class Replica(Leased, table=True):
 
     It waits (`pending`), fetches the model's files (`pulling`), starts the engine (`loading`), proves that it answers and as the
     trained model did (`warming`), and takes traffic (`running`) until it is told to stop (`stop_requested_at`): then it ends what
-    it has begun (`draining`). `url` is on loopback or a private network, never given to callers. `attempt` is the number of its
-    meter among those of its deployment. `parity` is what the proof found.
+    it has begun (`draining`). It runs once: what ends is replaced by another. `url` is on loopback or a private network, never
+    given to callers. `attempt` is the number of its meter among those of its deployment. `parity` is what the proof found.
+    `fail_code` is null where its engine died, and a code of the platform's errors where trying again would change nothing.
     """
 
     __table_args__ = (
@@ -54,6 +63,7 @@ class Replica(Leased, table=True):
     stop_requested_at: datetime | None = Field(default=None, sa_type=Timestamp)
     stop_reason: str | None = None
     fail_reason: str | None = None
+    fail_code: str | None = None
     last_health_at: datetime | None = Field(default=None, sa_type=Timestamp)
     created_at: datetime = Field(sa_type=Timestamp)
     ready_at: datetime | None = Field(default=None, sa_type=Timestamp)

@@ -10,8 +10,8 @@ from sqlmodel import col, select
 from burnish.kit import clock, outbox
 from burnish.kit.db import Session
 from burnish.kit.errors import Invalid, InvalidState
+from models import billing, events, ledger, rollout, transitions
 from models import deployment as dep
-from models import events, ledger, rollout, transitions
 from models.deployment import Deployment, DeploymentVersion
 from resolvers import base_models, deployments
 from resolvers.context import Context
@@ -83,9 +83,7 @@ async def pause(ctx: Context, deployment_id: str) -> Deployment:
             unchanged(session)
             return row
         row.paused_at = clock.now()
-        await ledger.accrue(session, row.id, row.at_work_until, description=f"Deployment {row.id}", close=True)
-        await ledger.release(session, row.id)
-        row.cost_micros = await ledger.charged(session, row.id)
+        row.cost_micros = await billing.settle(session, row)
         await _changed(session, ctx, row, "paused", {}, "Paused by the user")
         if row.status != dep.QUEUED:
             await transitions.move(session, row, dep.QUEUED, line="Status: queued, paused by the user")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import case, func
+from sqlalchemy import delete as sa_delete
 from sqlalchemy import select as sa_select
 from sqlmodel import col, or_, select
 
@@ -12,8 +13,9 @@ from burnish.kit.db import Session
 from burnish.kit.errors import Conflict, Invalid, InvalidState, NotFound, RateLimited
 from burnish.kit.paging import ALWAYS, Span
 from engines import erasing
-from models import books, events, job, ledger, rollout, transitions
+from models import billing, books, events, job, ledger, rollout, transitions
 from models import deployment as dep
+from models.async_completion import AsyncCompletion
 from models.deployment import Deployment, InferenceRequest
 from models.job import Checkpoint, Job
 from models.replica import Replica
@@ -152,9 +154,7 @@ async def _stop(session: Session, ctx: Context, deployment_id: str) -> Deploymen
         unchanged(session)
         return row
     now = clock.now()
-    await ledger.accrue(session, row.id, row.at_work_until, description=f"Deployment {row.id}", close=True)
-    await ledger.release(session, row.id)
-    cost = await ledger.charged(session, row.id)
+    cost = await billing.settle(session, row)
     line = "Status: stopped, by the user"
     await transitions.move(session, row, dep.STOPPED, line=line, stopped_at=now, cost_micros=cost)
     if not row.is_leased:
@@ -183,6 +183,7 @@ async def _delete(session: Session, ctx: Context, deployment_id: str) -> Deploym
         raise InvalidState(message, hint="Stop it first.")
     row.deleted_at = row.updated_at = clock.now()
     session.add(row)
+    await session.exec(sa_delete(AsyncCompletion).where(col(AsyncCompletion.deployment_id) == row.id))
     await events.note(session, ctx.account.id, row.id, "deleted", {"name": row.name})
     return row
 
@@ -275,11 +276,21 @@ async def find(session: Session, ctx: Context, deployment_id: str, *, lock: bool
 
 
 def allowed(ctx: Context, row: Deployment) -> list[str]:
-    """Return what the caller's key may do to a deployment as it stands: `chat`, `delete`, `stop`."""
+    """Return what the caller's key may do to a deployment as it stands: `chat`, `delete`, `pause`, `resume`, `scale`, `stop`,
+    `update`.
+    """
+    active, own = row.status in dep.ACTIVE, row.source != dep.ADOPTED
+    found = {
+        "delete": not active,
+        "pause": active and row.paused_at is None,
+        "resume": active and row.paused_at is not None,
+        "scale": active and own,
+        "stop": active,
+        "update": active and own,
+    }
     chat = row.status == dep.SERVING and "inference" in ctx.scopes
-    stop = row.status in dep.ACTIVE and "write" in ctx.scopes
-    delete = row.status in dep.TERMINAL and "write" in ctx.scopes
-    return [*(["chat"] if chat else []), *(["delete"] if delete else []), *(["stop"] if stop else [])]
+    write = "write" in ctx.scopes
+    return [*(["chat"] if chat else []), *(action for action, can in found.items() if can and write)]
 
 
 streams = Streams(find)

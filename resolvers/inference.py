@@ -94,7 +94,7 @@ async def complete(ctx: Context, path: str, body: dict[str, Any], *, deployment_
     ctx.require("inference")
     deployment, targets = await _find(ctx, body.get("model"), deployment_id)
     if deployment.status in dep.TERMINAL:
-        raise Invalid(f"The deployment {deployment.name} is {deployment.status}.", code="deployment_not_serving", param="model")
+        raise _ended(deployment)
     gateway = ctx.platform.gateway
     gateway.table.set(deployment.id, targets)
     for _ in targets:
@@ -108,6 +108,15 @@ async def complete(ctx: Context, path: str, body: dict[str, Any], *, deployment_
     raise Unavailable(
         f"The deployment {deployment.name} is {deployment.status}: no replica is ready yet.", retry_after_s=RETRY_AFTER_S
     )
+
+
+async def named(ctx: Context, model: Any, deployment_id: str | None) -> Deployment:
+    """Return the deployment that `model`, or an id beside it, names; errors are those of `complete` as far as that goes."""
+    ctx.require("inference")
+    deployment, _ = await _find(ctx, model, deployment_id)
+    if deployment.status in dep.TERMINAL:
+        raise _ended(deployment)
+    return deployment
 
 
 async def _ask(ctx: Context, deployment: Deployment, target: Target, path: str, body: dict[str, Any]) -> Reply:
@@ -150,7 +159,7 @@ async def _find(ctx: Context, model: Any, deployment_id: str | None) -> tuple[De
             found = await session.get(Deployment, deployment_id)
             if found is None or found.account_id != ctx.account.id or found.deleted_at is not None:
                 raise NotFound(f"No such deployment: {deployment_id}")
-            if model is not None and model not in (found.id, found.name):
+            if model is not None and model not in (found.id, found.name, found.model):
                 raise _unknown(model)
         elif model is None:
             raise Invalid("'model' is required: the id or the name of a deployment.", param="model")
@@ -161,6 +170,10 @@ async def _find(ctx: Context, model: Any, deployment_id: str | None) -> tuple[De
         statement = select(Replica).where(Replica.deployment_id == found.id, Replica.status == replica.RUNNING)
         rows = (await session.exec(statement.order_by(col(Replica.created_at)))).all()
     return found, [Target(row.id, row.url) for row in rows if row.url is not None]
+
+
+def _ended(row: Deployment) -> Invalid:
+    return Invalid(f"The deployment {row.name} is {row.status}.", code="deployment_not_serving", param="model")
 
 
 def _unknown(model: str) -> NotFound:

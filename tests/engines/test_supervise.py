@@ -261,7 +261,8 @@ async def test_a_job_whose_files_are_gone_fails_after_three_tries_and_costs_noth
     await assert_nothing_held(server, job.id)
 
 
-async def test_a_deployment_that_cannot_be_worked_on_fails_instead_of_trying_for_ever(server: Server) -> None:
+async def test_a_deployment_that_cannot_be_worked_on_fails_instead_of_trying_for_ever(settings: Settings, server: Server) -> None:
+    settings.replica_attempts = 2
     ctx = await server.context()
     spec = {"model": "some/model", "source": "huggingface", "name": "d", "gpu": {"type": "CPU", "count": 1}}
     deployment = await deployments.create(ctx, deployment_inputs.DeploymentInput.model_validate(spec))
@@ -276,7 +277,10 @@ async def test_a_deployment_that_cannot_be_worked_on_fails_instead_of_trying_for
     async with supervising(server):
         row = await until(stopped, 20)
     assert (row.status, row.attempt) == ("failed", 1)
-    assert row.error == "worker_lost: The platform failed while it worked on this (NotADirectoryError); its log says more."
+    assert row.error == (
+        "Its replicas failed 2 times in a row; the last time: "
+        "worker_lost: The platform failed while it worked on this (NotADirectoryError); its log says more."
+    )
     await assert_nothing_held(server, deployment.id)
 
 

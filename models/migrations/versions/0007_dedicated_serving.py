@@ -87,7 +87,7 @@ def upgrade() -> None:
 
 def _replicas() -> None:
     with op.batch_alter_table("replica", schema=None) as batch_op:
-        for name in ("account_id", "provider_requested", "engine", "stop_reason", "lease_holder"):
+        for name in ("account_id", "provider_requested", "engine", "stop_reason", "fail_code", "lease_holder"):
             batch_op.add_column(sa.Column(name, sa.String(), nullable=True))
         for name in ("gpu_requested", "gpu", "parity"):
             batch_op.add_column(sa.Column(name, sa.JSON(), nullable=True))
@@ -122,7 +122,7 @@ def downgrade() -> None:
         for name in (
             "account_id", "provider_requested", "engine", "stop_reason", "lease_holder", "gpu_requested", "gpu", "parity",
             "rate_micros_per_hour", "stop_requested_at", "ready_at", "lease_expires_at", "lease_renewed_at", "lease_token",
-            "version", "attempt",
+            "version", "attempt", "fail_code",
         ):  # fmt: skip
             batch_op.drop_column(name)
     with op.batch_alter_table("host", schema=None) as batch_op:

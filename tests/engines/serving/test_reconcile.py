@@ -11,7 +11,7 @@ import pytest
 from sqlmodel import select
 
 from burnish.kit.tables import StreamChunk
-from engines.serving import reconcile, stats, vllm
+from engines.serving import reconcile, replica_run, stats, vllm
 from engines.supervise import Supervisor
 from models.deployment import Deployment
 from resolvers import base_models, deployment_inputs, deployments
@@ -46,6 +46,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(vllm, "command", command)
     monkeypatch.setattr(stats, "EVERY_S", 0.05)
+    monkeypatch.setattr(replica_run, "SETTLE_S", 0.05)
     monkeypatch.setattr(reconcile, "COMPACT_EVERY_S", 0.05)
 
 
