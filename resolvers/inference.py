@@ -145,7 +145,8 @@ async def _ask(ctx: Context, deployment: Deployment, target: Target, path: str, 
         )
 
     try:
-        return await forward(gateway.client, target.url, path, {**body, "model": deployment.name}, on_done=on_done)
+        asked = {**body, "model": target.served_name or deployment.name}
+        return await forward(gateway.client, target.url, path, asked, on_done=on_done, shown_model=deployment.name)
     except BaseException:
         lease.release()
         raise
@@ -169,7 +170,7 @@ async def _find(ctx: Context, model: Any, deployment_id: str | None) -> tuple[De
                 raise _unknown(model)
         statement = select(Replica).where(Replica.deployment_id == found.id, Replica.status == replica.RUNNING)
         rows = (await session.exec(statement.order_by(col(Replica.created_at)))).all()
-    return found, [Target(row.id, row.url) for row in rows if row.url is not None]
+    return found, [Target(row.id, row.url, row.served_name) for row in rows if row.url is not None]
 
 
 def _ended(row: Deployment) -> Invalid:

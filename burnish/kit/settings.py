@@ -5,6 +5,7 @@ import os
 import tempfile
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -89,6 +90,9 @@ class Settings(BaseSettings):
     )
     delivery_endpoint: str = Field("", description="Endpoint of these buckets, where it is not Amazon's.")
     delivery_attempts: int = Field(5, ge=1, description="How often the delivery of a model is tried.")
+    engine_choice: Literal["auto", "vllm", "transformers"] = Field(
+        "auto", description="The engine of replicas: vllm, transformers, or auto for vLLM wherever it runs."
+    )
     replica_start_s: float = Field(600.0, gt=0, description="How long a replica may take to become ready.")
     replica_attempts: int = Field(5, ge=1, description="Failed starts in a row after which a deployment fails.")
     stall_s: float = Field(30.0, gt=0, description="How long a client may take nothing of what it is sent before it is cut off.")

@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import orjson
 
-from engines.serving import engine_errors, vllm
+from engines.serving import engine, engine_errors
 from engines.serving.metering import Meter, OnDone, Served
 from engines.serving.relay import Relay
 
@@ -45,15 +45,26 @@ class Reply:
             await self.stream.aclose()
 
 
-async def forward(client: httpx2.AsyncClient, replica_url: str, path: str, body: dict[str, Any], *, on_done: OnDone) -> Reply:
+async def forward(
+    client: httpx2.AsyncClient,
+    replica_url: str,
+    path: str,
+    body: dict[str, Any],
+    *,
+    on_done: OnDone,
+    shown_model: str | None = None,
+) -> Reply:
     """Send a request to a replica and return its answer; ReplicaUnreachable, with `on_done` not told, where it gives none.
 
+    `shown_model` is what the answer calls the model where the replica knows it by another name than the client.
     Of a stream the engine's first word is awaited, so that an error before it is an ordinary one. A caller whose client leaves
     meanwhile cancels the call: the engine stops, and `on_done` hears that the client is gone.
     """
     choices = body.get("n")
     per_prompt = choices if isinstance(choices, int) and choices > 0 else 1
-    exchange = _Exchange(client, replica_url, path, Meter(on_done, streamed=body.get("stream") is True, per_prompt=per_prompt))
+    meter = Meter(on_done, streamed=body.get("stream") is True, per_prompt=per_prompt)
+    shown = shown_model if shown_model != body.get("model") else None
+    exchange = _Exchange(client, replica_url, path, meter, shown)
     try:
         return await exchange.run(body)
     except httpx2.ReadTimeout:
@@ -71,6 +82,7 @@ class _Exchange:
     url: str
     path: str
     meter: Meter
+    shown_model: str | None
 
     async def run(self, body: dict[str, Any]) -> Reply:
         # What the engine would read out of other types is not ours to guess, and metering rests on these two.
@@ -87,7 +99,7 @@ class _Exchange:
             open_response.push_async_callback(response.aclose)
             if not self.meter.served.streamed or response.status_code != 200:
                 return await self._whole(response)
-            relay = Relay(response, self.meter, asked, partial(vllm.health, self.client, self.url))
+            relay = Relay(response, self.meter, asked, partial(engine.health, self.client, self.url), self.shown_model)
             error = await relay.first_error()
             if error is not None:
                 return await self._engine_failed(engine_errors.status_of(error), error)
@@ -99,15 +111,18 @@ class _Exchange:
         if response.status_code != 200:
             return await self._engine_failed(response.status_code, content)
         try:
-            self.meter.answer(orjson.loads(content))
+            answer = orjson.loads(content)
+            self.meter.answer(answer)
         except (orjson.JSONDecodeError, AttributeError):
             return self.failed(500, "The engine's answer cannot be read.")
+        if self.shown_model is not None:
+            content = orjson.dumps({**answer, "model": self.shown_model})
         self.meter.done(200)
         return Reply(200, dict(JSON), content)
 
     async def _engine_failed(self, status: int, content: bytes) -> Reply:
         # The server in front of an engine that died goes on answering for some seconds.
-        if status >= 500 and not await vllm.health(self.client, self.url):
+        if status >= 500 and not await engine.health(self.client, self.url):
             raise httpx2.RemoteProtocolError("the engine is dead")
         return self._refused(status, engine_errors.translate(status, content, self.path))
 

@@ -18,8 +18,8 @@ from sqlmodel import col, select
 from burnish.kit import clock, stream
 from burnish.kit.db import Database, Session
 from burnish.kit.stream import Data
-from engines.serving import vllm
-from engines.serving.vllm import EngineMetrics
+from engines.serving import engine
+from engines.serving.engine_metrics import EngineMetrics
 from models import replica
 from models.replica import Replica
 
@@ -102,7 +102,7 @@ class Sampler:
 
     async def _ask(self, urls: list[str]) -> list[EngineMetrics] | None:
         """Return the metrics of each engine; None where one cannot be asked: a part would pass for the whole."""
-        found = await asyncio.gather(*(vllm.metrics(self._client, url) for url in urls), return_exceptions=True)
+        found = await asyncio.gather(*(engine.metrics(self._client, url) for url in urls), return_exceptions=True)
         known = [metrics for metrics in found if isinstance(metrics, EngineMetrics)]
         return known if len(known) == len(found) else None
 
@@ -157,9 +157,9 @@ def asked(requests: Sequence[Data], window_s: float) -> Data:
 def load(engines: Sequence[EngineMetrics] | None) -> Data:
     """Return the load of a deployment's engines: their sums, and the fullest cache; null where one does not say, or none is."""
     engines = engines or ()
-    running = _known([engine.running for engine in engines])
-    waiting = _known([engine.waiting for engine in engines])
-    usages = _known([engine.kv_cache_usage for engine in engines])
+    running = _known([one.running for one in engines])
+    waiting = _known([one.waiting for one in engines])
+    usages = _known([one.kv_cache_usage for one in engines])
     return {
         "running": sum(running) if running else None,
         "waiting": sum(waiting) if waiting else None,

@@ -87,12 +87,14 @@ def upgrade() -> None:
 
 def _replicas() -> None:
     with op.batch_alter_table("replica", schema=None) as batch_op:
-        for name in ("account_id", "provider_requested", "engine", "stop_reason", "fail_code", "lease_holder"):
+        for name in ("account_id", "provider_requested", "engine", "served_name", "stop_reason", "fail_code", "lease_holder"):
             batch_op.add_column(sa.Column(name, sa.String(), nullable=True))
         for name in ("gpu_requested", "gpu", "parity"):
             batch_op.add_column(sa.Column(name, sa.JSON(), nullable=True))
         for name in ("rate_micros_per_hour", "stop_requested_at", "ready_at", "lease_expires_at", "lease_renewed_at"):
             batch_op.add_column(sa.Column(name, sa.BigInteger(), nullable=True))
+        for name in ("swap_version", "swap_refused"):
+            batch_op.add_column(sa.Column(name, sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("lease_token", sa.BigInteger(), nullable=False, server_default="0"))
         batch_op.add_column(sa.Column("version", sa.Integer(), nullable=False, server_default="1"))
         batch_op.add_column(sa.Column("attempt", sa.Integer(), nullable=False, server_default="0"))
@@ -122,7 +124,7 @@ def downgrade() -> None:
         for name in (
             "account_id", "provider_requested", "engine", "stop_reason", "lease_holder", "gpu_requested", "gpu", "parity",
             "rate_micros_per_hour", "stop_requested_at", "ready_at", "lease_expires_at", "lease_renewed_at", "lease_token",
-            "version", "attempt", "fail_code",
+            "version", "attempt", "served_name", "fail_code", "swap_version", "swap_refused",
         ):  # fmt: skip
             batch_op.drop_column(name)
     with op.batch_alter_table("host", schema=None) as batch_op:

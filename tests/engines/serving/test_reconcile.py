@@ -41,7 +41,7 @@ asyncio.run(main())
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replicas are stand-ins, and what is periodic comes quickly."""
 
-    def command(model: Path, names: list[str], port: int, device: str) -> tuple[list[str], dict[str, str]]:
+    def command(model: Path, names: list[str], port: int, device: str, **_: Any) -> tuple[list[str], dict[str, str]]:
         return [sys.executable, "-c", ENGINE, str(port), *names], {"PYTHONPATH": str(ROOT)}
 
     monkeypatch.setattr(vllm, "command", command)
