@@ -14,6 +14,15 @@ const ModelsQuery = graphql(`
         source
         model
         viewerCan
+        version
+        pausedAt
+        desiredReplicas
+        upstreamUrl
+        replicas {
+          status
+          version
+          endedAt
+        }
         job {
           id
           outputName

@@ -66,7 +66,9 @@ export function DecisionLog({
       empty={
         <div className="px-3 py-4 text-sm">
           <p className="font-medium">Nothing has been decided yet.</p>
-          <p className="text-ink-2">{ruleText(deployment)}</p>
+          <p className="text-ink-2">
+            {most ? ruleText(deployment) : "Each change of how many there are is kept here, with its reason."}
+          </p>
         </div>
       }
     />

@@ -42,6 +42,7 @@ export function LoadCharts({ deployment, samples, span }: Props) {
             format={one.format}
             formatStep={clockOf(span)}
             unit="time"
+            clock
             span={span}
             floor={0}
             ceiling={one.ceiling}
@@ -58,6 +59,7 @@ export function LoadCharts({ deployment, samples, span }: Props) {
 export function ReplicaChart({ deployment, samples, span, decisions }: Props & { decisions: readonly Decision[] }) {
   const { desiredReplicas, pausedAt } = deployment;
   const [from, to] = span;
+  const born = Date.parse(deployment.createdAt);
   const wanted = pausedAt === null && isActive(deployment.status) ? desiredReplicas : 0;
   const source = useMemo(() => {
     const desired: ChartSeries = {
@@ -66,7 +68,7 @@ export function ReplicaChart({ deployment, samples, span, decisions }: Props & {
       color: "--run-2",
       dashed: true,
       stepped: true,
-      ...desiredOver(decisions, wanted, [from, to]),
+      ...desiredOver(decisions, wanted, [Math.max(from, born), to]),
     };
     const shown = decisions.filter((one) => Date.parse(one.at) >= from && Date.parse(one.at) <= to).toReversed();
     const decided: ChartSeries = {
@@ -78,14 +80,15 @@ export function ReplicaChart({ deployment, samples, span, decisions }: Props & {
       values: shown.map((one) => one.to),
     };
     return samples.source(REPLICAS, undefined, () => [desired, decided]);
-  }, [samples, decisions, wanted, from, to]);
+  }, [samples, decisions, wanted, born, from, to]);
   return (
     <Chart
-      title="Replicas"
+      title="Wanted and ready"
       source={source}
       format={String}
       formatStep={clockOf(span)}
       unit="time"
+      clock
       span={span}
       floor={0}
       ceiling={Math.max(1, deployment.maxReplicas)}

@@ -19,7 +19,7 @@ const OUTCOME_LABELS: Record<RequestFilter["outcome"], string> = {
   failed: "Failed",
   cancelled: "Caller left",
 };
-const WAY_LABELS: Record<RequestFilter["way"], string> = { all: "Every way", streamed: "Streamed", whole: "Whole" };
+const WAY_LABELS: Record<RequestFilter["way"], string> = { all: "Streamed or not", streamed: "Streamed", whole: "Whole" };
 
 /** Which calls are listed. */
 export function RequestFilters({ filter, replicas, shown, read, isWhole, onFilter }: Props) {

@@ -63,7 +63,7 @@ export default function ScaleDialog({ deployment, onClose, onDone }: Props) {
       footer={
         <>
           <span className="mr-auto">
-            <CopyAs title="Scale it" snippets={() => snippets(deployment.id, change)} />
+            <CopyAs title="Scale it" snippets={() => snippets(deployment.id, isChanged ? change : (scaling ?? deployment))} />
           </span>
           <Button onClick={onClose}>Back</Button>
           <Button tone="solid" type="submit" form="scale" busy={busy} disabled={!isChanged}>

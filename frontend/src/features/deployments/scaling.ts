@@ -1,5 +1,5 @@
 /** The scaling rule of deployments, said in words and worked out for a load: what the server decides by, for those who set it. */
-import { counted, duration } from "@/lib/format";
+import { counted, duration, measure } from "@/lib/format";
 import { ms, rate } from "./numbers";
 
 export interface Scaling {
@@ -44,7 +44,10 @@ export function wanted(scaling: Scaling, load: Load): Wanted {
   const { minReplicas, maxReplicas, targetRps, targetLatencyP95Ms } = scaling;
   const byRps = Math.ceil(load.rps / targetRps);
   const slow = load.p95Ms !== null && load.p95Ms > targetLatencyP95Ms && load.requests >= FEWEST;
-  const byLatency = slow ? Math.ceil((load.replicas * (load.p95Ms ?? 0)) / targetLatencyP95Ms) : null;
+  // At most twice as many: a latency that grows until they are ready is no reason for more.
+  const byLatency = slow
+    ? Math.min(Math.ceil((load.replicas * (load.p95Ms ?? 0)) / targetLatencyP95Ms), 2 * load.replicas)
+    : null;
   const most = Math.max(byRps, byLatency ?? 0);
   const step = Math.max(1, 2 * load.replicas);
   const within = Math.min(Math.max(most, minReplicas), maxReplicas);
@@ -58,7 +61,7 @@ export function wanted(scaling: Scaling, load: Load): Wanted {
     if (most === 0) return "nothing is asked";
     if (byLatency !== null && byLatency > byRps)
       return `p95 ${ms(load.p95Ms)} is above ${ms(targetLatencyP95Ms)} on ${counted(load.replicas, "replica")}`;
-    return `${rate(load.rps)} requests/s at ${rate(targetRps)} a replica`;
+    return `${rate(load.rps)} requests/s at ${measure(targetRps)} a replica`;
   }
 }
 
@@ -75,7 +78,7 @@ export function ruleText({
   const later = stabilisationWindowSeconds === 0 ? "at once" : `after ${duration(stabilisationWindowSeconds)} without need`;
   const down = minReplicas === 0 ? `down to none ${later}, awake again with the next request` : `down ${later}`;
   return (
-    `One replica for each ${rate(targetRps)} requests a second, and more while 95 % of the answers take longer than ` +
+    `One replica for each ${measure(targetRps)} requests a second, and more while 95 % of the answers take longer than ` +
     `${ms(targetLatencyP95Ms)}; between ${minReplicas} and ${maxReplicas}, up at once, ${down}.`
   );
 }

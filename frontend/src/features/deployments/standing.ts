@@ -2,10 +2,9 @@
 import type { Deployment } from "./queries";
 import { readiness } from "./timeline";
 
-export type Standing = Pick<
-  Deployment,
-  "status" | "pausedAt" | "wakeRequestedAt" | "desiredReplicas" | "minReplicas" | "replicas" | "version" | "upstreamUrl"
->;
+export type Standing = Pick<Deployment, "status" | "pausedAt" | "desiredReplicas" | "version" | "upstreamUrl"> & {
+  replicas: readonly Pick<Deployment["replicas"][number], "status" | "version" | "endedAt">[];
+};
 
 /** A word of `ui/Status`, and a sentence beside it. */
 export function standing(one: Standing): { status: string; said: string } {

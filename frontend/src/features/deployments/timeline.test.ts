@@ -44,8 +44,8 @@ test("how it started is as fine as it was told of", () => {
       [150, "warming"],
     ].map(([second, phase]) => ({
       at: at(second as number),
-      type: "replica_phase",
-      metadata: { replica_id: "rep_1", phase: phase as string },
+      type: phase === "pulling" ? "replica_started" : "replica_phase",
+      metadata: { replica_id: "rep_1", ...(phase === "pulling" ? {} : { phase: phase as string }) },
     })),
   );
   expect(said(phasesOf(REPLICA, changes))).toEqual([
@@ -77,9 +77,7 @@ test("lanes hold what lived within the span, the oldest first, cut at its edges"
 const DEPLOYMENT: Standing = {
   status: "SERVING",
   pausedAt: null,
-  wakeRequestedAt: null,
   desiredReplicas: 2,
-  minReplicas: 0,
   version: 1,
   upstreamUrl: null,
   replicas: [REPLICA, { ...REPLICA, id: "rep_2", status: "loading", readyAt: null }, STOPPED],

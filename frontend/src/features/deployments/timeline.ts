@@ -27,7 +27,7 @@ export interface Lane {
   end: { failed: boolean; share: number } | null;
 }
 
-/** A change of a replica's phase that was told of, such as `{ replica: "rep_1", phase: "loading" }`. */
+/** A change of a replica's phase that was told of. */
 export interface PhaseChange {
   at: string;
   replica: string;
@@ -93,10 +93,11 @@ export function lanes(
 }
 
 /** How many live replicas answer, and how many there are or should be. */
-export function readiness(one: Pick<Deployment, "replicas" | "desiredReplicas" | "pausedAt" | "version" | "status">): {
-  ready: number;
-  of: number;
-} {
+export function readiness(
+  one: Pick<Deployment, "desiredReplicas" | "pausedAt" | "status"> & {
+    replicas: readonly Pick<Replica, "status" | "endedAt">[];
+  },
+): { ready: number; of: number } {
   const live = one.replicas.filter((replica) => replica.endedAt === null);
   const ready = live.filter((replica) => replica.status === "running").length;
   const wanted = one.pausedAt !== null || one.status === "STOPPED" || one.status === "FAILED" ? 0 : one.desiredReplicas;

@@ -13,7 +13,17 @@ export interface Look {
   limit: number | null;
   format: (value: number) => string;
   formatStep: (step: number) => string;
+  /** The x axis counts milliseconds since 1970: its lines stand at whole minutes and hours. */
+  clock: boolean;
 }
+
+const [SECOND, MINUTE, HOUR, DAY] = [1000, 60_000, 3_600_000, 86_400_000];
+const CLOCK = [
+  ...[1, 5, 15, 30].map((times) => times * SECOND),
+  ...[1, 2, 5, 10, 15, 30].map((times) => times * MINUTE),
+  ...[1, 2, 3, 6, 12].map((times) => times * HOUR),
+  ...[1, 2, 7, 14, 28].map((times) => times * DAY),
+];
 
 export const Y_WIDTH = 46;
 const FONT = '11px "Inter Variable", Inter, system-ui, sans-serif';
@@ -43,6 +53,7 @@ export function options(setting: Setting): Omit<uPlot.Options, "width" | "height
         size: 24,
         space: 56,
         grid: { show: false },
+        ...(look.clock ? { incrs: CLOCK } : {}),
         values: (_, splits) => splits.map((step) => look.formatStep(step)),
       },
       {
