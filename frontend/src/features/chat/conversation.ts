@@ -44,6 +44,7 @@ const PATIENCE_MS = 300_000;
 /** Resolves after a while, or at once when the signal says so. */
 const pause = (seconds: number, signal: AbortSignal): Promise<void> =>
   new Promise((done) => {
+    if (signal.aborted) return done();
     const timer = setTimeout(done, seconds * 1000);
     signal.addEventListener("abort", () => [clearTimeout(timer), done()], { once: true });
   });

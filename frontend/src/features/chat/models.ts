@@ -16,6 +16,7 @@ const ModelsQuery = graphql(`
         viewerCan
         version
         pausedAt
+        minReplicas
         desiredReplicas
         upstreamUrl
         replicas {

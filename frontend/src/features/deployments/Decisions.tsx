@@ -6,6 +6,7 @@ import { Ago } from "@/ui/Time";
 import { ms, rate } from "./numbers";
 import type { Deployment } from "./queries";
 import { type Decision, evidence, type Load, ruleText, wanted } from "./scaling";
+import { wantedOf } from "./timeline";
 
 /** From how many to how many: an arrow, two numbers, and a word for those who see neither. */
 export function Change({ from, to }: Pick<Decision, "from" | "to">) {
@@ -92,7 +93,7 @@ export default function Decisions({
         <p className="max-w-3xl text-ink-2 text-sm">{ruleText(deployment)}</p>
         <dl className="mt-3 grid grid-cols-2 gap-x-4 gap-y-2 text-sm sm:grid-cols-3 lg:grid-cols-6">
           <Fact name="Replicas">{`${deployment.minReplicas} to ${deployment.maxReplicas}`}</Fact>
-          <Fact name="Wanted now">{deployment.pausedAt ? "none, paused" : deployment.desiredReplicas}</Fact>
+          <Fact name="Wanted now">{deployment.pausedAt ? "none, paused" : wantedOf(deployment)}</Fact>
           <Fact name="Load now">{`${rate(load.rps)} requests/s`}</Fact>
           <Fact name="p95 now">{ms(load.p95Ms)}</Fact>
           <Fact name="By rate">{now.byRps}</Fact>

@@ -6,6 +6,7 @@ import { CHARTS, REPLICAS } from "./charts";
 import { type Deployment, isActive } from "./queries";
 import type { Samples } from "./samples";
 import { type Decision, desiredOver } from "./scaling";
+import { readiness, wantedOf } from "./timeline";
 
 const DAY_MS = 86_400_000;
 
@@ -57,10 +58,10 @@ export function LoadCharts({ deployment, samples, span }: Props) {
 
 /** How many replicas were wanted, how many answered, and when that was decided. */
 export function ReplicaChart({ deployment, samples, span, decisions }: Props & { decisions: readonly Decision[] }) {
-  const { desiredReplicas, pausedAt } = deployment;
   const [from, to] = span;
   const born = Date.parse(deployment.createdAt);
-  const wanted = pausedAt === null && isActive(deployment.status) ? desiredReplicas : 0;
+  const wanted = wantedOf(deployment);
+  const { ready } = readiness(deployment);
   const source = useMemo(() => {
     const desired: ChartSeries = {
       key: "desired",
@@ -79,8 +80,13 @@ export function ReplicaChart({ deployment, samples, span, decisions }: Props & {
       steps: shown.map((one) => Date.parse(one.at)),
       values: shown.map((one) => one.to),
     };
-    return samples.source(REPLICAS, undefined, () => [desired, decided]);
-  }, [samples, decisions, wanted, born, from, to]);
+    const source = samples.source(REPLICAS, undefined, () => [desired, decided]);
+    return {
+      ...source,
+      // Where nothing changes there is a sample a minute: what answers now is known better.
+      read: () => source.read().map((one) => (one.key === "replicasReady" ? prolonged(one, to, ready) : one)),
+    };
+  }, [ready, samples, decisions, wanted, born, from, to]);
   return (
     <Chart
       title="Wanted and ready"
@@ -95,4 +101,11 @@ export function ReplicaChart({ deployment, samples, span, decisions }: Props & {
       height={120}
     />
   );
+}
+
+/** A line in steps up to a moment. */
+function prolonged(line: ChartSeries, to: number, value: number): ChartSeries {
+  const steps = Array.from(line.steps);
+  if ((steps.at(-1) ?? to) >= to) return line;
+  return { ...line, steps: [...steps, to], values: [...Array.from(line.values), value] };
 }

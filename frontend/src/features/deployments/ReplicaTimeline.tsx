@@ -12,7 +12,7 @@ import { ReplicaTable } from "./ReplicaTable";
 import { type Lane, lanes, type PhaseChange, type Replica } from "./timeline";
 
 const SHOWN = 12;
-const GRID = "grid grid-cols-[6.5rem_minmax(0,1fr)_4.5rem] items-center gap-x-3 sm:grid-cols-[10rem_minmax(0,1fr)_5rem]";
+const GRID = "grid grid-cols-[5.5rem_minmax(0,1fr)] items-center gap-x-3 sm:grid-cols-[10rem_minmax(0,1fr)_5rem]";
 
 interface Props {
   replicas: readonly Replica[];
@@ -117,11 +117,11 @@ function LaneRow({ lane }: { lane: Lane }) {
         </span>
       </span>
       <LaneBar lane={lane} />
-      <span className="text-right text-ink-2">
+      <span className="text-right text-ink-2 max-sm:hidden">
         <Elapsed from={replica.createdAt} to={replica.endedAt} />
       </span>
       {replica.failure && (
-        <p className="col-start-2 col-end-4 line-clamp-2 break-words text-bad" title={replica.failure}>
+        <p className="col-span-full sm:col-start-2 line-clamp-2 break-words text-bad" title={replica.failure}>
           {replica.failure}
         </p>
       )}

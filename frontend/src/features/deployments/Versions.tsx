@@ -47,7 +47,7 @@ export default function Versions({ deployment, versions, onDone }: Props) {
       cell: (one) =>
         can && one.number !== deployment.version && returnTo(one) !== null ? (
           <Button size="sm" icon={<RotateCcw aria-hidden className="size-3.5" />} onClick={() => setBack(one)}>
-            Roll back
+            <span className="max-sm:sr-only">Roll back</span>
           </Button>
         ) : null,
     },

@@ -1,8 +1,8 @@
 /** What a deployment does, where its status alone does not say it. */
 import type { Deployment } from "./queries";
-import { readiness } from "./timeline";
+import { readiness, wantedOf } from "./timeline";
 
-export type Standing = Pick<Deployment, "status" | "pausedAt" | "desiredReplicas" | "version" | "upstreamUrl"> & {
+export type Standing = Pick<Deployment, "status" | "pausedAt" | "minReplicas" | "desiredReplicas" | "version" | "upstreamUrl"> & {
   replicas: readonly Pick<Deployment["replicas"][number], "status" | "version" | "endedAt">[];
 };
 
@@ -15,7 +15,7 @@ export function standing(one: Standing): { status: string; said: string } {
   const live = one.replicas.filter((replica) => replica.endedAt === null);
   const { ready } = readiness(one);
   if (one.status === "SERVING" && ready === 0) {
-    if (live.length > 0 || one.desiredReplicas > 0) return { status: "WAKING", said: "Requests wait for its first replica" };
+    if (live.length > 0 || wantedOf(one) > 0) return { status: "WAKING", said: "Requests wait for its first replica" };
     return { status: "ASLEEP", said: "At no replicas; the next request wakes it" };
   }
   if (one.status === "SERVING" && live.some((replica) => replica.version !== one.version))

@@ -77,6 +77,7 @@ test("lanes hold what lived within the span, the oldest first, cut at its edges"
 const DEPLOYMENT: Standing = {
   status: "SERVING",
   pausedAt: null,
+  minReplicas: 0,
   desiredReplicas: 2,
   version: 1,
   upstreamUrl: null,
@@ -86,6 +87,7 @@ const DEPLOYMENT: Standing = {
 test("how many answer, of how many that are wanted", () => {
   expect(readiness(DEPLOYMENT)).toEqual({ ready: 1, of: 2 });
   expect(readiness({ ...DEPLOYMENT, desiredReplicas: 0 })).toEqual({ ready: 1, of: 1 });
+  expect(readiness({ ...DEPLOYMENT, desiredReplicas: 1, minReplicas: 3 })).toEqual({ ready: 1, of: 3 });
   expect(readiness({ ...DEPLOYMENT, pausedAt: at(1), replicas: [STOPPED] })).toEqual({ ready: 0, of: 0 });
 });
 

@@ -94,12 +94,17 @@ export function lanes(
 
 /** How many live replicas answer, and how many there are or should be. */
 export function readiness(
-  one: Pick<Deployment, "desiredReplicas" | "pausedAt" | "status"> & {
+  one: Pick<Deployment, "desiredReplicas" | "minReplicas" | "pausedAt" | "status"> & {
     replicas: readonly Pick<Replica, "status" | "endedAt">[];
   },
 ): { ready: number; of: number } {
   const live = one.replicas.filter((replica) => replica.endedAt === null);
   const ready = live.filter((replica) => replica.status === "running").length;
-  const wanted = one.pausedAt !== null || one.status === "STOPPED" || one.status === "FAILED" ? 0 : one.desiredReplicas;
-  return { ready, of: Math.max(ready, wanted) };
+  return { ready, of: Math.max(ready, wantedOf(one)) };
+}
+
+/** How many it is to have: no fewer than its least, also before that is decided. */
+export function wantedOf(one: Pick<Deployment, "desiredReplicas" | "minReplicas" | "pausedAt" | "status">): number {
+  if (one.pausedAt !== null || one.status === "STOPPED" || one.status === "FAILED") return 0;
+  return Math.max(one.minReplicas, one.desiredReplicas);
 }
