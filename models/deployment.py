@@ -152,8 +152,8 @@ class InferenceRequest(SQLModel, table=True):
         """Return the call as a row of its deployment's stream `requests`; `at` is when it arrived."""
         return {
             "id": self.id,
-            "replica_id": self.replica_id,
             "at": self.created_at.isoformat(),
+            "replica_id": self.replica_id,
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "latency_ms": self.latency_ms,

@@ -52,6 +52,7 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
     ctx.require("write")
     shape = hardware.shape_of(spec.gpu)
     hardware.check_provider(spec.provider)
+    spec.check_engine_args()
     if spec.source == "huggingface":
         base_models.check_id(spec.model, "model")
     hour = hardware.hour_micros(ctx.core, shape) * max(1, spec.min_replicas)

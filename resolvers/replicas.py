@@ -27,4 +27,4 @@ async def log(ctx: Context, replica_id: str) -> list[str]:
 
 
 def _is_of(line: dict[str, Any], replica_id: str) -> bool:
-    return line.get("replica_id") == replica_id
+    return line.get("replica") == replica_id

@@ -156,6 +156,7 @@ def guarded(
         if (standing := getattr(request.state, "standing", None)) is not None:
             response.headers.update(_told(standing))
         if dialect is OPENAI:
+            response.headers.update({} if standing is None else _told_openai(standing))
             response.headers["openai-processing-ms"] = str(round((time.perf_counter() - started) * 1000))
         return response
 
@@ -189,6 +190,15 @@ def _told(standing: Standing) -> dict[str, str]:
         "x-ratelimit-limit": str(standing.limit),
         "x-ratelimit-remaining": str(standing.remaining),
         "x-ratelimit-reset": str(math.ceil(standing.full_in_s)),
+    }
+
+
+def _told_openai(standing: Standing) -> dict[str, str]:
+    """Return the same as OpenAI's clients read it: the reset is a duration."""
+    return {
+        "x-ratelimit-limit-requests": str(standing.limit),
+        "x-ratelimit-remaining-requests": str(standing.remaining),
+        "x-ratelimit-reset-requests": f"{math.ceil(standing.full_in_s)}s",
     }
 
 

@@ -25,6 +25,9 @@ JSON = {"content-type": "application/json"}
 EVENTS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
 COUNTED = {"include_usage": True, "continuous_usage_stats": True}
 TIMED_OUT = 504
+# What comes with a word on when to come again.
+LATER = (429, 503)
+RETRY_AFTER_S = "5"
 
 
 class ReplicaUnreachable(Exception):
@@ -109,7 +112,7 @@ class _Exchange:
     async def _whole(self, response: httpx2.Response) -> Reply:
         content = await response.aread()
         if response.status_code != 200:
-            return await self._engine_failed(response.status_code, content)
+            return await self._engine_failed(response.status_code, content, response.headers.get("retry-after"))
         try:
             answer = orjson.loads(content)
             self.meter.answer(answer)
@@ -120,14 +123,17 @@ class _Exchange:
         self.meter.done(200)
         return Reply(200, dict(JSON), content)
 
-    async def _engine_failed(self, status: int, content: bytes) -> Reply:
+    async def _engine_failed(self, status: int, content: bytes, retry_after: str | None = None) -> Reply:
         # The server in front of an engine that died goes on answering for some seconds.
         if status >= 500 and not await engine.health(self.client, self.url):
             raise httpx2.RemoteProtocolError("the engine is dead")
-        return self._refused(status, engine_errors.translate(status, content, self.path))
+        reply = self._refused(status, engine_errors.translate(status, content, self.path))
+        if status in LATER:
+            reply.headers["retry-after"] = retry_after or RETRY_AFTER_S
+        return reply
 
     def failed(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> Reply:
-        kind = engine_errors.SERVER_ERROR if status >= 500 else engine_errors.INVALID_REQUEST
+        kind = engine_errors.kind_of(status)
         return self._refused(status, engine_errors.envelope(message, kind, param=param, code=code))
 
     def _refused(self, status: int, error: Mapping[str, Any]) -> Reply:

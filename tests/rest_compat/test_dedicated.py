@@ -221,7 +221,7 @@ async def test_a_replica_tells_its_last_lines_and_why_it_failed(client: httpx2.A
     mine = await with_replica(server, row.id, replica.FAILED, fail_reason="the engine ended with exit code 1")
     other = await with_replica(server, row.id, replica.RUNNING)
     lines = [
-        {"at": "t", "level": "info", "source": "engine", "message": text, "replica_id": one.id}
+        {"at": "t", "level": "info", "source": "engine", "message": text, "replica": one.id}
         for one, text in ((mine, "loading"), (other, "not mine"), (mine, "CUDA out of memory"))
     ]
     async with server.platform.db.transaction() as session:
