@@ -95,6 +95,14 @@ class Settings(BaseSettings):
     )
     replica_start_s: float = Field(600.0, gt=0, description="How long a replica may take to become ready.")
     replica_attempts: int = Field(5, ge=1, description="Failed starts in a row after which a deployment fails.")
+    hold_s: float = Field(
+        60.0,
+        ge=0,
+        description="How long a request may wait for a replica of a deployment that has served: woken, or coming back.",
+    )
+    held_requests: int = Field(
+        100, ge=0, description="Requests of a deployment that wait so in one API process; more are told to try again."
+    )
     stall_s: float = Field(30.0, gt=0, description="How long a client may take nothing of what it is sent before it is cut off.")
     max_dataset_bytes: int = Field(10 * 2**30, ge=1, description="Largest dataset file.")
     max_line_bytes: int = Field(16 * 2**20, ge=1, description="Longest line of a dataset.")

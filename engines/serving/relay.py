@@ -126,7 +126,7 @@ class Relay:
 
     def _failed(self, message: str, code: str | None = None, status: int = 500) -> bytes:
         self._meter.done(status, message)
-        kind = engine_errors.SERVER_ERROR if status >= 500 else engine_errors.INVALID_REQUEST
+        kind = engine_errors.kind_of(status)
         return _framed(orjson.dumps(engine_errors.envelope(message, kind, code=code)))
 
 

@@ -12,10 +12,11 @@ from sqlmodel import col
 
 from engines import protocol
 from engines.evidence import ADAPTED, ADAPTER, FILE, MODEL, Evidence, Form, Unreadable, read, template_hash, template_of
+from engines.serving import fetch
 from engines.serving.adapters import Refused, modules_of
 from engines.sources import base_of, source_of
 from engines.spawn import Child
-from models import leases
+from models import integration, leases
 from models.deployment import Deployment, DeploymentVersion
 from models.job import Checkpoint, Job
 from models.replica import Replica
@@ -106,7 +107,8 @@ async def _base(run: "ReplicaRun", checkpoint: Checkpoint, folder: Path) -> Path
             raise Refused(f"the files of {trained_by.base_model} are gone")
         return base
     try:
-        return Path((await _from_hub(run, folder, source))["path"])
+        # As its job fetched it: without a token, from the cache that all share.
+        return Path((await _from_hub(run, folder, source, None))["path"])
     except protocol.ChildFailure as failure:
         if run.is_told:
             raise
@@ -124,13 +126,23 @@ def _with_evidence(model: Path, adapter: Adapter | None, folder: Path) -> Files:
 async def _untrained(run: "ReplicaRun", version: DeploymentVersion, folder: Path, source: dict[str, Any]) -> Path:
     if "path" in source:
         return Path(source["path"])
-    result = await _from_hub(run, folder, source)
+    result = await _from_hub(run, folder, source, await _token(run))
     await _pin(run, version.number, str(result["revision"]))
     return Path(result["path"])
 
 
-async def _from_hub(run: "ReplicaRun", folder: Path, source: dict[str, Any]) -> dict[str, Any]:
-    child = await Child.task("serving.fetch", source, cwd=folder)
+async def _token(run: "ReplicaRun") -> str | None:
+    """Return what opens a gated model: the deployment's own token, or else its account's at Hugging Face."""
+    async with run.core.db.read() as session:
+        deployment = await session.get_one(Deployment, run.deployment_id)
+        if deployment.sealed_hf_token is not None:
+            return run.core.secrets.decrypt(deployment.sealed_hf_token, deployment.id)
+        return await integration.secret(session, run.core.secrets, deployment.account_id, "huggingface")
+
+
+async def _from_hub(run: "ReplicaRun", folder: Path, source: dict[str, Any], token: str | None) -> dict[str, Any]:
+    env = {} if token is None else {fetch.TOKEN_VARIABLE: token}
+    child = await Child.task("serving.fetch", source, cwd=folder, env=env)
     reading = asyncio.create_task(_pass_on(run, child))
     ending = asyncio.create_task(run.told_to_end())
     ending.add_done_callback(lambda _: child.kill())
