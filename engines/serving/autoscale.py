@@ -76,7 +76,8 @@ class Autoscaler:
         by_rps = math.ceil(round(load.rps / rule.target_rps, 6))
         by_latency = _by_latency(ready, load, rule)
         # Without replicas nothing is asked but that there be one; what the last ones ended late is no reason.
-        asked = max(by_rps, by_latency or 0, int(load.in_flight > 0)) if current else int(load.woken)
+        asked = max(by_rps, by_latency or 0, int(load.in_flight > 0)) if current else 0
+        asked = max(asked, int(load.woken))
         # Twice none is none, and one has to be the first.
         wanted = max(rule.min_replicas, min(rule.clamp(asked), max(1, 2 * current)))
         if not self._history:

@@ -19,6 +19,7 @@ from engines import protocol
 from engines.leased import LeasedRun, first
 from engines.serving import replica_run, stats
 from engines.serving.rounds import Outcome, Round
+from engines.serving.scaling import Scaling
 from models import billing, leases, transitions
 from models import deployment as dep
 from models.deployment import Deployment
@@ -48,6 +49,8 @@ class DeploymentRun(LeasedRun):
         self.began = clock.now()
         self.waits_for_room = False
         self.touched: list[str] = []
+        self.scaling = Scaling(self)
+        self._sampler: stats.Sampler | None = None
         self._due = asyncio.Event()
 
     @classmethod
@@ -72,13 +75,16 @@ class DeploymentRun(LeasedRun):
     def look(self) -> None:
         super().look()
         self._due.set()
+        if self._sampler is not None and self.scaling.asleep:
+            self._sampler.hurry()
 
     # --- the loop ---
 
     async def work(self) -> None:
         compacting = asyncio.create_task(self._compact_forever())
         try:
-            async with stats.sampling(self.core.db, self.id, partial(self.put, "stats")) as sampler:
+            async with stats.sampling(self.core.db, self.id, partial(self.put, "stats"), self.scaling.consider) as sampler:
+                self._sampler = sampler
                 found = await self._keep_true()
                 if found.parked:
                     return

@@ -72,7 +72,8 @@ def test_what_is_under_way_keeps_one_replica() -> None:
     rule = replace(RULE, min_replicas=0, stabilisation_window_s=0.0)
     scaler = Autoscaler([(0.0, 1)])
     assert scaler.decide(5.0, 1, 1, Load(in_flight=1, at_once=1), rule).desired == 1
-    assert scaler.decide(10.0, 1, 1, Load(at_once=1), rule).desired == 0
+    assert scaler.decide(10.0, 1, 0, Load(woken=True), rule).desired == 1
+    assert scaler.decide(15.0, 1, 1, Load(at_once=1), rule).desired == 0
 
 
 def test_bounds_hold_at_once_whatever_the_window_remembers() -> None:
