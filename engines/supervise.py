@@ -48,6 +48,7 @@ class Supervisor:
         self._woken = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._stopping = False
+        self._draining = False
 
     def wake(self, resource_id: str) -> None:
         """Look at a resource now: a message named it."""
@@ -111,6 +112,15 @@ class Supervisor:
                 row = Host(id=self.host_id, name=name, offers=self.inventory.offers(), started_at=now, seen_at=now)
             row.seen_at = now
             session.add(row)
+            self._draining = row.draining_at is not None
+        if self._draining:
+            self._put_down()
+
+    def _put_down(self) -> None:
+        """Have jobs go on elsewhere; replicas wait for the hosts of their deployments to replace them."""
+        for run in self.runs.values():
+            if isinstance(run, JobRun) and not run.halted.is_set():
+                run.halt(drained=True)
 
     async def _tidy(self) -> None:
         killed = await asyncio.to_thread(orphans.sweep)
@@ -135,10 +145,18 @@ class Supervisor:
         return any(row is not None and row.is_leased and row.lease_token == token for row in rows)
 
     async def _take_work(self) -> None:
-        for kind in RUNS:
+        for kind in await self._taken():
             for row in await self._waiting(kind):
                 if row.id not in self.runs and not self._stopping:
                     await self._offer(kind, row)
+
+    async def _taken(self) -> tuple[type[LeasedRun], ...]:
+        """Return what this host takes up: one that drains nothing but the care for deployments, where nobody else can."""
+        if not self._draining:
+            return RUNS
+        async with self.core.db.read() as session:
+            found = await hosts.alive(session, self.core.settings)
+        return () if any(not host.draining for host in found) else (DeploymentRun,)
 
     async def _waiting(self, kind: type[LeasedRun]) -> list[Any]:
         """Return what nobody works on, oldest first."""

@@ -42,7 +42,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
-app.command("worker")(worker.worker)
+app.add_typer(worker.app, name="worker")
 app.command("login")(login.login)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(rewards.app, name="rewards")
