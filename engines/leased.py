@@ -158,10 +158,12 @@ class LeasedRun:
     async def _hold(self) -> None:
         tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._flush_forever())]
         worker = asyncio.create_task(self.work())
-        await asyncio.wait([worker, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in (worker, *tasks):
-            task.cancel()
-        results = await asyncio.gather(worker, *tasks, return_exceptions=True)
+        try:
+            await asyncio.wait([worker, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (worker, *tasks):
+                task.cancel()
+            results = await asyncio.gather(worker, *tasks, return_exceptions=True)
         failed = [result for result in results if isinstance(result, Exception)]
         if self.closed:
             # The beat may have found the lease given back already.

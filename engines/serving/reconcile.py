@@ -168,7 +168,7 @@ class DeploymentRun(LeasedRun):
             row = await session.get_one(Deployment, self.id, with_for_update=True, populate_existing=True)
             if row.status in self.terminal:
                 return
-            cost = await billing.settle(session, row)
+            cost = await self.settle(session, refund=False)
             values: dict[str, Any] = {"error": error, "stopped_at": clock.now(), "cost_micros": cost}
             line = f"Status: {status}: {error}"
             await transitions.move(session, row, status, token=self.token, line=line, level=level, **values)
@@ -177,6 +177,9 @@ class DeploymentRun(LeasedRun):
 
     async def accrue(self, session: Session) -> None:
         await billing.post(session, self.id)
+
+    async def settle(self, session: Session, *, refund: bool) -> int:
+        return await billing.settle(session, await session.get_one(Deployment, self.id))
 
     async def stop_meter(self, session: Session) -> None:
         """Its replicas end their own."""

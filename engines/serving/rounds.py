@@ -229,12 +229,18 @@ class Round:
         if is_running and row.status in (dep.PROVISIONING, dep.UNHEALTHY):
             await self._move(dep.SERVING, "Status: serving", serving_since=row.serving_since or self.now)
         elif not is_running and row.status == dep.SERVING and count and not self._is_waking():
-            why = (self.ended[0].fail_reason or self.ended[0].stop_reason) if self.ended else None
-            await self._move(dep.UNHEALTHY, f"Status: unhealthy: {why or 'no replica is running'}", level="warning")
+            why = self._why_none() or "no replica is running"
+            await self._move(dep.UNHEALTHY, f"Status: unhealthy: {why}", level="warning")
 
     def _is_waking(self) -> bool:
         """Say whether there is no replica because none was wanted."""
-        return bool(self.ended) and self.ended[0].stop_reason == replica.SCALED_DOWN
+        return self._why_none() == replica.SCALED_DOWN
+
+    def _why_none(self) -> str | None:
+        """Return why the last one went, which may still end what it has begun."""
+        going = [row for row in self.live if row.stop_requested_at is not None]
+        last = next(iter([*going, *self.ended]), None)
+        return None if last is None else last.fail_reason or last.stop_reason
 
     async def _complete(self, version: DeploymentVersion) -> None:
         """Note that a new version has taken over: it serves, and what serves an older one has been told to end."""
