@@ -12,14 +12,13 @@ from engines.serving import adopted, stats, upstream
 from engines.serving.upstream import BadUrl
 from models.deployment import Deployment, InferenceRequest
 from models.replica import Replica
-from resolvers import accounts, base_models, deployment_changes, deployments
+from resolvers import accounts, deployment_changes, deployments
 from tests.conftest import Server, Tenant
+from tests.engines.serving import hosting
 from tests.engines.serving.conftest import Engine
-from tests.engines.serving.test_reconcile import hosted, serving, stand_in, until
+from tests.engines.serving.hosting import hosted, serving, until
 from tests.engines.serving.upstream import STREAM, Upstream, delta, event, role, usage
 from tests.rest_compat import things
-
-__all__ = ["stand_in"]
 
 pytestmark = pytest.mark.anyio
 KEY = "sk-canary-91b4-must-never-be-seen"
@@ -253,16 +252,17 @@ async def test_a_key_that_is_wanted_or_wrong_is_said_when_it_is_adopted(
 
 
 async def test_another_deployment_of_burnish_is_adopted_like_any_server(
-    server: Server, operator: Tenant, tiny_model: Path, stand_in: None
+    server: Server, operator: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tenant's deployment answers the operator's: both log the request, and the tenant's key is what it is asked with."""
-    await base_models.add(server.platform.core, "tiny", tiny_model)
+    hosting.stand_in(monkeypatch)
+    await hosting.add_model(server, tmp_path, "tiny")
     async with hosted(server):
-        theirs = await serving(await server.context(), "sums")
+        theirs = await serving(await server.context(), name="sums")
         ours = await served(server, operator, server.url, api_key=server.tenant.key, model="sums")
         async with server.client(operator) as client:
             said = await client.post("/v1/completions", json={"model": "theirs", "prompt": "2 + 2 ="})
-        assert (said.status_code, said.json()["choices"][0]["text"]) == (200, "4")
+        assert (said.status_code, said.json()["choices"][0]["text"]) == (200, "tiny")
 
         async def both() -> bool:
             rows = await logged(server, 1)
