@@ -2,10 +2,12 @@
 #
 #   PYTHON=python3.12     another Python to build the environment with
 #   ARGS="-k ledger -x"   passed on to what the target runs
+#   WORKERS=1             how many tests run at once
 #   BURNISH_ENGINE=cpu    do not use the NVIDIA GPU that is there
 
 PYTHON ?= python3
 ARGS ?=
+WORKERS ?= 2
 PY := .venv/bin/python
 BURNISH := .venv/bin/burnish
 
@@ -39,7 +41,7 @@ up: setup dashboard ## Start the platform on this machine and leave it running
 
 test: setup clients dashboard browser ## Run the tests
 	@$(PY) scripts/dashboard.py test
-	$(PY) -m pytest -q --ignore=tests/faults $(ARGS)
+	$(PY) -m pytest -q -n $(WORKERS) --no-loadscope-reorder --ignore=tests/faults $(ARGS)
 
 # Schemathesis for long: some 20,000 requests made of the description of REST, and 10,000 operations of GraphQL.
 fuzz: setup

@@ -11,25 +11,22 @@ from typing import Any
 import httpx2
 import structlog
 from sqlalchemy import update
-from sqlmodel import col, select
+from sqlmodel import col
 
 from burnish.kit import clock, ids, stream
 from burnish.kit.core import Core
-from burnish.kit.errors import Invalid, NotFound, Unavailable
+from burnish.kit.errors import Invalid, NotFound
 from engines.serving.proxy import ReplicaUnreachable, Reply, Served, forward
 from engines.serving.router import Table, Target
-from models import deployment as dep
-from models import replica
 from models.deployment import Deployment, InferenceRequest
-from models.replica import Replica
-from resolvers import deployments
+from resolvers import adopting, deployment_names, deployments, waking
 from resolvers.context import Context
+from resolvers.waking import Patience, Waking
 
 log = structlog.get_logger(__name__)
 PATHS = ("/v1/chat/completions", "/v1/completions")
 FLUSH_S = 0.25
 MAX_CONNECTIONS = 1000
-RETRY_AFTER_S = 5
 TIMEOUT = httpx2.Timeout(600.0, connect=5.0)
 
 
@@ -42,6 +39,7 @@ class Gateway:
         self._core = core
         self._log: list[InferenceRequest] = []
         self.table = Table()
+        self.waking = Waking(core)
         limits = httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
         self.client = httpx2.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False)
 
@@ -54,6 +52,7 @@ class Gateway:
                 log.warning("request_log_waits", error=str(error), waiting=len(self._log))
 
     async def close(self) -> None:
+        await self.waking.close()
         with contextlib.suppress(Exception):
             await self.flush()
         await self.client.aclose()
@@ -86,28 +85,36 @@ class Gateway:
 
 
 async def complete(ctx: Context, path: str, body: dict[str, Any], *, deployment_id: str | None = None) -> Reply:
-    """Answer a completion request with a replica of the deployment that `model`, or the URL's `deployment_id`, names.
+    """Answer a completion request with a replica of the deployment that `model`, or the URL's `deployment_id`, names; held for a
+    while where it has served before and no replica is ready.
 
     NotFound (`model_not_found`) for what names none of the caller's deployments, Invalid (`deployment_not_serving`) for one that
-    has ended, Unavailable while none of its replicas is ready.
+    has ended or is paused, Unavailable while none of its replicas is ready.
     """
     ctx.require("inference")
     deployment, targets = await _find(ctx, body.get("model"), deployment_id)
-    if deployment.status in dep.TERMINAL:
-        raise Invalid(f"The deployment {deployment.name} is {deployment.status}.", code="deployment_not_serving", param="model")
+    waking.check(deployment)
     gateway = ctx.platform.gateway
     gateway.table.set(deployment.id, targets)
-    for _ in targets:
-        target = gateway.table.pick(deployment.id)
+    patience = Patience(ctx.core.settings.hold_s)
+    while True:
+        target = gateway.table.pick(deployment.id, patience.failed())
         if target is None:
-            break
+            targets = await gateway.waking.targets(deployment, patience)
+            gateway.table.set(deployment.id, targets)
+            continue
         try:
             return await _ask(ctx, deployment, target, path, body)
         except ReplicaUnreachable:
-            gateway.table.set(deployment.id, [other for other in targets if other != target])
-    raise Unavailable(
-        f"The deployment {deployment.name} is {deployment.status}: no replica is ready yet.", retry_after_s=RETRY_AFTER_S
-    )
+            patience.fail(target)
+
+
+async def named(ctx: Context, model: Any, deployment_id: str | None) -> Deployment:
+    """Return the deployment that `model`, or an id beside it, names; errors are those of `complete` as far as that goes."""
+    ctx.require("inference")
+    deployment, _ = await _find(ctx, model, deployment_id)
+    waking.check(deployment)
+    return deployment
 
 
 async def _ask(ctx: Context, deployment: Deployment, target: Target, path: str, body: dict[str, Any]) -> Reply:
@@ -122,6 +129,7 @@ async def _ask(ctx: Context, deployment: Deployment, target: Target, path: str, 
                 id=ids.new("req"),
                 account_id=ctx.account.id,
                 deployment_id=deployment.id,
+                replica_id=target.replica_id,
                 prompt_tokens=served.prompt_tokens,
                 completion_tokens=served.completion_tokens,
                 latency_ms=served.latency_ms,
@@ -136,7 +144,11 @@ async def _ask(ctx: Context, deployment: Deployment, target: Target, path: str, 
         )
 
     try:
-        return await forward(gateway.client, target.url, path, {**body, "model": deployment.name}, on_done=on_done)
+        asked = {**body, "model": target.served_name or deployment.name}
+        upstream = adopting.upstream_of(ctx.core, deployment)
+        return await forward(
+            gateway.client, target.url, path, asked, on_done=on_done, shown_model=deployment.name, upstream=upstream
+        )
     except BaseException:
         lease.release()
         raise
@@ -150,7 +162,7 @@ async def _find(ctx: Context, model: Any, deployment_id: str | None) -> tuple[De
             found = await session.get(Deployment, deployment_id)
             if found is None or found.account_id != ctx.account.id or found.deleted_at is not None:
                 raise NotFound(f"No such deployment: {deployment_id}")
-            if model is not None and model not in (found.id, found.name):
+            if model is not None and model != found.model and not deployment_names.is_named(ctx, found, model):
                 raise _unknown(model)
         elif model is None:
             raise Invalid("'model' is required: the id or the name of a deployment.", param="model")
@@ -158,9 +170,7 @@ async def _find(ctx: Context, model: Any, deployment_id: str | None) -> tuple[De
             found = await deployments.by_reference(session, ctx, model)
             if found is None:
                 raise _unknown(model)
-        statement = select(Replica).where(Replica.deployment_id == found.id, Replica.status == replica.RUNNING)
-        rows = (await session.exec(statement.order_by(col(Replica.created_at)))).all()
-    return found, [Target(row.id, row.url) for row in rows if row.url is not None]
+        return found, await waking.running(session, found.id)
 
 
 def _unknown(model: str) -> NotFound:

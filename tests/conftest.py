@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -15,6 +16,7 @@ import uvicorn
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from starlette.applications import Starlette
+from xdist.scheduler import LoadFileScheduling
 
 from burnish.app import create_app
 from burnish.kit import ids
@@ -29,6 +31,21 @@ from models.migrations import check
 from models.tables import metadata
 from resolvers import accounts
 from resolvers.context import Context, Platform
+
+E2E = "tests/e2e/"
+
+
+class Scopes(LoadFileScheduling):  # type: ignore[misc]  # it is untyped
+    """The tests of a file run in one process, those of the whole platform all in the same one: two at once take too much."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return E2E if nodeid.startswith(E2E) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scopes | None:
+    """Distribute the tests over the processes of `-n 2`."""
+    return Scopes(config, log) if config.getoption("numprocesses") else None
 
 
 @pytest.fixture

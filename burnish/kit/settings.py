@@ -5,6 +5,7 @@ import os
 import tempfile
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -61,8 +62,8 @@ class Settings(BaseSettings):
     drain_s: float = Field(
         30.0,
         ge=0,
-        description="How long a replica that is told to stop may take to end what it has begun, and the late output of a cancelled "
-        "job is accepted.",
+        description="How long a replica that is told to stop may take to end what it has begun, and the late output of a "
+        "cancelled job is accepted.",
     )
     reward_deadline_s: float = Field(60.0, gt=0, description="How long a reward function may take for one batch.")
     reward_libraries: str = Field(
@@ -94,9 +95,20 @@ class Settings(BaseSettings):
     )
     delivery_endpoint: str = Field("", description="Endpoint of these buckets, where it is not Amazon's.")
     delivery_attempts: int = Field(5, ge=1, description="How often the delivery of a model is tried.")
+    engine_choice: Literal["auto", "vllm", "transformers"] = Field(
+        "auto", description="The engine of replicas: vllm, transformers, or auto for vLLM wherever it runs."
+    )
     replica_start_s: float = Field(600.0, gt=0, description="How long a replica may take to become ready.")
     replica_attempts: int = Field(
         5, ge=1, description="Replicas that fail in a row after which an update is taken back, or a deployment fails."
+    )
+    hold_s: float = Field(
+        60.0,
+        ge=0,
+        description="How long a request may wait for a replica of a deployment that has served: woken, or coming back.",
+    )
+    held_requests: int = Field(
+        100, ge=0, description="Requests of a deployment that wait so in one API process; more are told to try again."
     )
     stall_s: float = Field(30.0, gt=0, description="How long a client may take nothing of what it is sent before it is cut off.")
     max_dataset_bytes: int = Field(10 * 2**30, ge=1, description="Largest dataset file.")

@@ -1,15 +1,16 @@
 """Which replica gets the next request: the one with the fewest outstanding."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Target:
-    """A replica that answers at `url`."""
+    """A replica that answers at `url`. `served_name` is what its engine calls the model, null for the deployment's own name."""
 
     replica_id: str
     url: str
+    served_name: str | None = None
 
 
 @dataclass
@@ -49,9 +50,13 @@ class Table:
         else:
             self._targets.pop(deployment_id, None)
 
-    def pick(self, deployment_id: str) -> Target | None:
-        """Return the target with the fewest outstanding requests, taking turns among equals; None where there is none."""
-        targets = self._targets.get(deployment_id)
+    def pick(self, deployment_id: str, without: Collection[Target] = ()) -> Target | None:
+        """Return the target with the fewest outstanding requests, taking turns among equals; None where there is none but those
+        that are to be left out.
+        """
+        targets = self._targets.get(deployment_id, [])
+        if without:
+            targets = [target for target in targets if target not in without]
         if not targets:
             return None
         self._turn += 1

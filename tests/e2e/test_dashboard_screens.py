@@ -73,15 +73,6 @@ OF_AN_EMPTY_ACCOUNT = (
     Screen("empty-deployments", "/deployments", "No deployment"),
     Screen("empty-chat", "/chat", "No model serves yet"),
 )
-# Colours change one level of the page after the other, even where that takes no time.
-SETTLED = """new Promise((done) => {
-  let quiet = 0;
-  const look = () => {
-    quiet = document.getAnimations().some((one) => one instanceof CSSTransition) ? 0 : quiet + 1;
-    quiet > 3 ? done() : requestAnimationFrame(look);
-  };
-  look();
-})"""
 # Passes the test at its upload, which has a few samples only.
 BROKEN = """
 def reward(completions, **columns):
@@ -164,7 +155,6 @@ def inspect(page: Page, name: str) -> list[str]:
         page.emulate_media(color_scheme=shade)
         expect(page.locator("html")).to_have_attribute("data-theme", shade)
         expect(page.locator(".animate-pulse")).to_have_count(0)
-        page.evaluate(SETTLED)
         where = f"{name}, {shade}, {size['width']} px"
         if TAKES_PICTURES and size is WIDE:
             PICTURES.mkdir(exist_ok=True)

@@ -57,6 +57,7 @@ async def test_a_request_is_streamed_as_it_is_logged(on_both: Tenants) -> None:
     ctx = await on_both()
     row = await make(ctx)
     bad: dict[str, Any] = {
+        "replica_id": "rep_1",
         "status_code": 499,
         "client_cancelled": True,
         "error_message": "It left.",
@@ -69,6 +70,7 @@ async def test_a_request_is_streamed_as_it_is_logged(on_both: Tenants) -> None:
     assert item.data == {
         "id": request.id,
         "at": "1970-01-01T00:00:01.000001+00:00",
+        "replica_id": "rep_1",
         "prompt_tokens": 3,
         "completion_tokens": 5,
         "latency_ms": 12.5,
