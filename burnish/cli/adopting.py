@@ -38,6 +38,6 @@ def adopt(
     with naming(FLAGS):
         made = cli.api.post("/v1/deployments/adopt", body)
     if wait:
-        made = serving_watch.serving(cli.api, cli.out, made["id"], timeout)
+        made = serving_watch.ready(cli.api, cli.out, made["id"], timeout)
     cli.out.show(made, FIELDS)
     cli.out.say(f'Ask it with `burnish chat -d {name} "hi"`; let go of it with `burnish deploy stop {made["id"]}`.')
