@@ -5,6 +5,8 @@ only, and the gateway passes on completions and nothing else.
 """
 
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import httpx2
@@ -21,8 +23,10 @@ AT_ONCE = 2
 # Reading the files of a large one.
 LOAD_TIMEOUT_S = 120.0
 IN_USE = "vllm:lora_requests_info"
-# What an engine says at its start that has no adapters for this model.
-NOT_FOR_THE_MODEL = "does not support LoRA"
+# What an engine says at its start that has no adapters for this model, or not for these parts of it.
+NOT_FOR_THE_MODEL = ("does not support LoRA", "could not be wrapped by any LoRA layer")
+# The parts of a model that are adapted, by the last word of their names.
+MODULE = re.compile(r"\w+")
 
 
 class Refused(Exception):
@@ -40,6 +44,24 @@ def hindrance(engine: Engine, args: EngineArgs, rank: int) -> str | None:
     if rank > RANKS[-1]:
         return f"its rank of {rank} is above the engine's {RANKS[-1]}"
     return None
+
+
+def modules_of(folder: Path) -> tuple[str, ...]:
+    """Return the parts of the model that an adapter's folder is for; Refused where it does not name them."""
+    named = json.loads((folder / "adapter_config.json").read_bytes()).get("target_modules")
+    words = {str(name).rpartition(".")[2] for name in named} if isinstance(named, list) else set()
+    if not words or not all(MODULE.fullmatch(word) for word in words):
+        raise Refused("it does not name the parts of the model that it is for")
+    return tuple(sorted(words))
+
+
+def for_modules(modules: Iterable[str]) -> list[str]:
+    """Return the flags of an engine for adapters of these parts only.
+
+    Left to itself vLLM (0.32) prepares the output layer for adapters too, which no job of ours trains, and then dies of a request
+    for a prompt's log-probabilities that meets another request.
+    """
+    return ["--lora-target-modules", *modules]
 
 
 def with_room(args: EngineArgs, rank: int) -> EngineArgs:

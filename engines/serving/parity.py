@@ -64,7 +64,7 @@ def tolerance(dtype: str, args: EngineArgs) -> float:
 async def check(
     client: httpx2.AsyncClient, url: str, name: str, evidence: Evidence, form: Form, allowed: float, *, reads_prompts: bool = True
 ) -> Parity:
-    """Compare the model that an engine serves as `name` with the evidence for a form of it.
+    """Compare the model that an engine serves as `name` with the evidence for a form of it; httpx2.HTTPError where it fails.
 
     `reads_prompts` says whether the engine tells the log-probabilities of a prompt's own tokens; where it does not, it is asked
     to complete the prompt greedily, and compared as far as it goes the same way.
@@ -79,6 +79,8 @@ async def check(
             different = await replica.template_problem(prompt)
             found = await replica.logprobs(prompt)
         except httpx2.HTTPStatusError as error:
+            if error.response.is_server_error:
+                raise
             different, found = f"the engine refuses it with {error.response.status_code}", []
         if different is not None:
             matches = False

@@ -49,7 +49,9 @@ class Loaded:
 
 
 class Served:
-    """The model of one engine process: `names` and `args` for its start, `prove` before traffic, `follow` from then on."""
+    """The model of one engine process: `names`, `args`, `flags` and `environment` for its start, `prove` before traffic, `follow`
+    from then on.
+    """
 
     def __init__(
         self,
@@ -73,6 +75,7 @@ class Served:
         self._asked = asyncio.Event()
         adapter = files.adapter
         self.args = args if adapter is None else adapters.with_room(args, adapter.rank)
+        self.flags = [] if adapter is None else adapters.for_modules(adapter.modules)
         self.environment = {} if adapter is None else adapters.ENVIRONMENT
         self.names = [deployment.name, deployment.id] if adapter is None else [f"{deployment.id}:base"]
 
@@ -91,6 +94,8 @@ class Served:
         async with self._run.row() as (_, row):
             row.parity = None if found is None else found.as_json()
             row.served_name = None if self._current is None else name
+        # Before the log says that it is ready.
+        await self._run.flush()
         if found is not None and found.problem is not None:
             raise protocol.ChildFailure(parity.FAILED, found.problem, "platform")
 
@@ -193,6 +198,9 @@ class Served:
         files = await weights.adapted(self._run, checkpoint, self._folder)
         if files.model != self._files.model:
             raise Refused("it is of another base")
+        prepared = () if self._files.adapter is None else self._files.adapter.modules
+        if files.adapter is not None and not set(files.adapter.modules) <= set(prepared):
+            raise Refused("it adapts parts of the model that the engine has not prepared")
         return files
 
     async def _take_over(self, new: Loaded, old: Loaded, found: Parity | None) -> bool:

@@ -48,7 +48,7 @@ def arguments(deployment: Deployment) -> EngineArgs:
 def command(run: "ReplicaRun", choice: Choice, model: Path, served: Served, port: int) -> tuple[list[str], dict[str, str]]:
     """Return the argv of a replica's engine and what its environment needs besides."""
     argv, env = choice.engine.command(Launch(model, served.names, port, run.placement.device, args=served.args))
-    env |= served.environment
+    argv, env = argv + served.flags, env | served.environment
     if run.placement.gpu_indices:
         env |= {"CUDA_VISIBLE_DEVICES": ",".join(map(str, run.placement.gpu_indices))}
     return argv, env
@@ -63,7 +63,7 @@ async def hindrance(run: "ReplicaRun", choice: Choice, files: Files) -> str | No
 
 def has_no_adapters(lines: Iterable[str]) -> bool:
     """Say whether the last words of an engine are that it has no adapters for the model."""
-    return any(adapters.NOT_FOR_THE_MODEL in line for line in lines)
+    return any(words in line for line in lines for words in adapters.NOT_FOR_THE_MODEL)
 
 
 async def _tell(run: "ReplicaRun", choice: Choice) -> None:

@@ -13,7 +13,7 @@ from sqlmodel import col
 from engines import protocol
 from engines.evidence import ADAPTED, ADAPTER, FILE, MODEL, Evidence, Form, Unreadable, read, template_hash, template_of
 from engines.serving import fetch
-from engines.serving.adapters import Refused
+from engines.serving.adapters import Refused, modules_of
 from engines.sources import base_of, source_of
 from engines.spawn import Child
 from models import integration, leases
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Adapter:
-    """An adapter's own folder, and the rank that its engine needs room for."""
+    """An adapter's own folder, the rank that its engine needs room for, and the parts of the model that it is for."""
 
     folder: Path
     rank: int
+    modules: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ async def adapted(run: "ReplicaRun", checkpoint: Checkpoint, folder: Path) -> Fi
     await run.core.storage.fetch_folder(f"{checkpoint.storage_prefix}/{ADAPTER}", target)
     with contextlib.suppress(FileNotFoundError):
         await run.core.storage.fetch(f"{checkpoint.storage_prefix}/{FILE}", target / FILE)
-    files = _with_evidence(base, Adapter(target, checkpoint.adapter_rank), target)
+    files = _with_evidence(base, Adapter(target, checkpoint.adapter_rank, modules_of(target)), target)
     if files.evidence is not None and files.evidence.base.chat_template_sha256 != template_hash(template_of(base)):
         raise Refused("its base has another chat template by now")
     return files
@@ -106,7 +107,7 @@ async def _base(run: "ReplicaRun", checkpoint: Checkpoint, folder: Path) -> Path
             raise Refused(f"the files of {trained_by.base_model} are gone")
         return base
     try:
-        # Without a token, as it was fetched to be trained on.
+        # As its job fetched it: without a token, from the cache that all share.
         return Path((await _from_hub(run, folder, source, None))["path"])
     except protocol.ChildFailure as failure:
         if run.is_told:
