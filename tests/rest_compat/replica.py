@@ -19,7 +19,7 @@ from tests.rest_compat.answers import USAGE, WORDS
 
 __all__ = ["USAGE", "WORDS", "Replica", "running"]
 # What a caller says to be refused, and how an engine, or a server that a deployment has adopted, refuses.
-REFUSALS = {
+REFUSALS: dict[str, tuple[int, dict[str, Any]]] = {
     "too long": (400, {"message": "This model's maximum context length is 2048 tokens.", "type": "BadRequestError"}),
     "too many": (429, {"message": "Rate limit reached for requests.", "type": "requests", "code": 429}),
     "no quota": (
