@@ -19,7 +19,7 @@ from models.async_completion import AsyncCompletion
 from models.deployment import Deployment, InferenceRequest
 from models.job import Checkpoint, Job
 from models.replica import Replica
-from resolvers import base_models, checkpoints, hardware
+from resolvers import base_models, checkpoints, deployment_names, hardware
 from resolvers.context import Context
 from resolvers.creating import once, unchanged
 from resolvers.deployment_inputs import DeploymentInput
@@ -60,8 +60,8 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
     async def make(session: Session) -> Deployment:
         # The job before the account, as whoever ends a job does.
         checkpoint_id = await checkpoint_of(session, ctx, spec.model) if spec.source == "training_job" else None
-        await _check_limit(session, ctx)
-        await _check_name(session, ctx, spec.name)
+        await check_limit(session, ctx)
+        await check_name(session, ctx, spec.name)
         now = clock.now()
         deployment_id = ids.new("dep")
         sealed = None if spec.hf_token is None else ctx.core.secrets.encrypt(spec.hf_token, deployment_id)
@@ -73,6 +73,8 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
             source=spec.source,
             checkpoint_id=checkpoint_id,
             revision=spec.revision,
+            model_requested=spec.model,
+            revision_requested=spec.revision,
             sealed_hf_token=sealed,
             min_replicas=spec.min_replicas,
             max_replicas=spec.max_replicas,
@@ -102,6 +104,8 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
 
 def hour_of(ctx: Context, row: Deployment) -> int:
     """Return what an hour of the replicas that a deployment wants costs, in micro-dollars."""
+    if row.source == dep.ADOPTED:
+        return 0
     asked = hardware.shape_of(GpuInput.model_validate(row.gpu_requested))
     return hardware.hour_micros(ctx.core, asked) * row.desired_replicas
 
@@ -252,11 +256,11 @@ def _totals(row: Deployment, count: int, prompt_tokens: int, completion_tokens: 
 
 
 async def by_reference(session: Session, ctx: Context, reference: str) -> Deployment | None:
-    """Return the deployment that a chat call's `model` names: its id, or the name of an active one, the newest first."""
-    named = or_(col(Deployment.id) == reference, (col(Deployment.name) == reference) & col(Deployment.status).in_(dep.ACTIVE))
+    """Return the deployment that a chat call's `model` names; of several the one with just this name, then the newest."""
     mine = (Deployment.account_id == ctx.account.id, col(Deployment.deleted_at).is_(None))
-    statement = select(Deployment).where(*mine, named)
-    return (await session.exec(statement.order_by(col(Deployment.created_at).desc()))).first()
+    statement = select(Deployment).where(*mine, deployment_names.named(ctx, reference))
+    first = case((col(Deployment.name) == reference, 0), else_=1)
+    return (await session.exec(statement.order_by(first, col(Deployment.created_at).desc()))).first()
 
 
 async def serving(ctx: Context) -> list[Deployment]:
@@ -322,7 +326,7 @@ async def checkpoint_of(session: Session, ctx: Context, reference: str) -> str:
     return (await checkpoints.find_final(session, job_id)).id
 
 
-async def _check_limit(session: Session, ctx: Context) -> None:
+async def check_limit(session: Session, ctx: Context) -> None:
     """RateLimited (`ACTIVE_DEPLOYMENT_LIMIT`) where the account has as many deployments as the operator allows."""
     most = ctx.core.settings.active_deployments
     if not most:
@@ -336,7 +340,7 @@ async def _check_limit(session: Session, ctx: Context) -> None:
         raise RateLimited(message, code="ACTIVE_DEPLOYMENT_LIMIT", retry_after_s=RETRY_AFTER_S)
 
 
-async def _check_name(session: Session, ctx: Context, name: str) -> None:
+async def check_name(session: Session, ctx: Context, name: str) -> None:
     active = col(Deployment.status).in_(dep.ACTIVE)
     statement = select(Deployment.id).where(Deployment.account_id == ctx.account.id, Deployment.name == name, active)
     if (await session.exec(statement)).first() is not None:

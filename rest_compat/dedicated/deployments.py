@@ -29,7 +29,7 @@ BASE = "/api/v2/external/inference"
 MOST = 1000
 FAILED_SHOWN = 5
 # With an offset in digits: older Pythons read no `Z`.
-Time = Annotated[datetime, PlainSerializer(lambda at: at.isoformat(), return_type=str, when_used="unless-none")]
+Time = Annotated[datetime, PlainSerializer(lambda at: at.isoformat(timespec="seconds"), return_type=str, when_used="unless-none")]
 
 
 class StopInput(Input):

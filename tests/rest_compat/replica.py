@@ -33,14 +33,16 @@ REFUSALS = {
 
 @dataclass
 class Replica:
-    """`seen` are the bodies it got. `silent` makes it wait before it answers, `endless` go on streaming; `left` tells that a
-    caller went away.
+    """`seen` are the bodies it got. `silent` makes it wait before it answers, `endless` go on streaming, `breaks` end a stream
+    with an error; the next `refusing` chats are too many for it. `left` tells that a caller went away.
     """
 
     url: str
     seen: list[dict[str, Any]] = field(default_factory=list)
     silent: bool = False
     endless: bool = False
+    breaks: bool = False
+    refusing: int = 0
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -50,6 +52,9 @@ class Replica:
         self.asked.set()
         if self.silent:
             await self._until_gone(request)
+        if self.refusing:
+            self.refusing -= 1
+            return JSONResponse({"error": {"message": "Too many.", "code": 429}}, 429, {"retry-after": "0"})
         if not _is_readable(body, "messages"):
             return _refusal("The body cannot be read.")
         for said in [message.get("content") for message in body["messages"]]:
@@ -86,6 +91,9 @@ class Replica:
             while self.endless:
                 yield _frame({**before[-1], **counted})
                 await asyncio.sleep(0.01)
+            if self.breaks:
+                yield _frame({"error": {"message": "The engine ran out of memory.", "type": "InternalServerError", "code": 500}})
+                return
             yield _frame({**last, **counted})
             yield _frame({**head, "choices": [], "usage": USAGE})
             yield b"data: [DONE]\n\n"
