@@ -111,6 +111,10 @@ async def _healthy(request: Request) -> Response:
     return Response()
 
 
+async def _models(request: Request) -> Response:
+    return JSONResponse({"object": "list", "data": [{"id": "served", "object": "model"}]})
+
+
 def _is_readable(body: dict[str, Any], what: str) -> bool:
     """Say whether an engine would take the body: it looks at the types of what it knows."""
     told = body.get(what)
@@ -137,6 +141,7 @@ async def running() -> AsyncIterator[Replica]:
     made = Replica(f"http://127.0.0.1:{port}")
     routes = [
         Route("/health", _healthy),
+        Route("/v1/models", _models),
         Route("/v1/chat/completions", made.chat, methods=["POST"]),
         Route("/v1/completions", made.text, methods=["POST"]),
     ]
