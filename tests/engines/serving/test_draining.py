@@ -7,7 +7,7 @@ import pytest
 from burnish.kit.errors import NotFound
 from burnish.kit.settings import Settings
 from models.deployment import Deployment
-from resolvers import hosts
+from resolvers import deployments, hosts
 from resolvers.context import Context
 from tests.conftest import Server
 from tests.engines.serving import hosting
@@ -63,6 +63,8 @@ async def test_the_only_host_ends_its_replicas_and_starts_them_when_the_drain_is
         await until(lambda: is_empty(server, only.host_id))
         waiting = await until(lambda: live_replicas(ctx, row))
         assert [(each.status, each.host_id) for each in waiting] == [("pending", None)]
+        # The one that served and the one that waits: a host that drains takes up nothing.
+        assert len(await deployments.replicas(ctx, row.id)) == 2
         assert "Status: unhealthy: its host is being drained" in await told(ctx, row, "logs")
         (state,) = await hosts.drain(core, undo=True)
         assert not state.draining

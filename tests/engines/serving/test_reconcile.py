@@ -5,6 +5,7 @@ import os
 import signal
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlmodel import select
@@ -12,7 +13,7 @@ from sqlmodel import select
 from burnish.kit import clock
 from burnish.kit.settings import Settings
 from burnish.kit.tables import StreamChunk
-from engines.serving import stats
+from engines.serving import engine, stats
 from models.account import Account
 from models.deployment import Deployment
 from models.ledger import Hold
@@ -224,12 +225,22 @@ async def is_put_aside(ctx: Context, row: Deployment) -> bool:
     return found.status == "queued" and found.lease_holder is None and not await live_replicas(ctx, row)
 
 
-async def test_a_stop_cuts_no_request(server: Server, ctx: Context, tmp_path: Path) -> None:
+async def test_a_stop_cuts_no_request(server: Server, ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled = asyncio.Event()
+    drain = engine.drain
+
+    async def observed(*given: Any) -> bool:
+        settled.set()
+        return await drain(*given)
+
+    monkeypatch.setattr(engine, "drain", observed)
     async with hosted(server):
         row = await serving(ctx)
         answer = await hosting.asked_in_background(server, row)
         await deployments.stop(ctx, row.id)
         await until(lambda: drains(ctx, row))
+        async with asyncio.timeout(60):
+            await settled.wait()
         assert not answer.done()
         (tmp_path / "tiny" / "go").touch()
         assert (await answer).status_code == 200
