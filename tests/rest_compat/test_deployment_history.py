@@ -58,7 +58,7 @@ async def test_replicas_are_listed_with_what_they_are(client: httpx2.AsyncClient
         "stop_requested_at": None,
         "stop_reason": None,
         "error": None,
-        "last_health_at": None,
+        "last_health_at": shown["last_health_at"],
         "created_at": shown["created_at"],
         "ready_at": None,
         "ended_at": None,
