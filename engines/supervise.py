@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 TICK_S = 2.0
 TIDY_EVERY = 15
 FORGOTTEN = timedelta(days=1)
+RETURN = timedelta(minutes=10)
 RUNS: tuple[type[LeasedRun], ...] = (JobRun, DeploymentRun, ReplicaRun)
 
 
@@ -89,7 +90,9 @@ class Supervisor:
         async with self.core.db.transaction() as session:
             row = await session.get(Host, self.host_id)
             if row is not None:
-                await session.delete(row)
+                # Gone from now on, and known for a while: what ran here may wait for its return.
+                row.seen_at = clock.now() - timedelta(seconds=self.core.settings.lease_s)
+                session.add(row)
 
     async def _tick(self, *, tidy: bool) -> None:
         await self._announce()
@@ -203,7 +206,9 @@ class Supervisor:
             return []
         async with self.core.db.read() as session:
             found = await hosts.alive(session, self.core.settings)
-        if any(host.offers_shape(shape) for host in found):
+            # What has run before waits for a host that is being restarted.
+            gone = await hosts.seen_since(session, clock.now() - RETURN) if row.attempt else []
+        if any(host.offers_shape(shape) for host in found) or any(hosts.offers(host.offers, shape) for host in gone):
             return []
         return [f"{host.name}: has {_names(host.offers)}" for host in found]
 

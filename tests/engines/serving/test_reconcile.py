@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,7 @@ async def test_a_deployment_follows_what_is_wanted_up_down_to_none_and_back(serv
         row = await serving(ctx, min_replicas=0, max_replicas=3)
         for count in (3, 1, 0, 2):
             await want(server, row, count)
-            await until(lambda count=count: is_at(ctx, row, "serving", running=count))
+            await until(partial(is_at, ctx, row, "serving", running=count))
             async with server.platform.db.read() as session:
                 held = (await session.exec(select(Hold.amount_micros).where(Hold.resource_id == row.id))).one()
             assert held == count * RATE
