@@ -19,8 +19,7 @@ from engines.compute import local
 from resolvers.context import Platform
 from resolvers.inference import Gateway
 from rest_compat import docs
-from rest_compat.openai.routes import routes as openai_routes
-from rest_compat.veri.routes import routes as veri_routes
+from rest_compat.dialects import routes as rest_routes
 from schema.app import routes as graphql_routes
 
 
@@ -42,6 +41,7 @@ def create_app(settings: Settings) -> Starlette:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await app.state.platform.answering.close()
             await gateway.close()
             await core.close()
 
@@ -49,8 +49,7 @@ def create_app(settings: Settings) -> Starlette:
         Route("/health", health),
         *graphql_routes(),
         *docs.routes(),
-        *openai_routes(),
-        *veri_routes(),
+        *rest_routes(),
         *dashboard.routes(),
     ]
     app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(RequestId)])

@@ -22,6 +22,7 @@ TASKS = {
     "delivery.hub": "engines.delivery.hub",
     "training.grpo": "engines.training.grpo",
     "serving.fetch": "engines.serving.fetch",
+    "serving.probe": "engines.serving.probe",
 }
 PR_SET_PDEATHSIG = 1
 

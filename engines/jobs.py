@@ -19,7 +19,7 @@ from sqlmodel import col, select
 
 from burnish.kit import clock, ids, stream
 from burnish.kit.db import Session
-from engines import protocol
+from engines import evidence, protocol
 from engines.compute import hardware
 from engines.data import reading
 from engines.delivery import send
@@ -95,8 +95,7 @@ class JobRun(LeasedRun):
         folder = self.settings.work / f"{self.id}-{self.attempt}-{self.token}"
         try:
             folder.mkdir(mode=0o700, parents=True)
-            spec = await self._spec(folder)
-            return await _Session(self, folder).run(spec)
+            return await _Session(self, folder).run(await self._spec(folder))
         except protocol.ChildFailure as failure:
             return failure
         except reading.Interrupted:
@@ -161,8 +160,7 @@ class JobRun(LeasedRun):
 
     async def _furthest(self) -> int:
         async with self.core.db.read() as session:
-            row = await session.get_one(Job, self.id)
-            return row.current_step
+            return (await session.get_one(Job, self.id)).current_step
 
     async def _is_trained(self) -> bool:
         async with self.core.db.read() as session:
@@ -283,6 +281,7 @@ class JobRun(LeasedRun):
                     storage_prefix=prefix,
                     file_count=count,
                     size_bytes=size,
+                    adapter_rank=evidence.adapter_rank(folder) if final else None,
                     created_at=clock.now(),
                 )
             )

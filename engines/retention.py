@@ -1,5 +1,5 @@
 """What is lost with time: each host looks now and then, and deletes the oldest rows of streams and of the audit log in pieces
-that hold no lock for long, and the encryption keys that nothing needs any more.
+that hold no lock for long, answers that nobody has fetched, and the encryption keys that nothing needs any more.
 
 What a job has said goes once the job has been over for long enough, all of a kind together. A deployment and an account have no
 such end: their rows go by their own age. A cursor into what is gone reads on from what is kept.
@@ -19,7 +19,7 @@ from burnish.kit.settings import Settings
 from burnish.kit.tables import StreamHead
 from engines import erasing
 from engines.data import tidy
-from models import audit, sealed
+from models import async_completion, audit, sealed
 from models.account import Account
 from models.deployment import Deployment
 from models.job import Job
@@ -29,6 +29,7 @@ EVERY_S = 600.0
 CHUNKS_AT_ONCE = 200
 STREAMS_AT_ONCE = 200
 ENTRIES_AT_ONCE = 1000
+ANSWERS_AT_ONCE = 100
 ROWS_AT_ONCE = 2 * stream.COMPACT_ROWS
 
 
@@ -49,7 +50,7 @@ def kept_days(settings: Settings) -> dict[str, int]:
 async def sweep_forever(core: Core) -> None:
     """Sweep every ten minutes, after deleted resources too; what fails is logged, and tried again with the next sweep."""
     while True:
-        for part in (sweep, tidy.tidy, trim_audit_log, sealed.sweep, erasing.sweep):
+        for part in (sweep, tidy.tidy, trim_audit_log, trim_answers, sealed.sweep, erasing.sweep):
             try:
                 await part(core)
             except Exception as error:
@@ -82,6 +83,17 @@ async def trim_audit_log(core: Core) -> int:
         if gone < ENTRIES_AT_ONCE:
             break
     return count
+
+
+async def trim_answers(core: Core) -> int:
+    """Delete the completions to be fetched later that are past their time; return how many."""
+    count = 0
+    while True:
+        async with core.db.transaction() as session:
+            gone = await async_completion.trim(session, clock.now() - async_completion.KEPT, ANSWERS_AT_ONCE)
+        count += gone
+        if gone < ANSWERS_AT_ONCE:
+            return count
 
 
 def _with_rows(kind: str) -> Iterator[Any]:

@@ -11,5 +11,5 @@ async def source_of(session: Session, settings: Settings, name: str, revision: s
     """Return the folder of a registered model, or the repository of the hub that the name must then be."""
     registered = await session.get(BaseModel, name)
     if registered is not None:
-        return {"path": registered.path}
+        return {"name": name, "path": registered.path}
     return {"repo": name, "revision": revision, "token": None, "cache_dir": str(settings.cache / "hub")}

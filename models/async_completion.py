@@ -1,19 +1,20 @@
 """Completions that a caller asks for now and fetches later."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import CheckConstraint, Index, Text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import CheckConstraint, Index, Text, delete
+from sqlmodel import Field, SQLModel, col, select
 
-from burnish.kit.db import Timestamp
+from burnish.kit.db import Session, Timestamp
 
 PENDING, COMPLETED, FAILED = "pending", "completed", "failed"
 STATUSES = (PENDING, COMPLETED, FAILED)
+KEPT = timedelta(hours=24)
 
 
 class AsyncCompletion(SQLModel, table=True):
     """`result` is the answer as the engine gave it, JSON; `error` why there is none. One whose API process died while it was
-    pending is failed once `deadline_at` is over. What was asked is not kept.
+    pending is failed once `deadline_at` is over. What was asked is not kept, and what was answered for a day.
     """
 
     __tablename__ = "async_completion"
@@ -31,3 +32,10 @@ class AsyncCompletion(SQLModel, table=True):
     created_at: datetime = Field(sa_type=Timestamp)
     deadline_at: datetime = Field(sa_type=Timestamp)
     ended_at: datetime | None = Field(default=None, sa_type=Timestamp)
+
+
+async def trim(session: Session, before: datetime, most: int) -> int:
+    """Delete at most so many of those that were asked for before; return how many."""
+    old = select(AsyncCompletion.id).where(col(AsyncCompletion.created_at) < before).limit(most)
+    gone = await session.exec(delete(AsyncCompletion).where(col(AsyncCompletion.id).in_(old)))
+    return gone.rowcount

@@ -38,6 +38,10 @@ class Replica(Leased, table=True):
     it has begun (`draining`). It runs once: what ends is replaced by another. `url` is on loopback or a private network, never
     given to callers. `attempt` is the number of its meter among those of its deployment. `parity` is what the proof found.
     `fail_code` is null where its engine died, and a code of the platform's errors where trying again would change nothing.
+
+    `served_name` is what its engine calls the model now, null where that is the deployment's name. An engine that serves an
+    adapter may be given another while it runs: `swap_version` is the version that it is asked to take over, until it serves that;
+    `swap_refused` is one that it cannot, so that another replica must.
     """
 
     __table_args__ = (
@@ -59,6 +63,9 @@ class Replica(Leased, table=True):
     url: str | None = None
     pid: int | None = None
     engine: str | None = None
+    served_name: str | None = None
+    swap_version: int | None = None
+    swap_refused: int | None = None
     parity: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     stop_requested_at: datetime | None = Field(default=None, sa_type=Timestamp)
     stop_reason: str | None = None

@@ -11,6 +11,7 @@ from burnish.kit.db import Database
 from burnish.kit.errors import Forbidden
 from models.account import Account
 from models.api_key import KEY, ApiKey
+from resolvers.answering import Answering
 from resolvers.hashing import Hashing
 from resolvers.reward_bench import Bench
 
@@ -37,6 +38,11 @@ class Platform:
     def hashing(self) -> Hashing:
         """Where this process makes and compares hashes of passwords."""
         return Hashing()
+
+    @cached_property
+    def answering(self) -> Answering:
+        """Where this process works on completions that nobody waits for."""
+        return Answering()
 
     @cached_property
     def bench(self) -> Bench:

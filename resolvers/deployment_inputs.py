@@ -2,8 +2,10 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
+from burnish.kit.errors import Invalid
+from engines.compute import hardware
 from engines.serving.engine_args import BadFlag, EngineArgs
 from resolvers.hardware import GpuInput
 from resolvers.inputs import MAX_NAME, Input
@@ -34,14 +36,13 @@ class DeploymentInput(Input):
     max_batch_size: int | None = Field(None, ge=1, le=1024)
     extra_args: list[str] = Field(default_factory=list, max_length=64)
 
-    @field_validator("extra_args")
-    @classmethod
-    def _allowed(cls, value: list[str]) -> list[str]:
+    def check_engine_args(self) -> None:
+        """Invalid (`invalid_engine_args`), which names the flag, where one may not be set or contradicts another or the rest."""
+        gpus = 1 if hardware.canonical(self.gpu.type) == hardware.CPU else self.gpu.count
         try:
-            EngineArgs.parse(value)
+            EngineArgs.of(self.extra_args, max_batch_size=self.max_batch_size, gpus=gpus)
         except BadFlag as error:
-            raise ValueError(str(error)) from None
-        return value
+            raise Invalid(f"extra_args: {error}.", code="invalid_engine_args", param="extra_args") from None
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import case, func
+from sqlalchemy import delete as sa_delete
 from sqlalchemy import select as sa_select
 from sqlmodel import col, or_, select
 
@@ -14,10 +15,11 @@ from burnish.kit.paging import ALWAYS, Span
 from engines import erasing
 from models import billing, books, events, job, ledger, rollout, transitions
 from models import deployment as dep
+from models.async_completion import AsyncCompletion
 from models.deployment import Deployment, InferenceRequest
 from models.job import Checkpoint, Job
 from models.replica import Replica
-from resolvers import base_models, checkpoints, hardware
+from resolvers import base_models, checkpoints, deployment_names, hardware
 from resolvers.context import Context
 from resolvers.creating import once, unchanged
 from resolvers.deployment_inputs import DeploymentInput
@@ -50,6 +52,7 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
     ctx.require("write")
     shape = hardware.shape_of(spec.gpu)
     hardware.check_provider(spec.provider)
+    spec.check_engine_args()
     if spec.source == "huggingface":
         base_models.check_id(spec.model, "model")
     hour = hardware.hour_micros(ctx.core, shape) * max(1, spec.min_replicas)
@@ -57,8 +60,8 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
     async def make(session: Session) -> Deployment:
         # The job before the account, as whoever ends a job does.
         checkpoint_id = await checkpoint_of(session, ctx, spec.model) if spec.source == "training_job" else None
-        await _check_limit(session, ctx)
-        await _check_name(session, ctx, spec.name)
+        await check_limit(session, ctx)
+        await check_name(session, ctx, spec.name)
         now = clock.now()
         deployment_id = ids.new("dep")
         sealed = None if spec.hf_token is None else ctx.core.secrets.encrypt(spec.hf_token, deployment_id)
@@ -70,6 +73,8 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
             source=spec.source,
             checkpoint_id=checkpoint_id,
             revision=spec.revision,
+            model_requested=spec.model,
+            revision_requested=spec.revision,
             sealed_hf_token=sealed,
             min_replicas=spec.min_replicas,
             max_replicas=spec.max_replicas,
@@ -99,6 +104,8 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
 
 def hour_of(ctx: Context, row: Deployment) -> int:
     """Return what an hour of the replicas that a deployment wants costs, in micro-dollars."""
+    if row.source == dep.ADOPTED:
+        return 0
     asked = hardware.shape_of(GpuInput.model_validate(row.gpu_requested))
     return hardware.hour_micros(ctx.core, asked) * row.desired_replicas
 
@@ -181,6 +188,7 @@ async def _delete(session: Session, ctx: Context, deployment_id: str) -> Deploym
         raise InvalidState(message, hint="Stop it first.")
     row.deleted_at = row.updated_at = clock.now()
     session.add(row)
+    await session.exec(sa_delete(AsyncCompletion).where(col(AsyncCompletion.deployment_id) == row.id))
     await events.note(session, ctx.account.id, row.id, "deleted", {"name": row.name})
     return row
 
@@ -248,11 +256,11 @@ def _totals(row: Deployment, count: int, prompt_tokens: int, completion_tokens: 
 
 
 async def by_reference(session: Session, ctx: Context, reference: str) -> Deployment | None:
-    """Return the deployment that a chat call's `model` names: its id, or the name of an active one, the newest first."""
-    named = or_(col(Deployment.id) == reference, (col(Deployment.name) == reference) & col(Deployment.status).in_(dep.ACTIVE))
+    """Return the deployment that a chat call's `model` names; of several the one with just this name, then the newest."""
     mine = (Deployment.account_id == ctx.account.id, col(Deployment.deleted_at).is_(None))
-    statement = select(Deployment).where(*mine, named)
-    return (await session.exec(statement.order_by(col(Deployment.created_at).desc()))).first()
+    statement = select(Deployment).where(*mine, deployment_names.named(ctx, reference))
+    first = case((col(Deployment.name) == reference, 0), else_=1)
+    return (await session.exec(statement.order_by(first, col(Deployment.created_at).desc()))).first()
 
 
 async def serving(ctx: Context) -> list[Deployment]:
@@ -273,11 +281,21 @@ async def find(session: Session, ctx: Context, deployment_id: str, *, lock: bool
 
 
 def allowed(ctx: Context, row: Deployment) -> list[str]:
-    """Return what the caller's key may do to a deployment as it stands: `chat`, `delete`, `stop`."""
+    """Return what the caller's key may do to a deployment as it stands: `chat`, `delete`, `pause`, `resume`, `scale`, `stop`,
+    `update`.
+    """
+    active, own = row.status in dep.ACTIVE, row.source != dep.ADOPTED
+    found = {
+        "delete": not active,
+        "pause": active and row.paused_at is None,
+        "resume": active and row.paused_at is not None,
+        "scale": active and own,
+        "stop": active,
+        "update": active and own,
+    }
     chat = row.status == dep.SERVING and "inference" in ctx.scopes
-    stop = row.status in dep.ACTIVE and "write" in ctx.scopes
-    delete = row.status in dep.TERMINAL and "write" in ctx.scopes
-    return [*(["chat"] if chat else []), *(["delete"] if delete else []), *(["stop"] if stop else [])]
+    write = "write" in ctx.scopes
+    return [*(["chat"] if chat else []), *(action for action, can in found.items() if can and write)]
 
 
 streams = Streams(find)
@@ -308,7 +326,7 @@ async def checkpoint_of(session: Session, ctx: Context, reference: str) -> str:
     return (await checkpoints.find_final(session, job_id)).id
 
 
-async def _check_limit(session: Session, ctx: Context) -> None:
+async def check_limit(session: Session, ctx: Context) -> None:
     """RateLimited (`ACTIVE_DEPLOYMENT_LIMIT`) where the account has as many deployments as the operator allows."""
     most = ctx.core.settings.active_deployments
     if not most:
@@ -322,7 +340,7 @@ async def _check_limit(session: Session, ctx: Context) -> None:
         raise RateLimited(message, code="ACTIVE_DEPLOYMENT_LIMIT", retry_after_s=RETRY_AFTER_S)
 
 
-async def _check_name(session: Session, ctx: Context, name: str) -> None:
+async def check_name(session: Session, ctx: Context, name: str) -> None:
     active = col(Deployment.status).in_(dep.ACTIVE)
     statement = select(Deployment.id).where(Deployment.account_id == ctx.account.id, Deployment.name == name, active)
     if (await session.exec(statement)).first() is not None:

@@ -19,7 +19,7 @@ from burnish.kit.errors import Invalid, NotFound
 from engines.serving.proxy import ReplicaUnreachable, Reply, Served, forward
 from engines.serving.router import Table, Target
 from models.deployment import Deployment, InferenceRequest
-from resolvers import deployments, waking
+from resolvers import adopting, deployment_names, deployments, waking
 from resolvers.context import Context
 from resolvers.waking import Patience, Waking
 
@@ -109,6 +109,14 @@ async def complete(ctx: Context, path: str, body: dict[str, Any], *, deployment_
             patience.fail(target)
 
 
+async def named(ctx: Context, model: Any, deployment_id: str | None) -> Deployment:
+    """Return the deployment that `model`, or an id beside it, names; errors are those of `complete` as far as that goes."""
+    ctx.require("inference")
+    deployment, _ = await _find(ctx, model, deployment_id)
+    waking.check(deployment)
+    return deployment
+
+
 async def _ask(ctx: Context, deployment: Deployment, target: Target, path: str, body: dict[str, Any]) -> Reply:
     gateway = ctx.platform.gateway
     lease = gateway.table.acquire(target)
@@ -136,7 +144,11 @@ async def _ask(ctx: Context, deployment: Deployment, target: Target, path: str, 
         )
 
     try:
-        return await forward(gateway.client, target.url, path, {**body, "model": deployment.name}, on_done=on_done)
+        asked = {**body, "model": target.served_name or deployment.name}
+        upstream = adopting.upstream_of(ctx.core, deployment)
+        return await forward(
+            gateway.client, target.url, path, asked, on_done=on_done, shown_model=deployment.name, upstream=upstream
+        )
     except BaseException:
         lease.release()
         raise
@@ -150,7 +162,7 @@ async def _find(ctx: Context, model: Any, deployment_id: str | None) -> tuple[De
             found = await session.get(Deployment, deployment_id)
             if found is None or found.account_id != ctx.account.id or found.deleted_at is not None:
                 raise NotFound(f"No such deployment: {deployment_id}")
-            if model is not None and model not in (found.id, found.name):
+            if model is not None and model != found.model and not deployment_names.is_named(ctx, found, model):
                 raise _unknown(model)
         elif model is None:
             raise Invalid("'model' is required: the id or the name of a deployment.", param="model")

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from burnish.kit import stream
 from burnish.kit.tables import StreamChunk, StreamHead
-from models.deployment import Deployment, InferenceRequest
+from models.deployment import Deployment, DeploymentVersion, InferenceRequest
 from models.job import Checkpoint, Job
 from models.replica import Replica
 from resolvers.context import Context
@@ -43,11 +43,12 @@ async def checkpoints(ctx: Context, job_ids: Sequence[str]) -> dict[str, list[Ch
 
 
 async def deployments(ctx: Context, job_ids: Sequence[str]) -> dict[str, list[Deployment]]:
-    """Return the deployments that were made of each job, newest first."""
+    """Return the deployments that serve each job's model, by the job's id or its checkpoint's, newest first."""
     mine = (Deployment.account_id == ctx.account.id, col(Deployment.deleted_at).is_(None), Deployment.source == "training_job")
-    statement = select(Deployment).where(*mine, col(Deployment.model).in_(set(job_ids)))
+    statement = select(Deployment, Checkpoint.job_id).join(Checkpoint, col(Checkpoint.id) == col(Deployment.checkpoint_id))
+    statement = statement.where(*mine, col(Checkpoint.job_id).in_(set(job_ids)))
     rows = await _read(ctx, statement.order_by(col(Deployment.created_at).desc(), col(Deployment.id).desc()))
-    return _grouped((row.model, row) for row in rows)
+    return _grouped((job_id, row) for row, job_id in rows)
 
 
 async def replicas(ctx: Context, deployment_ids: Sequence[str]) -> dict[str, list[Replica]]:
@@ -55,6 +56,14 @@ async def replicas(ctx: Context, deployment_ids: Sequence[str]) -> dict[str, lis
     statement = select(Replica).join(Deployment, col(Deployment.id) == col(Replica.deployment_id))
     statement = statement.where(Deployment.account_id == ctx.account.id, col(Replica.deployment_id).in_(set(deployment_ids)))
     rows = await _read(ctx, statement.order_by(col(Replica.created_at).desc()))
+    return _grouped((row.deployment_id, row) for row in rows)
+
+
+async def versions(ctx: Context, deployment_ids: Sequence[str]) -> dict[str, list[DeploymentVersion]]:
+    """Return what each deployment serves and has served, newest first."""
+    version = DeploymentVersion
+    statement = select(version).where(version.account_id == ctx.account.id, col(version.deployment_id).in_(set(deployment_ids)))
+    rows = await _read(ctx, statement.order_by(col(version.number).desc()))
     return _grouped((row.deployment_id, row) for row in rows)
 
 

@@ -18,7 +18,7 @@ from sqlmodel import col, select
 from burnish.kit import clock, outbox
 from burnish.kit.core import Core
 from burnish.kit.db import Session
-from burnish.kit.errors import Invalid, Unavailable
+from burnish.kit.errors import InsufficientCredit, Invalid, Unavailable
 from engines.serving.router import Target
 from models import deployment as dep
 from models import replica
@@ -32,10 +32,17 @@ WAKE_EVERY_S = 5.0
 # A replica that could not be reached may be asked again after a while.
 AGAIN_S = 2.0
 RETRY_AFTER_S = 5
+# How the error of a deployment begins that a limit has ended.
+OUT_OF_MONEY = "QUOTA_EXCEEDED: "
 
 
 def check(row: Deployment) -> None:
-    """Invalid where a deployment answers nothing until its owner does something about it."""
+    """Invalid where a deployment answers nothing until its owner does something about it; InsufficientCredit where it ended
+    because its money was used up.
+    """
+    if row.status == dep.STOPPED and row.error is not None and row.error.startswith(OUT_OF_MONEY):
+        message = f"The deployment {row.name} was stopped: {row.error.removeprefix(OUT_OF_MONEY)}"
+        raise InsufficientCredit(message, balance_micros=0, needed_micros=row.rate_micros_per_hour or 0)
     if row.status in dep.TERMINAL or row.deleted_at is not None:
         raise Invalid(f"The deployment {row.name} is {row.status}.", code="deployment_not_serving", param="model")
     if row.paused_at is not None:
@@ -47,7 +54,7 @@ async def running(session: Session, deployment_id: str) -> list[Target]:
     """Return the replicas of a deployment that take requests."""
     statement = select(Replica).where(Replica.deployment_id == deployment_id, Replica.status == replica.RUNNING)
     rows = (await session.exec(statement.order_by(col(Replica.created_at)))).all()
-    return [Target(row.id, row.url) for row in rows if row.url is not None]
+    return [Target(row.id, row.url, row.served_name) for row in rows if row.url is not None]
 
 
 class Patience:

@@ -10,14 +10,16 @@ account's is 404.
 
 ## Errors
 
-Every answer of 400 and above has one shape. `code` is for programs, and null where the status says it all; `param` is the field
-that it is about; `details`, where there is more than one problem, names them all. Every answer carries `x-request-id`.
+An answer of 400 and above has one shape nearly everywhere. `code` is for programs, and null where the status says it all; `param`
+is the field that it is about; `details`, where there is more than one problem, names them all. Every answer carries
+`x-request-id`.
 
 ```json
 {"error": {"type": "invalid_request_error", "code": null, "message": "Invalid API key", "param": null}}
 ```
 
-The routes under Inference answer as OpenAI's do.
+The routes under Inference answer as OpenAI's do, those under DeepInfra with `{"error": "…"}`, those under Dedicated inference
+with `{"detail": "…"}`.
 
 ## Lists
 
@@ -38,6 +40,8 @@ TAGS = {
     "Reward functions": "Python that scores completions; it runs in a jail.",
     "Training jobs": "From a base model, a dataset and a reward to a trained model.",
     "Deployments": "Models kept ready to answer.",
+    "DeepInfra": "The same deployments, as DeepInfra's clients know them.",
+    "Dedicated inference": "The same deployments, as the clients of the dedicated service know them.",
     "Inference": "Chat and text completions, as OpenAI's clients send them.",
     "Cost": "What things cost, and what was spent on what.",
     "Billing": "The account's credit and budget.",

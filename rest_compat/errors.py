@@ -1,15 +1,17 @@
-"""One renderer for the error bodies of both dialects under `/v1`, from the same tree of errors.
+"""One renderer for the error bodies of every dialect, from the same tree of errors.
 
-Both answer `{"error": {"type", "code", "message", "param"}}` and differ in the words: what each status is called, and a few
-codes. Nothing of an error but its public fields reaches a caller; what is our own fault is masked, and its log line found by
-the request id.
+A dialect says what a body looks like. The two under `/v1` answer `{"error": {"type", "code", "message", "param"}}` and differ in
+the words: what each status is called, and a few codes. Nothing of an error but its public fields reaches a caller; what is our
+own fault is masked, and its log line found by the request id.
 """
 
 import errno
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
+from pydantic import BaseModel
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.requests import Request
@@ -40,21 +42,19 @@ class MethodNotAllowed(BurnishError):
         self.allowed = allowed
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """`types` names each status, `codes` and `statuses` replace ours where the dialect has its own."""
+@dataclass(frozen=True, kw_only=True)
+class Dialect(ABC):
+    """How the clients of one service read errors; `statuses` replaces ours where the service has its own."""
 
-    types: Mapping[int, str]
-    codes: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[int, int] = field(default_factory=dict)
 
-    def body(self, error: BurnishError) -> ErrorBody:
+    @abstractmethod
+    def body(self, error: BurnishError) -> BaseModel:
         """Return the error as the dialect's clients read it."""
-        message = f"{error.message} {error.hint}" if error.hint else error.message
-        code = self.codes.get(error.code, error.code) if error.code else None
-        several = {"details": [dict(item) for item in error.details]} if error.details else {}
-        kind = self.types[self.status(error)]
-        return ErrorBody(error=ErrorDetail(type=kind, code=code, message=message, param=error.param, **several))
+
+    @abstractmethod
+    def model(self, status: int) -> type[BaseModel]:
+        """Return the model of the bodies that go with a status."""
 
     def status(self, error: BurnishError) -> int:
         return self.statuses.get(error.status, error.status)
@@ -64,8 +64,30 @@ class Dialect:
         return Response(body, self.status(error), _headers(error), "application/json")
 
 
-VERI = Dialect(
-    {
+@dataclass(frozen=True, kw_only=True)
+class Enveloped(Dialect):
+    """A dialect under `/v1`. `types` names each status, `codes` replaces ours where the dialect has its own."""
+
+    types: Mapping[int, str]
+    codes: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self, error: BurnishError) -> ErrorBody:
+        code = self.codes.get(error.code, error.code) if error.code else None
+        several = {"details": [dict(item) for item in error.details]} if error.details else {}
+        kind = self.types[self.status(error)]
+        return ErrorBody(error=ErrorDetail(type=kind, code=code, message=told(error), param=error.param, **several))
+
+    def model(self, status: int) -> type[BaseModel]:
+        return ErrorBody
+
+
+def told(error: BurnishError) -> str:
+    """Return what a person is told of an error: its message, and its hint where there is one."""
+    return f"{error.message} {error.hint}" if error.hint else error.message
+
+
+VERI = Enveloped(
+    types={
         400: "invalid_request_error",
         401: "invalid_request_error",
         402: "insufficient_credit",
@@ -78,16 +100,18 @@ VERI = Dialect(
         429: "rate_limit_error",
         500: "api_error",
         503: "api_error",
+        504: "api_error",
     }
 )
-OPENAI = Dialect(
-    {
+OPENAI = Enveloped(
+    types={
         **VERI.types,
         404: "invalid_request_error",
         409: "invalid_request_error",
         429: "rate_limit_exceeded",
         500: "server_error",
         503: "server_error",
+        504: "server_error",
     },
     codes={"RATE_LIMITED": "rate_limit_exceeded"},
     statuses={422: 400},

@@ -3,13 +3,12 @@
 import json
 import sys
 
-from rest_compat.openai.routes import OPERATIONS as OPENAI_OPERATIONS
+from rest_compat.dialects import OPERATIONS
 from rest_compat.openapi import PATH, describe
-from rest_compat.veri.routes import OPERATIONS as VERI_OPERATIONS
 
 
 def rendered() -> str:
-    return json.dumps(describe([*VERI_OPERATIONS, *OPENAI_OPERATIONS]), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(describe(OPERATIONS), indent=1, ensure_ascii=False) + "\n"
 
 
 def main(arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The OpenAPI description of `/v1`, made of the operations and of the models that parse and write the bodies."""
+"""The OpenAPI description of the REST routes, made of the operations and of the models that parse and write the bodies."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from engines.training.spec import GrpoHyperparameters
 from rest_compat import about, downloads, glossary, sse, variants
-from rest_compat.errors import VERI
+from rest_compat.errors import VERI, Dialect, Enveloped
 from rest_compat.operation import JSON, Operation
 from rest_compat.veri import payments
 from rest_compat.wire import ErrorBody
@@ -31,6 +31,7 @@ IDEMPOTENCY = (
 MEANINGS = {
     200: ("OK", "Done."),
     201: ("Created", "Made."),
+    202: ("Accepted", "It is worked on."),
     400: ("Invalid", "A value that can be read but not used, or a thing in a state that does not allow this."),
     401: ("Unauthenticated", "No API key, or one that is not in force."),
     402: ("InsufficientCredit", "The balance, or the account's budget, does not cover it."),
@@ -43,6 +44,7 @@ MEANINGS = {
     429: ("RateLimited", "Too many requests; `Retry-After` says when to come again."),
     500: ("Internal", "Our own fault; the message holds the id under which it was logged."),
     503: ("Unavailable", "Not possible just now; `Retry-After` says when to come again."),
+    504: ("TimedOut", "There was no answer in time."),
 }
 
 
@@ -87,10 +89,14 @@ def _schemas(operations: Sequence[Operation]) -> tuple[dict[tuple[Any, JsonSchem
     wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(GrpoHyperparameters, READ): None, (ErrorBody, WRITTEN): None}
     wanted[payments.Received, WRITTEN] = None
     for operation in operations:
+        if operation.accepted is not None:
+            wanted[operation.accepted, WRITTEN] = None
         if operation.body is not None and not operation.upload:
             wanted[operation.body, READ] = None
         if not isinstance(operation.answers, str | tuple):
             wanted[operation.answers, WRITTEN] = None
+        for code in _codes(operation):
+            wanted[operation.dialect.model(code), WRITTEN] = None
     schemas, defs = models_json_schema(list(wanted), ref_template=REF)
     components: Schema = defs["$defs"]
     # The job's input takes them as they are, and reads them once the method is known.
@@ -117,7 +123,9 @@ def _documented(text: str | None) -> Schema:
 
 
 def _operation_id(operation: Operation) -> str:
-    return operation.method.lower() + re.sub(r"[^a-z0-9]+", "_", _plain(operation.path).removeprefix("/v1")).rstrip("_")
+    name = operation.method.lower() + re.sub(r"[^a-z0-9]+", "_", _plain(operation.path).removeprefix("/v1")).rstrip("_")
+    # A path may be there with and without a slash at its end.
+    return f"{name}_" if operation.path.endswith("/") else name
 
 
 def _parameters(operation: Operation) -> list[Schema]:
@@ -126,14 +134,15 @@ def _parameters(operation: Operation) -> list[Schema]:
         schema = operation.query.model_json_schema(ref_template=REF)
         needed = schema.get("required", [])
         found += [_query_parameter(name, dict(field), name in needed) for name, field in schema.get("properties", {}).items()]
-    found += [_header(name, text, {"type": "string"}) for name, text in operation.headers.items()]
+    found += [_header(name, dict(schema)) for name, schema in operation.headers.items()]
     if operation.idempotent:
-        found.append(_header("Idempotency-Key", IDEMPOTENCY, {"type": "string", "minLength": 1, "maxLength": 255}))
+        key = {"type": "string", "minLength": 1, "maxLength": 255, "description": IDEMPOTENCY}
+        found.append(_header("Idempotency-Key", key))
     return found
 
 
-def _header(name: str, text: str, schema: Schema) -> Schema:
-    return {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
+def _header(name: str, schema: Schema) -> Schema:
+    return {"name": name, "in": "header", "required": False, "description": schema.pop("description"), "schema": schema}
 
 
 def _path_parameter(name: str) -> Schema:
@@ -176,11 +185,25 @@ def _responses(operation: Operation, schemas: dict[tuple[Any, JsonSchemaMode], S
     if sse.MEDIA_TYPE in content:
         # Neither a string nor an object: its events are described by the operation.
         content[sse.MEDIA_TYPE] = {"schema": {"description": "Server-sent events."}}
+    success = {str(operation.status): {"description": MEANINGS[operation.status][1], "content": content}}
+    if operation.accepted is not None:
+        accepted = {JSON: {"schema": schemas[operation.accepted, WRITTEN]}}
+        success["202"] = {"description": MEANINGS[202][1], "content": accepted}
+    return success | {str(code): _refusal(operation.dialect, code, schemas) for code in _codes(operation)}
+
+
+def _codes(operation: Operation) -> list[int]:
+    """Return the statuses of 400 and above that an operation may answer with."""
     codes = {401, 403, 429, 500, 503, *operation.errors}
     if operation.query or operation.body:
         codes.add(422)
-    success = {str(operation.status): {"description": MEANINGS[operation.status][1], "content": content}}
-    return success | {str(code): _error_ref(code) for code in sorted(codes)}
+    return sorted(codes)
+
+
+def _refusal(dialect: Dialect, code: int, schemas: dict[tuple[Any, JsonSchemaMode], Schema]) -> Schema:
+    if isinstance(dialect, Enveloped):
+        return _error_ref(code)
+    return {"description": MEANINGS[code][1], "content": {JSON: {"schema": schemas[dialect.model(code), WRITTEN]}}}
 
 
 def _error_ref(code: int) -> Schema:

@@ -23,7 +23,7 @@ from resolvers import auth, cookies
 from resolvers.context import Context
 from resolvers.inputs import Input
 from resolvers.rate_limits import Allowance
-from rest_compat.errors import VERI, Dialect, MethodNotAllowed, RouteNotFound, public
+from rest_compat.errors import OPENAI, VERI, Dialect, MethodNotAllowed, RouteNotFound, public
 
 JSON = "application/json"
 # A bare array is a RootModel, everything else a Wire.
@@ -41,8 +41,9 @@ class Operation:
     """`answers` is the model of a JSON answer, or what media types any other has. `upload` sends `body` as a form with a file.
 
     `schema` describes a body that is passed on as it is; `streams` says that the answer may be server-sent events instead.
+    `accepted` is the model of an answer that only says that there will be one: 202. `headers` are schemas of request headers.
     `scope` is what a key needs: by default `read` for GET, else `write`. Inference counts towards no rate: what bounds it is the
-    deployment. `cookie` says that a page of ours may call it with its session.
+    deployment. Asking for what was answered does count. `cookie` says that a page of ours may call it with its session.
     """
 
     method: str
@@ -56,8 +57,9 @@ class Operation:
     schema: Mapping[str, Any] | None = None
     upload: bool = False
     streams: bool = False
+    accepted: type[BaseModel] | None = None
     idempotent: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     errors: Sequence[int] = ()
     dialect: Dialect = VERI
     scope: str | None = DEFAULT
@@ -70,7 +72,7 @@ class Operation:
 
     @property
     def is_limited(self) -> bool:
-        return self.scope != INFERENCE
+        return self.scope != INFERENCE or self.method in SAFE
 
 
 class Stream(StreamingResponse):
@@ -153,7 +155,8 @@ def guarded(
             response = dialect.response(public(error, request))
         if (standing := getattr(request.state, "standing", None)) is not None:
             response.headers.update(_told(standing))
-        if dialect is not VERI:
+        if dialect is OPENAI:
+            response.headers.update({} if standing is None else _told_openai(standing))
             response.headers["openai-processing-ms"] = str(round((time.perf_counter() - started) * 1000))
         return response
 
@@ -187,6 +190,15 @@ def _told(standing: Standing) -> dict[str, str]:
         "x-ratelimit-limit": str(standing.limit),
         "x-ratelimit-remaining": str(standing.remaining),
         "x-ratelimit-reset": str(math.ceil(standing.full_in_s)),
+    }
+
+
+def _told_openai(standing: Standing) -> dict[str, str]:
+    """Return the same as OpenAI's clients read it: the reset is a duration."""
+    return {
+        "x-ratelimit-limit-requests": str(standing.limit),
+        "x-ratelimit-remaining-requests": str(standing.remaining),
+        "x-ratelimit-reset-requests": f"{math.ceil(standing.full_in_s)}s",
     }
 
 

@@ -1,4 +1,4 @@
-"""Deployments: made, listed, read and stopped; their replicas and what they were asked."""
+"""Deployments: listed and read, with their replicas, their load and what they were asked."""
 
 from datetime import datetime
 from enum import Enum
@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import strawberry
 
 from burnish.kit.paging import Span
-from models import deployment, replica
-from resolvers import cursors, deployments
-from resolvers.context import Context
-from resolvers.deployment_inputs import DeploymentInput as DeploymentSpec
+from models import deployment
+from resolvers import cursors, decisions, deployments, loads
 from resolvers.deployments import Totals
-from resolvers.inputs import parse
 from schema import streams
 from schema.checkpoints import Checkpoint
 from schema.context import Info
-from schema.errors import Payload, settle
-from schema.hardware import Hardware, HardwareInput
+from schema.decisions import ScalingDecision
+from schema.hardware import Hardware
+from schema.inference_requests import InferenceRequest, InferenceRequestConnection
 from schema.logs import Logged
-from schema.nodes import After, Connection, First, FirstRows, Input, Money, Node, connect_page, within
+from schema.nodes import After, Connection, First, FirstRows, Money, Node, connect_page, within
+from schema.replicas import Replica, hourly
 from schema.scalars import BigInt
+from schema.serving import ServingSample
 from schema.streams import DeploymentEvent, DeploymentEventConnection
+from schema.versions import DeploymentVersion, ModelSource
 
 if TYPE_CHECKING:
     from schema.jobs import TrainingJob
@@ -38,37 +39,6 @@ class DeploymentStatus(Enum):
     UNHEALTHY = strawberry.enum_value("unhealthy", description="No replica answers; they are being replaced.")
     STOPPED = strawberry.enum_value("stopped", description="It was stopped.")
     FAILED = strawberry.enum_value("failed", description="It ended with an error.")
-
-
-@strawberry.enum(description="What a deployment is made of.")
-class ModelSource(Enum):
-    TRAINING_JOB = strawberry.enum_value("training_job", description="The model of a completed training job, named by its id.")
-    HUGGINGFACE = strawberry.enum_value("huggingface", description="A registered model or one of Hugging Face, by name.")
-
-
-@strawberry.type(description="One engine process of a deployment.")
-class Replica:
-    id: strawberry.ID = strawberry.field(description="The id of the replica.")
-    status: str = strawberry.field(
-        description="Where it stands: `pending`, `pulling`, `loading`, `warming`, `running`, `draining`, `stopped` or `failed`."
-    )
-    host_id: strawberry.ID = strawberry.field(description="The host it runs on; empty until one has taken it.")
-    failure: str | None = strawberry.field(description="Why it ended, where that was not asked for.")
-    last_health_at: datetime | None = strawberry.field(description="When it last answered a health check.")
-    created_at: datetime = strawberry.field(description="When it was started.")
-    ended_at: datetime | None = strawberry.field(description="When it ended.")
-
-    @classmethod
-    def of(cls, row: replica.Replica) -> Self:
-        return cls(
-            id=strawberry.ID(row.id),
-            status=row.status,
-            host_id=strawberry.ID(row.host_id or ""),
-            failure=row.fail_reason,
-            last_health_at=row.last_health_at,
-            created_at=row.created_at,
-            ended_at=row.ended_at,
-        )
 
 
 @strawberry.type(description="What a deployment has served since it was made.")
@@ -92,40 +62,6 @@ class ServingStats:
         )
 
 
-@strawberry.type(description="One call of a deployment: counts and times, never what was said.")
-class InferenceRequest(Node):
-    prompt_tokens: int = strawberry.field(description="The tokens of the prompt.")
-    completion_tokens: int = strawberry.field(description="The tokens of the answer.")
-    latency_ms: float = strawberry.field(description="The time to the whole answer.")
-    ttft_ms: float | None = strawberry.field(description="The time to the first token, where the answer was streamed.")
-    status_code: int = strawberry.field(description="The HTTP status of the answer.")
-    streamed: bool = strawberry.field(description="Whether the answer was streamed.")
-    finish_reason: str | None = strawberry.field(description="Why the answer ended, such as `stop` or `length`.")
-    client_cancelled: bool = strawberry.field(description="Whether the caller left before the end.")
-    error_message: str | None = strawberry.field(description="What went wrong.")
-    created_at: datetime = strawberry.field(description="When it arrived.")
-
-    @classmethod
-    def of(cls, row: deployment.InferenceRequest) -> Self:
-        return cls(
-            id=strawberry.ID(row.id),
-            prompt_tokens=row.prompt_tokens,
-            completion_tokens=row.completion_tokens,
-            latency_ms=row.latency_ms,
-            ttft_ms=row.ttft_ms,
-            status_code=row.status_code,
-            streamed=row.streamed,
-            finish_reason=row.finish_reason,
-            client_cancelled=row.client_cancelled,
-            error_message=row.error_message,
-            created_at=row.created_at,
-        )
-
-
-@strawberry.type(description="A page of inference requests, newest first.")
-class InferenceRequestConnection(Connection[InferenceRequest]): ...
-
-
 @strawberry.type(description="A model kept ready to answer, over the OpenAI routes.")
 class Deployment(Node, Logged):
     log = deployments.streams
@@ -134,11 +70,31 @@ class Deployment(Node, Logged):
     name: str = strawberry.field(description="Its name, unique among the active ones: the `model` of a chat call.")
     status: DeploymentStatus = strawberry.field(description="Where it stands.")
     source: ModelSource = strawberry.field(description="What it is made of.")
-    model: str = strawberry.field(description="The job, or the name of the model.")
+    model: str = strawberry.field(description="The job or checkpoint, or the name of the model.")
     revision: str | None = strawberry.field(description="The commit of the model, where it came from Hugging Face.")
+    version: int = strawberry.field(description="The number of the version that is wanted: the newest that has not failed.")
     endpoint_url: str | None = strawberry.field(description="The path of its chat route, once it has served.")
     hardware_requested: Hardware = strawberry.field(description="What was asked for.")
     hardware: Hardware | None = strawberry.field(description="What it really runs on, once it is placed.")
+    min_replicas: int = strawberry.field(description="The fewest replicas; 0 where it may scale to none while nobody asks.")
+    max_replicas: int = strawberry.field(description="The most replicas.")
+    desired_replicas: int = strawberry.field(description="The replicas that the autoscaler wants now, unless it is paused.")
+    target_rps: float = strawberry.field(description="The requests a second that a replica is to get.")
+    target_latency_p95_ms: float = strawberry.field(
+        description="The time to the whole answer that 95 % of the requests are to keep within."
+    )
+    stabilisation_window_seconds: int = strawberry.field(
+        description="How long the load has to be lower before there are fewer replicas."
+    )
+    max_batch_size: int | None = strawberry.field(
+        description="How many requests a replica works on at once; null leaves it to the engine."
+    )
+    extra_args: list[str] = strawberry.field(description="Flags for the engine, such as `--max-model-len=4096`.")
+    engine: str | None = strawberry.field(description="What runs the model, such as `vllm`, once that is known.")
+    engine_reason: str | None = strawberry.field(description="Why this engine.")
+    upstream_url: str | None = strawberry.field(description="The server that answers, where this deployment adopted one.")
+    paused_at: datetime | None = strawberry.field(description="Since when it is paused: it has no replicas and costs nothing.")
+    wake_requested_at: datetime | None = strawberry.field(description="When a request last found no replica.")
     error: str | None = strawberry.field(description="Why it failed.")
     total_cost: Money = strawberry.field(description="What has been charged so far.")
     created_at: datetime = strawberry.field(description="When it was made.")
@@ -156,9 +112,23 @@ class Deployment(Node, Logged):
             source=ModelSource(row.source),
             model=row.model,
             revision=row.revision,
+            version=row.version,
             endpoint_url=row.endpoint_url,
             hardware_requested=Hardware.of(row.gpu_requested, row.provider_requested),
             hardware=None if row.gpu is None else Hardware.of(row.gpu, row.provider),
+            min_replicas=row.min_replicas,
+            max_replicas=row.max_replicas,
+            desired_replicas=row.desired_replicas,
+            target_rps=row.target_rps,
+            target_latency_p95_ms=row.target_latency_p95_ms,
+            stabilisation_window_seconds=row.stabilisation_window_s,
+            max_batch_size=row.max_batch_size,
+            extra_args=row.extra_args,
+            engine=row.engine,
+            engine_reason=row.engine_reason,
+            upstream_url=row.upstream_url,
+            paused_at=row.paused_at,
+            wake_requested_at=row.wake_requested_at,
             error=row.error,
             total_cost=Money.of(row.cost_micros),
             created_at=row.created_at,
@@ -167,7 +137,9 @@ class Deployment(Node, Logged):
             stopped_at=row.stopped_at,
         )
 
-    @strawberry.field(description="What the key in use may do with it as it stands: `chat`, `delete`, `stop`.")
+    @strawberry.field(
+        description="What the key in use may do with it now: `chat`, `delete`, `pause`, `resume`, `scale`, `stop`, `update`."
+    )
     def viewer_can(self, info: Info) -> list[str]:
         return deployments.allowed(info.context.known, self.row)
 
@@ -177,7 +149,13 @@ class Deployment(Node, Logged):
 
         if self.row.source != TRAINING_JOB:
             return None
-        row = await info.context.loaders.job_of_deployment.load(self.row.model)
+        loaders, wanted = info.context.loaders, self.row.model
+        if wanted.startswith("ckpt_"):
+            checkpoint = await loaders.checkpoint.load(wanted)
+            if checkpoint is None:
+                return None
+            wanted = checkpoint.job_id
+        row = await loaders.job_of_deployment.load(wanted)
         return None if row is None else TrainingJob.of(row)
 
     @strawberry.field(description="The checkpoint it serves, where it is made of a job that was not deleted.")
@@ -189,6 +167,42 @@ class Deployment(Node, Logged):
     @strawberry.field(description="Its engine processes, newest first.")
     async def replicas(self, info: Info) -> list[Replica]:
         return [Replica.of(row) for row in await info.context.loaders.replicas_of_deployment.load(self.row.id)]
+
+    @strawberry.field(description="What an hour of the replicas that it has now costs.")
+    async def hourly_cost(self, info: Info) -> Money:
+        return hourly(await info.context.loaders.replicas_of_deployment.load(self.row.id))
+
+    @strawberry.field(description="What it serves and has served, newest first.")
+    async def versions(self, info: Info) -> list[DeploymentVersion]:
+        return [DeploymentVersion.of(row) for row in await info.context.loaders.versions_of_deployment.load(self.row.id)]
+
+    @strawberry.field(description="What the autoscaler decided about it, newest first.")
+    async def decisions(
+        self, info: Info, last: Annotated[int, strawberry.argument(description="How many to give: 1 to 100.")] = 50
+    ) -> list[ScalingDecision]:
+        found = await decisions.page(info.context.known, self.row.id, limit=within(last, name="last"))
+        return [ScalingDecision.of(each) for each in found.items]
+
+    @strawberry.field(
+        description="Its load over time, oldest first. Where there are more samples than `points`, each stands for a bucket "
+        "of time, at its end: counts are sums, a median the mean of medians weighted by their requests, a 95th percentile the "
+        "highest, which that of the bucket does not exceed, and what engines do is shown at its highest. A bucket in which "
+        "nothing was sampled is left out."
+    )
+    async def loads(
+        self,
+        info: Info,
+        since: Annotated[
+            datetime | None,
+            strawberry.argument(name="from", description="Only samples after this; by default all."),
+        ] = None,
+        until: Annotated[
+            datetime | None, strawberry.argument(name="to", description="Only samples until then; until now by default.")
+        ] = None,
+        points: Annotated[int, strawberry.argument(description="How many to give at most: 1 to 1,000.")] = 200,
+    ) -> list[ServingSample]:
+        found = await loads.read(info.context.known, self.row.id, since=since, until=until, points=points)
+        return [ServingSample.of(row) for row in found]
 
     @strawberry.field(description="What it has served since it was made.")
     async def stats(self, info: Info) -> ServingStats:
@@ -235,26 +249,6 @@ class DeploymentFilter:
         }
 
 
-@strawberry.input(description="A deployment to make.")
-class DeploymentInput:
-    model: str = strawberry.field(description="The id of a completed job, or the name of a model, as `source` says.")
-    name: str = strawberry.field(description="What to call it: the `model` of a chat call. Unique among the active ones.")
-    hardware: HardwareInput = strawberry.field(description="What to run on.")
-    source: ModelSource = strawberry.field(default=ModelSource.TRAINING_JOB, description="What `model` names.")
-    idempotency_key: str | None = strawberry.field(default=None, description="A retry with the same key makes nothing twice.")
-
-
-@strawberry.input(description="A deployment to act on.")
-class DeploymentActionInput:
-    id: strawberry.ID = strawberry.field(description="The id of the deployment.")
-    idempotency_key: str | None = strawberry.field(default=None, description="A retry with the same key gives the same answer.")
-
-
-@strawberry.type(description="The deployment.")
-class DeploymentPayload(Payload):
-    deployment: Deployment | None = strawberry.field(default=None, description="The deployment.")
-
-
 @strawberry.type
 class DeploymentQueries:
     @strawberry.field(description="A deployment; null where the account has no such deployment.")
@@ -280,43 +274,3 @@ class DeploymentQueries:
         terms |= {} if status is None else {"status": [str(item.value) for item in status]}
         page = await deployments.page(ctx, limit=within(first), after=cursors.read_item(after, NOUN), **terms)
         return connect_page(DeploymentConnection, NOUN, page, Deployment.of, after)
-
-
-@strawberry.type(description="The deployment that is gone.")
-class DeleteDeploymentPayload(Payload):
-    deleted_id: strawberry.ID | None = strawberry.field(default=None, description="Its id.")
-
-
-@strawberry.type
-class DeploymentMutations:
-    @strawberry.mutation(description="Queue a deployment, with an hour of its hardware's price set aside.")
-    async def create_deployment(self, info: Info, input: Annotated[DeploymentInput, Input]) -> DeploymentPayload:
-        async def act(ctx: Context) -> DeploymentPayload:
-            return DeploymentPayload(deployment=Deployment.of(await deployments.create(ctx, _spec(input))))
-
-        return await settle(info, input, DeploymentPayload, act)
-
-    @strawberry.mutation(description="Stop a deployment; one that has ended is given back as it is.")
-    async def stop_deployment(self, info: Info, input: Annotated[DeploymentActionInput, Input]) -> DeploymentPayload:
-        async def act(ctx: Context) -> DeploymentPayload:
-            return DeploymentPayload(deployment=Deployment.of(await deployments.stop(ctx, input.id)))
-
-        return await settle(info, input, DeploymentPayload, act)
-
-    @strawberry.mutation(description="Delete a deployment that has ended, with its log. What it cost stays.")
-    async def delete_deployment(self, info: Info, input: Annotated[DeploymentActionInput, Input]) -> DeleteDeploymentPayload:
-        async def act(ctx: Context) -> DeleteDeploymentPayload:
-            return DeleteDeploymentPayload(deleted_id=strawberry.ID((await deployments.delete(ctx, input.id)).id))
-
-        return await settle(info, input, DeleteDeploymentPayload, act)
-
-
-def _spec(input: DeploymentInput) -> DeploymentSpec:
-    given = {
-        "model": input.model,
-        "name": input.name,
-        "source": input.source.value,
-        "gpu": input.hardware.as_gpu,
-        "provider": input.hardware.provider,
-    }
-    return parse(DeploymentSpec, given)

@@ -12,7 +12,7 @@ from burnish.kit.stream import Row
 from models.api_key import KEY, SESSION, ApiKey
 from models.audit import AuditEntry
 from models.dataset import Dataset
-from models.deployment import Deployment, InferenceRequest
+from models.deployment import Deployment, DeploymentVersion, InferenceRequest
 from models.job import Checkpoint, Job
 from models.ledger import LedgerTransaction
 from models.replica import Replica
@@ -59,6 +59,7 @@ class Loaders:
         self.jobs_of_reward_function = self._jobs(Job.reward_function_id)
         self.lines_of_job: DataLoader[str, list[Row]] = self._rows(self._lines)
         self.replicas_of_deployment: DataLoader[str, list[Replica]] = self._rows(related.replicas)
+        self.versions_of_deployment: DataLoader[str, list[DeploymentVersion]] = self._rows(related.versions)
         self.totals_of_deployment: DataLoader[str, Totals] = DataLoader(load_fn=self._totals, cache=False)
 
     def _row(self, table: type[T], *where: Any, deleted: bool = False) -> DataLoader[str, T | None]:

@@ -73,11 +73,11 @@ class Connection(Generic[N]):
     page_info: PageInfo = strawberry.field(description="Whether and where the list goes on.")
 
 
-def within(first: int, most: int = MOST) -> int:
-    """Return `first`; Invalid where it is not 1 to `most`."""
-    if not 1 <= first <= most:
-        raise Invalid(f"first is 1 to {most}.", param="first")
-    return first
+def within(count: int, most: int = MOST, name: str = "first") -> int:
+    """Return the argument `name`, how many items to give; Invalid where it is not 1 to `most`."""
+    if not 1 <= count <= most:
+        raise Invalid(f"{name} is 1 to {most}.", param=name)
+    return count
 
 
 def connect(

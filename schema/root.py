@@ -24,8 +24,10 @@ from schema.context import Info, RequestContext
 from schema.costs import CostQueries
 from schema.dataset_sources import DatasetSourceMutations
 from schema.datasets import Dataset, DatasetMutations, DatasetQueries
-from schema.deployments import Deployment, DeploymentMutations, DeploymentQueries, InferenceRequest
+from schema.deployment_actions import DeploymentMutations
+from schema.deployments import Deployment, DeploymentQueries
 from schema.hardware import HardwareQueries
+from schema.inference_requests import InferenceRequest
 from schema.integrations import IntegrationMutations, IntegrationQueries
 from schema.job_actions import JobMutations
 from schema.job_lists import JobQueries

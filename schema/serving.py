@@ -11,7 +11,7 @@ import strawberry
 from burnish.kit.stream import Row
 from resolvers import cursors
 from resolvers.cursors import Cursor
-from schema.deployments import InferenceRequest
+from schema.inference_requests import InferenceRequest
 
 
 @strawberry.type(description="Requests that a deployment has answered.")
@@ -101,6 +101,8 @@ class StatsBatch:
 def _request(data: dict[str, Any]) -> InferenceRequest:
     return InferenceRequest(
         id=strawberry.ID(data["id"]),
+        # Not in the rows of earlier releases.
+        replica_id=data.get("replica_id"),
         prompt_tokens=data["prompt_tokens"],
         completion_tokens=data["completion_tokens"],
         latency_ms=data["latency_ms"],

@@ -66,6 +66,9 @@ class Api:
         timeout = {"timeout": httpx2.Timeout(TIMEOUT_S, read=UPLOAD_S)} if patient else {}
         return self._json("POST", path, json=body, headers=_once(), **timeout)
 
+    def patch(self, path: str, body: Any) -> Json:
+        return self._json("PATCH", path, json=body, headers=_once())
+
     def put(self, path: str, body: Any) -> Json:
         return self._json("PUT", path, json=body, headers=_once())
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from burnish.cli import chart, watch
+from burnish.cli import chart, serving_watch, watch
 from burnish.cli.client import LAST_LINE, Advance, Json
 from burnish.cli.command import Cli
 from burnish.cli.exits import ERROR, NOT_FOUND, USAGE, CliError
@@ -69,7 +69,7 @@ def deployment_logs(cli: Cli, deployment: str, *, follow: bool, after: str | Non
                     cli.out.text(edge["node"]["message"])
             if record["logs"]["pageInfo"]["hasNextPage"]:
                 continue
-            if not follow or record["status"].lower() in watch.DEPLOYMENT_ENDED:
+            if not follow or record["status"].lower() in serving_watch.ENDED:
                 return
             time.sleep(watch.POLL_S)
 

@@ -1,4 +1,4 @@
-"""Waiting for jobs and deployments, visibly: a bar and the newest numbers on a terminal, plain lines elsewhere."""
+"""Waiting for jobs, visibly: a bar and the newest numbers on a terminal, plain lines elsewhere."""
 
 import queue
 import threading
@@ -15,7 +15,6 @@ from burnish.cli.output import STYLES, Output
 from burnish.cli.patience import OUTAGE_S
 
 JOB_ENDED = ("completed", "failed", "cancelled")
-DEPLOYMENT_ENDED = ("stopped", "failed")
 POLL_S = 1.0
 # How long the last lines may take after a job has ended: a cancelled one drains.
 DRAIN_S = 35.0
@@ -146,30 +145,6 @@ class JobWatch:
         )
         with Progress(*columns, console=self._out.err, disable=not self._out.err.is_terminal) as progress:
             yield progress, progress.add_task("waiting", total=None, numbers="")
-
-
-def deployment(api: Api, out: Output, deployment_id: str, timeout_s: float | None = None) -> Json:
-    """Return the deployment once it serves, as `serving` does; an interruption leaves it alone and says how to come back."""
-    with detaching(out, deployment_id, lambda: f"burnish deploy show {deployment_id}", f"burnish deploy stop {deployment_id}"):
-        return serving(api, out, deployment_id, timeout_s)
-
-
-def serving(api: Api, out: Output, deployment_id: str, timeout_s: float | None = None) -> Json:
-    """Return the deployment once it serves. CliError: `FAILED` where it ends instead, `TIMED_OUT` after `timeout_s`."""
-    with waiting(out, "waiting") as tell:
-        started = time.monotonic()
-        while True:
-            found = api.get(f"/v1/deployments/{deployment_id}")
-            tell(found["status"])
-            if found["status"] == "serving":
-                return found
-            if found["status"] in DEPLOYMENT_ENDED:
-                raise CliError(
-                    f"{deployment_id} is {found['status']}{reason(found)}", FAILED, hint=f"burnish deploy logs {deployment_id}"
-                )
-            if timeout_s is not None and time.monotonic() - started > timeout_s:
-                raise CliError(f"{deployment_id} is {found['status']} at the end of --timeout; it goes on.", TIMED_OUT)
-            time.sleep(POLL_S)
 
 
 @contextmanager

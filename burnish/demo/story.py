@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean
 from types import FrameType
 
-from burnish.cli import chart, creating, jobfile, records, watch
+from burnish.cli import chart, creating, jobfile, records, serving_watch, watch
 from burnish.cli.client import Api, Json
 from burnish.cli.command import Cli
 from burnish.cli.exits import ERROR, INTERRUPTED, OK, CliError
@@ -138,10 +138,10 @@ class Story:
     def _deploy(self, cli: Cli, job: Json, undo: ExitStack) -> Json:
         body = {"model": job["id"], "source": "training_job", "name": self._name, "gpu": {"type": self._hardware, "count": 1}}
         made = cli.api.post("/v1/deployments", body)
-        undo.callback(_end, cli, f"/v1/deployments/{made['id']}", "stop", watch.DEPLOYMENT_ENDED)
+        undo.callback(_end, cli, f"/v1/deployments/{made['id']}", "stop", serving_watch.ENDED)
         self._out.say(f"  deployment {made['id']}")
         began = time.monotonic()
-        found = watch.serving(cli.api, self._out, made["id"], SERVING_S)
+        found = serving_watch.serving(cli.api, self._out, made["id"], SERVING_S)
         self._out.say(f"  serving after {time.monotonic() - began:.0f} s")
         return found
 

@@ -5,6 +5,7 @@ import os
 import tempfile
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -94,6 +95,9 @@ class Settings(BaseSettings):
     )
     delivery_endpoint: str = Field("", description="Endpoint of these buckets, where it is not Amazon's.")
     delivery_attempts: int = Field(5, ge=1, description="How often the delivery of a model is tried.")
+    engine_choice: Literal["auto", "vllm", "transformers"] = Field(
+        "auto", description="The engine of replicas: vllm, transformers, or auto for vLLM wherever it runs."
+    )
     replica_start_s: float = Field(600.0, gt=0, description="How long a replica may take to become ready.")
     replica_attempts: int = Field(
         5, ge=1, description="Replicas that fail in a row after which an update is taken back, or a deployment fails."

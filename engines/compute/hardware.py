@@ -9,6 +9,12 @@ GPU_TYPES = (
     "T4-16GB", "L4-24GB", "L40S-48GB", "A100-40GB", "A100-80GB", "H100-80GB", "H200-141GB",
     "B200-180GB", "B300-270GB", "RTX6000-48GB", "RTXPRO6000-96GB",
 )  # fmt: skip
+# What clients of the dedicated service call them. Their A100 is the small one.
+PROFILES = {
+    "gpu.t4": "T4-16GB", "gpu.l40s": "L40S-48GB", "gpu.a100": "A100-40GB", "gpu.a100.80gb": "A100-80GB",
+    "gpu.h100": "H100-80GB", "gpu.h200": "H200-141GB", "gpu.b200": "B200-180GB", "gpu.rtx6000pro": "RTXPRO6000-96GB",
+    "cpu": CPU,
+}  # fmt: skip
 MAX_COUNT = 8
 LOCAL = "local"
 RENTED = ("prime_intellect", "lambda", "runpod")
@@ -29,14 +35,22 @@ class Shape:
 
 def canonical(name: str) -> str | None:
     """Return the canonical name of a hardware type, None where it is unknown. `h100` means `H100-80GB`, the largest memory that
-    the name has.
+    the name has; a profile means what its service means by it.
     """
+    if name.strip().lower() in PROFILES:
+        return PROFILES[name.strip().lower()]
     plain = _plain(name)
     if plain == _plain(CPU):
         return CPU
     exact = [gpu for gpu in GPU_TYPES if _plain(gpu) == plain]
     family = [gpu for gpu in GPU_TYPES if _plain(gpu.rpartition("-")[0]) == plain]
     return next(iter(exact or family[-1:]), None)
+
+
+def profile_of(name: str) -> str:
+    """Return the profile of a hardware type, however that is written; the name as it is where the type has none."""
+    known = canonical(name)
+    return next((profile for profile, type_ in PROFILES.items() if type_ == known), known or name)
 
 
 def canonical_of_device(device_name: str) -> str | None:

@@ -19,6 +19,7 @@ from sqlmodel import col, select
 
 from burnish.kit.settings import Settings
 from burnish.kit.storage import CHUNK, UPLOADS_AT_ONCE, Storage
+from engines import evidence
 from engines.delivery import card
 from engines.spawn import Child
 from models import events, integration
@@ -143,6 +144,8 @@ async def _to_hub(run: "JobRun", row: Job, final: Checkpoint) -> str:
     try:
         folder = work / "model"
         await run.core.storage.fetch_folder(final.storage_prefix, folder)
+        # Prompts of the dataset are in it, and the repository may be open to all.
+        (folder / evidence.FILE).unlink(missing_ok=True)
         (folder / "README.md").write_text(card.text(row, dataset, final))
         target = row.checkpoint_destination
         spec = {

@@ -93,11 +93,33 @@ class EngineArgs(BaseModel):
             return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
-            raise BadFlag(_flag(str(first["loc"][0])), _reason(first)) from None
+            raise BadFlag(flag_of(str(first["loc"][0])), _reason(first)) from None
+
+    @classmethod
+    def of(cls, words: Sequence[str], *, max_batch_size: int | None, gpus: int) -> Self:
+        """Read the flags of a deployment and add what it says elsewhere: how many requests a replica works on at once, and on
+        how many GPUs, which is 1 on a CPU. BadFlag besides where the two contradict each other.
+        """
+        args = cls.parse(words)
+        if args.max_num_seqs is not None and max_batch_size not in (None, args.max_num_seqs):
+            raise BadFlag("--max-num-seqs", f"it is {args.max_num_seqs}, and max_batch_size is {max_batch_size}")
+        if (args.tensor_parallel_size or 1) > gpus:
+            raise BadFlag("--tensor-parallel-size", f"it is {args.tensor_parallel_size}, and a replica has {gpus} GPU")
+        if args.tensor_parallel_size is not None and gpus % args.tensor_parallel_size:
+            raise BadFlag("--tensor-parallel-size", f"{gpus} GPUs cannot be divided by {args.tensor_parallel_size}")
+        more = {
+            "max_num_seqs": args.max_num_seqs or max_batch_size,
+            "tensor_parallel_size": args.tensor_parallel_size or (gpus if gpus > 1 else None),
+        }
+        return args.model_copy(update=more)
 
     def flags(self) -> list[str]:
         """Return what was set as arguments of the engine."""
         return [_written(name, value) for name, value in self.model_dump(exclude_none=True).items()]
+
+
+def flag_of(field: str) -> str:
+    return "--" + field.replace("_", "-")
 
 
 def _pairs(words: Sequence[str], fields: Any) -> Iterator[tuple[str, str, str | bool]]:
@@ -109,9 +131,9 @@ def _pairs(words: Sequence[str], fields: Any) -> Iterator[tuple[str, str, str | 
             raise BadFlag(word, "this is not a flag")
         field = flag.removeprefix("--").replace("-", "_")
         negated = field.removeprefix("no_")
-        if _is_switch(negated, fields) and flag == "--no-" + _flag(negated)[2:] and not equals:
+        if _is_switch(negated, fields) and flag == "--no-" + flag_of(negated)[2:] and not equals:
             yield flag, negated, False
-        elif field not in fields or flag != _flag(field):
+        elif field not in fields or flag != flag_of(field):
             raise BadFlag(flag, "this flag may not be set")
         elif equals:
             yield flag, field, value
@@ -127,10 +149,6 @@ def _is_switch(field: str, fields: Any) -> bool:
     return field in fields and fields[field].annotation == bool | None
 
 
-def _flag(field: str) -> str:
-    return "--" + field.replace("_", "-")
-
-
 def _reason(error: Any) -> str:
     if error["type"] == "value_error":
         return "this is not a JSON object"
@@ -139,5 +157,5 @@ def _reason(error: Any) -> str:
 
 def _written(field: str, value: Any) -> str:
     if isinstance(value, bool):
-        return _flag(field) if value else "--no-" + _flag(field)[2:]
-    return f"{_flag(field)}={json.dumps(value) if isinstance(value, dict) else value}"
+        return flag_of(field) if value else "--no-" + flag_of(field)[2:]
+    return f"{flag_of(field)}={json.dumps(value) if isinstance(value, dict) else value}"

@@ -6,6 +6,9 @@ from typing import Any
 import orjson
 
 INVALID_REQUEST, SERVER_ERROR = "invalid_request_error", "server_error"
+# Type and code alike; a server that a deployment has adopted may also be out of quota.
+RATE_LIMIT_EXCEEDED, INSUFFICIENT_QUOTA = "rate_limit_exceeded", "insufficient_quota"
+TOO_MANY = 429
 ENGINE_DIED = "engine_died"
 CONTEXT_LENGTH_EXCEEDED, MODEL_NOT_FOUND = "context_length_exceeded", "model_not_found"
 # How the engine says that the prompt, or the prompt and the answer together, do not fit.
@@ -28,8 +31,18 @@ def translate(status: int, content: bytes, path: str = "") -> dict[str, Any]:
     message = str(inner.get("message") or f"The engine answered {status}.")
     if status >= 500:
         return envelope(message, SERVER_ERROR)
+    if status == TOO_MANY:
+        kind = INSUFFICIENT_QUOTA if INSUFFICIENT_QUOTA in (inner.get("code"), inner.get("type")) else RATE_LIMIT_EXCEEDED
+        return envelope(message, kind, code=kind)
     param = _param(inner.get("param"), path)
     return envelope(_readable(message), INVALID_REQUEST, param=param, code=_code(status, message))
+
+
+def kind_of(status: int) -> str:
+    """Return the type of an error with this status."""
+    if status == TOO_MANY:
+        return RATE_LIMIT_EXCEEDED
+    return SERVER_ERROR if status >= 500 else INVALID_REQUEST
 
 
 def status_of(content: bytes, default: int = 500) -> int:

@@ -17,7 +17,7 @@ from burnish.kit import clock, stream
 from burnish.kit.db import Session
 from engines import protocol
 from engines.leased import LeasedRun, first
-from engines.serving import replica_run, stats
+from engines.serving import adopted, replica_run, stats
 from engines.serving.rounds import Outcome, Round
 from engines.serving.scaling import Scaling
 from models import billing, leases, transitions
@@ -48,6 +48,7 @@ class DeploymentRun(LeasedRun):
         self.known: set[str] = set()
         self.began = clock.now()
         self.waits_for_room = False
+        self.upstream: adopted.Seen | None = None
         self.touched: list[str] = []
         self.scaling = Scaling(self)
         self._sampler: stats.Sampler | None = None
@@ -82,6 +83,7 @@ class DeploymentRun(LeasedRun):
 
     async def work(self) -> None:
         compacting = asyncio.create_task(self._compact_forever())
+        watching = asyncio.create_task(adopted.watch(self))
         try:
             async with stats.sampling(self.core.db, self.id, partial(self.put, "stats"), self.scaling.consider) as sampler:
                 self._sampler = sampler
@@ -94,8 +96,9 @@ class DeploymentRun(LeasedRun):
                 await sampler.finish()
             await self.close(await self._status())
         finally:
-            compacting.cancel()
-            await asyncio.gather(compacting, return_exceptions=True)
+            for task in (compacting, watching):
+                task.cancel()
+            await asyncio.gather(compacting, watching, return_exceptions=True)
 
     async def _keep_true(self) -> Outcome:
         """Do rounds until the deployment has ended, fails, is put aside, or the host stops."""

@@ -18,15 +18,22 @@ class Relay:
     """The frames of an answer as the client is to see them: without the usage that only the meter asked for.
 
     Ends with `[DONE]`, or with one error frame. Iterate once; a caller that does not come to the end closes it with `aclose`,
-    which lets the engine stop. `asked` is the client's own `stream_options`, `alive` says whether the engine lives.
+    which lets the engine stop. `asked` is the client's own `stream_options`, `alive` says whether the engine lives, and
+    `shown_model` is what each chunk calls the model where that is not the engine's word.
     """
 
     def __init__(
-        self, response: httpx2.Response, meter: Meter, asked: Mapping[str, Any], alive: Callable[[], Awaitable[bool]]
+        self,
+        response: httpx2.Response,
+        meter: Meter,
+        asked: Mapping[str, Any],
+        alive: Callable[[], Awaitable[bool]],
+        shown_model: str | None = None,
     ) -> None:
         self._response = response
         self._meter = meter
         self._alive = alive
+        self._shown_model = shown_model
         self._wants_usage = bool(asked.get("include_usage"))
         self._wants_each = self._wants_usage and bool(asked.get("continuous_usage_stats"))
         self._batches = _batches(response)
@@ -96,6 +103,9 @@ class Relay:
         if _is_error(chunk):
             return await self._error(event)
         self._meter.chunk(chunk)
+        if self._shown_model is not None:
+            chunk["model"] = self._shown_model
+            event = orjson.dumps(chunk)
         return self._shown(chunk, event)
 
     def _shown(self, chunk: dict[str, Any], event: bytes) -> bytes:
@@ -116,7 +126,7 @@ class Relay:
 
     def _failed(self, message: str, code: str | None = None, status: int = 500) -> bytes:
         self._meter.done(status, message)
-        kind = engine_errors.SERVER_ERROR if status >= 500 else engine_errors.INVALID_REQUEST
+        kind = engine_errors.kind_of(status)
         return _framed(orjson.dumps(engine_errors.envelope(message, kind, code=code)))
 
 

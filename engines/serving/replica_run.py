@@ -7,6 +7,7 @@ own row, and looks itself whether its deployment has ended or is paused: nobody 
 import asyncio
 import contextlib
 import shutil
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,7 +23,8 @@ from burnish.kit.db import Session
 from engines import protocol
 from engines.compute import hardware
 from engines.leased import LeasedRun, first
-from engines.serving import vllm, weights
+from engines.serving import engine, starting, weights
+from engines.serving.engine_choice import Choice
 from engines.spawn import Child
 from models import billing, events, leases, ledger, replica
 from models import deployment as dep
@@ -37,6 +39,7 @@ HEALTH_MISSES = 5
 SETTLE_S = 1.0
 TERMINATE_S = 5.0
 LAST_WORDS_S = 1.0
+LAST_LINES = 50
 
 
 class ReplicaRun(LeasedRun):
@@ -53,7 +56,11 @@ class ReplicaRun(LeasedRun):
     deployment_attempt = 0
     url: str | None = None
     healthy_at: Any = None
-    last_line = ""
+    exit_code: int | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
 
     @classmethod
     def offered(cls) -> tuple[Any, ...]:
@@ -127,10 +134,19 @@ class ReplicaRun(LeasedRun):
         """Serve until told to end; return what is wrong where the engine ends before."""
         version = await self.version()
         model = await weights.fetched(self, version, folder)
+        choice = await starting.chosen(self, model)
+        why = await self._run(choice, model, folder)
+        if why is None or self.healthy_at is not None:
+            return why
+        other = await starting.instead(self, choice, model)
+        return why if other is None else await self._run(other, model, folder)
+
+    async def _run(self, choice: Choice, model: Path, folder: Path) -> str | None:
+        """Run an engine until told to end; return what is wrong where it ends before."""
         if self.is_told:
             return None
-        self.url = f"http://{vllm.LOOPBACK}:{(port := vllm.free_port())}"
-        argv, env = await self._command(model, port)
+        self.url = f"http://{engine.LOOPBACK}:{(port := engine.free_port())}"
+        argv, env = await starting.command(self, choice, model, port)
         child = await Child.command(argv, cwd=folder, env=env)
         await self._move(replica.LOADING, url=self.url, pid=child.pid)
         reading = asyncio.create_task(self._read_log(child))
@@ -161,13 +177,6 @@ class ReplicaRun(LeasedRun):
         async with self.core.db.read() as session:
             return await session.get_one(Deployment, self.deployment_id)
 
-    async def _command(self, model: Path, port: int) -> tuple[list[str], dict[str, str]]:
-        name = (await self.deployment()).name
-        argv, env = vllm.command(model, [name, self.deployment_id], port, self.placement.device)
-        if self.placement.gpu_indices:
-            env |= {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.placement.gpu_indices))}
-        return argv, env
-
     async def _watch_engine(self) -> str:
         """Wait until the engine is ready, let it take traffic, then look after its health; return what is wrong with it."""
         async with httpx2.AsyncClient(timeout=10, trust_env=False) as client:
@@ -184,10 +193,10 @@ class ReplicaRun(LeasedRun):
         be asked.
         """
         assert self.url is not None
-        while not await vllm.health(client, self.url):
+        while not await engine.health(client, self.url):
             await asyncio.sleep(READY_EVERY_S)
         await self._move(replica.WARMING)
-        while not await vllm.ready(client, self.url, self.deployment_id):
+        while not await engine.ready(client, self.url, self.deployment_id):
             await asyncio.sleep(READY_EVERY_S)
 
     async def _stay_healthy(self, client: httpx2.AsyncClient) -> str:
@@ -195,7 +204,7 @@ class ReplicaRun(LeasedRun):
         misses = 0
         while misses < HEALTH_MISSES:
             await asyncio.sleep(HEALTH_EVERY_S)
-            if await vllm.health(client, self.url):
+            if await engine.health(client, self.url):
                 misses, self.healthy_at = 0, clock.now()
             else:
                 misses += 1
@@ -206,8 +215,9 @@ class ReplicaRun(LeasedRun):
             return watching.result()
         # What it said last may still be in the pipe, and that may be held open by what it left behind.
         await asyncio.wait([reading], timeout=LAST_WORDS_S)
-        tail = f": {self.last_line}" if self.last_line else ""
-        return f"the engine ended with exit code {gone.result()}{tail}"
+        self.exit_code = gone.result()
+        tail = f": {self.last_lines[-1]}" if self.last_lines else ""
+        return f"the engine ended with exit code {self.exit_code}{tail}"
 
     async def _drain(self, child: Child) -> None:
         """Take the replica out of routing, let what runs finish, then end it."""
@@ -217,7 +227,7 @@ class ReplicaRun(LeasedRun):
         self.wake(self.deployment_id)
         await asyncio.sleep(SETTLE_S)
         async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
-            await vllm.drain(client, self.url, self.settings.drain_s)
+            await engine.drain(client, self.url, self.settings.drain_s)
         child.terminate()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(child.wait(), TERMINATE_S)
@@ -277,14 +287,16 @@ class ReplicaRun(LeasedRun):
     async def _read_log(self, child: Child) -> None:
         async for line in child.log():
             if line:
-                self.last_line = line
+                self.last_lines.append(line)
                 await self.say(line, source="engine")
 
     async def _move(self, status: str, **values: Any) -> None:
-        async with self.row() as (_, row):
+        async with self.row() as (session, row):
             row.status = status
             for key, value in values.items():
                 setattr(row, key, value)
+            told = {"replica_id": self.id, "version": row.version, "phase": status}
+            await self.record(session, "replica_phase", told)
         self.wake(self.deployment_id)
 
     async def _ready(self) -> None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Target:
-    """A replica that answers at `url`."""
+    """A replica that answers at `url`. `served_name` is what its engine calls the model, null for the deployment's own name."""
 
     replica_id: str
     url: str
+    served_name: str | None = None
 
 
 @dataclass

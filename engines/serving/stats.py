@@ -20,8 +20,8 @@ from sqlmodel import col, select
 from burnish.kit import clock, stream
 from burnish.kit.db import Database, Session
 from burnish.kit.stream import Data, Row
-from engines.serving import vllm
-from engines.serving.vllm import EngineMetrics
+from engines.serving import adopted, engine
+from engines.serving.engine_metrics import EngineMetrics
 from models import replica
 from models.replica import Replica
 
@@ -103,8 +103,10 @@ class Sampler:
             window_s = clock.seconds_between(since, now)
             # Without a length it is the beginning, or the clock was set back: the next window counts what came.
             if window_s > 0:
-                urls = [url for status, url in replicas if status == replica.RUNNING and url is not None]
-                counts = {"replicas_ready": len(urls), "replicas_total": len(replicas)}
+                ready = [(url, kind) for status, url, kind in replicas if status == replica.RUNNING and url is not None]
+                # A server of somebody else's has no figures for us.
+                urls = [url for url, kind in ready if kind != adopted.ENGINE]
+                counts = {"replicas_ready": len(ready), "replicas_total": len(replicas)}
                 engines = await self._ask(urls)
                 figures = {**asked([row.data for row in requests], window_s), **load(engines), **counts}
                 figures["replicas_wanted"] = await self._consider(Taken(now, requests, engines)) if self._consider else None
@@ -122,13 +124,13 @@ class Sampler:
         rows = [row async for page in stream.read_all(session, self._id, "requests", after=self._seq) for row in page]
         return rows, rows[-1].seq if rows else self._seq
 
-    async def _replicas(self, session: Session) -> Sequence[tuple[str, str | None]]:
+    async def _replicas(self, session: Session) -> Sequence[tuple[str, str | None, str | None]]:
         live = (col(Replica.deployment_id) == self._id, col(Replica.ended_at).is_(None))
-        return (await session.exec(select(Replica.status, Replica.url).where(*live))).all()
+        return (await session.exec(select(Replica.status, Replica.url, Replica.engine).where(*live))).all()
 
     async def _ask(self, urls: list[str]) -> list[EngineMetrics] | None:
         """Return the metrics of each engine; None where one cannot be asked: a part would pass for the whole."""
-        found = await asyncio.gather(*(vllm.metrics(self._client, url) for url in urls), return_exceptions=True)
+        found = await asyncio.gather(*(engine.metrics(self._client, url) for url in urls), return_exceptions=True)
         known = [metrics for metrics in found if isinstance(metrics, EngineMetrics)]
         return known if len(known) == len(found) else None
 
@@ -183,9 +185,9 @@ def asked(requests: Sequence[Data], window_s: float) -> Data:
 def load(engines: Sequence[EngineMetrics] | None) -> Data:
     """Return the load of a deployment's engines: their sums, and the fullest cache; null where one does not say, or none is."""
     engines = engines or ()
-    running = _known([engine.running for engine in engines])
-    waiting = _known([engine.waiting for engine in engines])
-    usages = _known([engine.kv_cache_usage for engine in engines])
+    running = _known([one.running for one in engines])
+    waiting = _known([one.waiting for one in engines])
+    usages = _known([one.kv_cache_usage for one in engines])
     return {
         "running": sum(running) if running else None,
         "waiting": sum(waiting) if waiting else None,

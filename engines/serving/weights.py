@@ -8,9 +8,10 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from engines import protocol
+from engines.serving import fetch
 from engines.sources import source_of
 from engines.spawn import Child
-from models import leases
+from models import integration, leases
 from models.deployment import Deployment, DeploymentVersion
 from models.job import Checkpoint
 from models.replica import Replica
@@ -29,13 +30,23 @@ async def fetched(run: "ReplicaRun", version: DeploymentVersion, folder: Path) -
         return folder / "model"
     if "path" in source:
         return Path(source["path"])
-    result = await _from_hub(run, folder, source)
+    result = await _from_hub(run, folder, source, await _token(run))
     await _pin(run, version.number, str(result["revision"]))
     return Path(result["path"])
 
 
-async def _from_hub(run: "ReplicaRun", folder: Path, source: dict[str, Any]) -> dict[str, Any]:
-    child = await Child.task("serving.fetch", source, cwd=folder)
+async def _token(run: "ReplicaRun") -> str | None:
+    """Return what opens a gated model: the deployment's own token, or else its account's at Hugging Face."""
+    async with run.core.db.read() as session:
+        deployment = await session.get_one(Deployment, run.deployment_id)
+        if deployment.sealed_hf_token is not None:
+            return run.core.secrets.decrypt(deployment.sealed_hf_token, deployment.id)
+        return await integration.secret(session, run.core.secrets, deployment.account_id, "huggingface")
+
+
+async def _from_hub(run: "ReplicaRun", folder: Path, source: dict[str, Any], token: str | None) -> dict[str, Any]:
+    env = {} if token is None else {fetch.TOKEN_VARIABLE: token}
+    child = await Child.task("serving.fetch", source, cwd=folder, env=env)
     reading = asyncio.create_task(_pass_on(run, child))
     ending = asyncio.create_task(run.told_to_end())
     ending.add_done_callback(lambda _: child.kill())

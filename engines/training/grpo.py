@@ -24,7 +24,8 @@ def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     try:
         with jailed(job) as jail:
             reporter.phase("pulling_model")
-            base = interrupt.call(lambda: locate(job.model, reporter), reporter.stop_requested)
+            base, revision = interrupt.call(lambda: locate(job.model, reporter), reporter.stop_requested)
+            job = pinned(job, revision)
             threads = environment.thread_count(base, job.threads)
             environment.settle(threads, job.device)
             reporter.phase("starting")
@@ -60,13 +61,18 @@ def _parse(spec: dict[str, Any]) -> GrpoSpec:
         raise ChildFailure("config_error", f"{where}: {problem['msg']}", "platform") from error
 
 
-def locate(source: ModelSource, reporter: Reporter) -> Path:
-    """Return the base model's folder, fetched where it is a repository; report the revision that was pinned."""
+def locate(source: ModelSource, reporter: Reporter) -> tuple[Path, str | None]:
+    """Return the base model's folder, fetched where it is a repository, and the revision that was pinned and reported."""
     if source.repo is None or source.cache_dir is None:
         folder = Path(str(source.path))
         if not (folder / "config.json").is_file():
             raise ChildFailure("model_unavailable", "The registered model has no config.json in its folder.", "platform")
-        return folder
+        return folder, None
     path, revision = hub.fetch(source.repo, source.revision, source.token, Path(source.cache_dir), reporter.log)
     reporter.model(revision)
-    return Path(path)
+    return Path(path), revision
+
+
+def pinned(job: GrpoSpec, revision: str | None) -> GrpoSpec:
+    """Return the job with the commit that its base is of."""
+    return job.model_copy(update={"model": job.model.model_copy(update={"revision": revision})})

@@ -12,7 +12,7 @@ import transformers
 from transformers.trainer_callback import PrinterCallback
 
 from engines.protocol import ChildFailure, Reporter
-from engines.training import weights
+from engines.training import parity, weights
 from engines.training.checkpoints import Checkpoints
 from engines.training.interrupt import Stopped
 from engines.training.progress import Progress
@@ -79,7 +79,7 @@ def train(job: GrpoSpec, base: Path, rows: list[Row], judge: Judge, threads: int
         checkpoints.wait_taken(reporter.stop_requested)
         reporter.log(f"stopped after step {trainer.state.global_step}, whose checkpoint is stored")
         return {}
-    return finish(trainer, dtype, base, Path(job.work_dir) / "final", reporter)
+    return finish(job, trainer, dtype, base, reporter)
 
 
 def quieten() -> None:
@@ -170,14 +170,24 @@ def _out_of_memory(error: Exception) -> ChildFailure:
     )
 
 
-def finish(trainer: RolloutTrainer, dtype: torch.dtype, base: Path, folder: Path, reporter: Reporter) -> dict[str, Any]:
+def finish(job: GrpoSpec, trainer: RolloutTrainer, dtype: torch.dtype, base: Path, reporter: Reporter) -> dict[str, Any]:
     """Save the final model and wait until the parent has it; a stop meanwhile raises `Stopped`."""
-    step = trainer.state.global_step
+    step, folder = trainer.state.global_step, Path(job.work_dir) / "final"
     reporter.phase("saving")
-    weights.save_final(trainer.accelerator.unwrap_model(trainer.model), base, dtype, folder)
+    weights.save_final(trainer.accelerator.unwrap_model(trainer.model), base, job.model.called, dtype, folder)
+    give_evidence(job, trainer, base, folder, reporter)
     reporter.phase("uploading")
     reporter.checkpoint(step, str(folder), final=True)
     while not reporter.wait_uploaded(step, ACK_POLL_S):
         if reporter.stop_requested.is_set():
             raise Stopped
     return {"steps": step}
+
+
+def give_evidence(job: GrpoSpec, trainer: RolloutTrainer, base: Path, folder: Path, reporter: Reporter) -> None:
+    """Put beside the model what a replica of it will be held against."""
+    try:
+        parity.write(folder, base, job.model, trainer.processing_class, list(trainer.rows.values()), job.device)
+    except Exception as error:
+        # Hours of training are not thrown away for want of a comparison: the model is served, and the log says uncompared.
+        reporter.log(f"the trained model could not be asked for what it says: {error}", level="warning")

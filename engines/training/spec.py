@@ -65,8 +65,9 @@ class GrpoHyperparameters(Strict):
 
 
 class ModelSource(Strict):
-    """Where the base model comes from: a folder on this machine, or a repository of the hub."""
+    """Where the base model comes from: a folder on this machine, or a repository of the hub. `name` is the folder's."""
 
+    name: str | None = None
     path: str | None = None
     repo: str | None = None
     revision: str | None = None
@@ -80,6 +81,11 @@ class ModelSource(Strict):
         if self.repo is not None and self.cache_dir is None:
             raise ValueError("a repo needs a cache_dir")
         return self
+
+    @property
+    def called(self) -> str | None:
+        """The model's name as a user writes it."""
+        return self.name or self.repo
 
 
 class RewardSource(Strict):

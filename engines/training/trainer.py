@@ -86,7 +86,7 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         stop_due: Callable[[], bool],
         **kwargs: Any,
     ) -> None:
-        self._rows: Mapping[int, Row] = {row.index: row for row in rows}
+        self.rows: Mapping[int, Row] = {row.index: row for row in rows}
         self._on_phase = on_phase
         self._on_sampled = on_sampled
         self._stop_due = stop_due
@@ -128,7 +128,7 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         )
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        rows = [self._rows[example["row"]] for example in inputs]
+        rows = [self.rows[example["row"]] for example in inputs]
         output: dict[str, Any] = super()._generate_and_score_completions(
             [{"prompt": row.prompt, "row": row.index} for row in rows]
         )

@@ -4,6 +4,7 @@ The served folder is the base's own folder with other weights: config, generatio
 from the base as they are, never from objects that the trainer changed, so that a model is served as it was trained.
 """
 
+import json
 import shutil
 from fnmatch import fnmatch
 from pathlib import Path
@@ -20,6 +21,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from engines.evidence import ADAPTER
 from engines.protocol import ChildFailure
 from engines.training.spec import GrpoHyperparameters
 
@@ -77,19 +79,29 @@ def adapter_config(hyper: GrpoHyperparameters) -> LoraConfig | None:
     )
 
 
-def save_final(model: PreTrainedModel | PeftModel, base: Path, dtype: torch.dtype, folder: Path) -> None:
-    """Write the model that is served, an adapter merged into a fresh copy of the base, in the base's own dtype."""
+def save_final(model: PreTrainedModel | PeftModel, base: Path, name: str | None, dtype: torch.dtype, folder: Path) -> None:
+    """Write the model that is served in the base's own dtype: an adapter by itself, and merged into a fresh copy of the base.
+
+    `name` is what the base is called.
+    """
     if isinstance(model, PeftModel):
-        model = _merge(model, base, folder.with_name(folder.name + "-adapter"))
+        save_adapter(model, name, folder / ADAPTER)
+        model = PeftModel.from_pretrained(load_base(base), folder / ADAPTER).merge_and_unload()
     model.to(dtype).save_pretrained(folder)
     copy_side_files(base, folder)
 
 
-def _merge(model: PeftModel, base: Path, adapter: Path) -> PreTrainedModel:
-    model.save_pretrained(adapter)
-    merged = PeftModel.from_pretrained(load_base(base), adapter).merge_and_unload()
-    shutil.rmtree(adapter)
-    return merged
+def save_adapter(model: PeftModel, name: str | None, folder: Path) -> None:
+    """Write the adapter alone: its weights and its configuration, which names the base and no folder of this machine."""
+    model.save_pretrained(folder, selected_adapters=[model.active_adapter])
+    (folder / "README.md").unlink(missing_ok=True)
+    path = folder / "adapter_config.json"
+    config = json.loads(path.read_text())
+    config["base_model_name_or_path"] = name
+    if isinstance(config["target_modules"], list):
+        # It was a set: the same adapter is the same file.
+        config["target_modules"].sort()
+    path.write_text(json.dumps(config, indent=2, sort_keys=True))
 
 
 def copy_side_files(base: Path, folder: Path) -> None:

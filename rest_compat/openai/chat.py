@@ -9,19 +9,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from burnish.kit.errors import Unauthenticated
-from resolvers import inference
+from resolvers import async_completions, inference
 from resolvers.context import Context
 from rest_compat import http, sse
 from rest_compat.errors import OPENAI
 from rest_compat.keys import Keys
+from rest_compat.openai import asynchronous
+from rest_compat.openai.asynchronous import AcceptedObject
 from rest_compat.operation import INFERENCE, JSON, Operation, Stream
 
 TAG = "Inference"
 KEYS = Keys()
 CHAT = "/v1/chat/completions"
 TEXT = "/v1/completions"
-ERRORS = (400, 402, 404, 413, 429, 503)
-MODEL = {"type": "string", "description": "The id of a deployment, or the name of an active one."}
+ERRORS = (400, 402, 404, 413, 429, 503, 504)
+MODEL = {
+    "type": ["string", "null"],
+    "description": "The id of a deployment, also as `deploy_id:ID`, or the name of an active one, also as `account/name`; needed "
+    "where no header names it.",
+}
 COMMON = {
     "model": MODEL,
     "stream": {
@@ -41,14 +47,14 @@ PROMPT = {"type": ["string", "array"], "description": "A text, a list of texts, 
 PASSED_ON = "Whatever else the engine understands is passed on as it is."
 CHAT_BODY: Mapping[str, Any] = {
     "type": "object",
-    "required": ["model", "messages"],
+    "required": ["messages"],
     "properties": {**COMMON, "messages": MESSAGES},
     "additionalProperties": True,
     "description": PASSED_ON,
 }
 TEXT_BODY: Mapping[str, Any] = {
     "type": "object",
-    "required": ["model", "prompt"],
+    "required": ["prompt"],
     "properties": {**COMMON, "prompt": PROMPT},
     "additionalProperties": True,
     "description": PASSED_ON,
@@ -58,8 +64,7 @@ TEXT_BODY: Mapping[str, Any] = {
 def _named_by_the_path(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the body of a route that names the deployment already."""
     named = {**MODEL, "type": ["string", "null"], "description": "The id or the name of this deployment, if anything."}
-    required = [name for name in body["required"] if name != "model"]
-    return {**body, "required": required, "properties": {**body["properties"], "model": named}}
+    return {**body, "properties": {**body["properties"], "model": named}}
 
 
 async def chat(ctx: Context, request: Request) -> Response:
@@ -73,9 +78,12 @@ async def text(ctx: Context, request: Request) -> Response:
 
 
 async def _complete(ctx: Context, request: Request, path: str) -> Response:
+    wanted = asynchronous.wanted(request)
     body = await http.json_object(request, ctx.core.settings)
-    work = inference.complete(ctx, path, body, deployment_id=request.path_params.get("deployment_id"))
-    reply = await http.unless_gone(request, work)
+    if wanted.later:
+        return await asynchronous.accept(ctx, path, body, wanted)
+    work = inference.complete(ctx, path, body, deployment_id=wanted.deployment_id)
+    reply = await http.unless_gone(request, async_completions.within(wanted.timeout_s, work))
     if reply.stream is not None:
         return Stream(_in_force(ctx, reply.stream), reply.status, reply.headers)
     return Response(reply.body, reply.status, reply.headers)
@@ -98,8 +106,9 @@ async def _in_force(ctx: Context, stream: Any) -> AsyncGenerator[bytes, None]:
 
 
 def _operations(prefix: str) -> list[Operation]:
-    chat_body, text_body = CHAT_BODY, TEXT_BODY
+    chat_body, text_body, headers = CHAT_BODY, TEXT_BODY, asynchronous.HEADERS
     if "{deployment_id}" in prefix:
+        headers = asynchronous.OF_THE_ANSWER
         chat_body, text_body = _named_by_the_path(CHAT_BODY), _named_by_the_path(TEXT_BODY)
     return [
         Operation(
@@ -112,6 +121,8 @@ def _operations(prefix: str) -> list[Operation]:
             answers=JSON,
             schema=chat_body,
             streams=True,
+            accepted=AcceptedObject,
+            headers=headers,
             errors=ERRORS,
             dialect=OPENAI,
             scope=INFERENCE,
@@ -124,6 +135,8 @@ def _operations(prefix: str) -> list[Operation]:
             answers=JSON,
             schema=text_body,
             streams=True,
+            accepted=AcceptedObject,
+            headers=headers,
             errors=ERRORS,
             dialect=OPENAI,
             scope=INFERENCE,

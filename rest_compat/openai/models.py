@@ -1,20 +1,22 @@
 """The deployments that answer, as the models of an OpenAI client."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 from starlette.requests import Request
 
 from burnish.kit.errors import NotFound
+from engines.compute.hardware import profile_of
 from models.deployment import Deployment
-from resolvers import deployments
+from models.replica import RUNNING, Replica
+from resolvers import deployment_names, deployments, related
 from resolvers.context import Context
 from rest_compat.errors import OPENAI, VERI, Dialect
 from rest_compat.operation import Handler, Operation
 from rest_compat.wire import Wire
 
 TAG = "Inference"
-HEALTHY = "running"
 
 
 class ModelMeta(Wire):
@@ -47,32 +49,36 @@ class ModelList(Wire):
 
 async def page(ctx: Context, request: Request) -> ModelList:
     """List the models that answer."""
-    return ModelList(data=[await _shape(ctx, row) for row in await deployments.serving(ctx)])
+    return await _list(ctx, await deployments.serving(ctx))
 
 
 async def get(ctx: Context, request: Request) -> ModelObject:
     """Get a model by the name or id of its deployment."""
     reference = request.path_params["model"]
     for row in await deployments.serving(ctx):
-        if reference in (row.id, row.name):
-            return await _shape(ctx, row)
+        if deployment_names.is_named(ctx, row, reference):
+            return (await _list(ctx, [row])).data[0]
     raise NotFound(f"The model '{reference}' does not exist.", code="model_not_found", param="model")
 
 
 async def of_deployment(ctx: Context, request: Request) -> ModelList:
     """List the one model of a deployment."""
-    row = await deployments.get(ctx, request.path_params["deployment_id"])
-    return ModelList(data=[await _shape(ctx, row)])
+    return await _list(ctx, [await deployments.get(ctx, request.path_params["deployment_id"])])
 
 
-async def _shape(ctx: Context, row: Deployment) -> ModelObject:
-    living = [replica for replica in await deployments.replicas(ctx, row.id) if replica.ended_at is None]
+async def _list(ctx: Context, rows: Sequence[Deployment]) -> ModelList:
+    replicas = await related.replicas(ctx, [row.id for row in rows])
+    return ModelList(data=[_shape(ctx, row, replicas.get(row.id, ())) for row in rows])
+
+
+def _shape(ctx: Context, row: Deployment, replicas: Sequence[Replica]) -> ModelObject:
+    living = [replica for replica in replicas if replica.ended_at is None]
     meta = ModelMeta(
-        hf_model_id=row.model,
-        hardware_profile=(row.gpu or row.gpu_requested)["type"],
-        min_replicas=1,
-        max_replicas=1,
-        healthy_replicas=sum(replica.status == HEALTHY for replica in living),
+        hf_model_id=row.upstream_model or row.model,
+        hardware_profile=profile_of(row.gpu_requested["type"]),
+        min_replicas=row.min_replicas,
+        max_replicas=row.max_replicas,
+        healthy_replicas=sum(replica.status == RUNNING for replica in living),
         total_replicas=len(living),
     )
     return ModelObject(id=row.name, created=int(row.created_at.timestamp()), owned_by=ctx.account.slug, meta=meta)

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from burnish.kit.money import usd_float
 from models import deployment as dep
 from models.deployment import Deployment
-from resolvers import deployments
+from resolvers import adopting, deployments
+from resolvers.adopting import AdoptInput
 from resolvers.context import Context
 from resolvers.deployment_inputs import DeploymentInput
 from resolvers.inputs import parse
@@ -31,7 +32,7 @@ class DeploymentObject(Wire):
     status: Literal["queued", "provisioning", "serving", "unhealthy", "stopped", "failed"]
     name: str
     model: str
-    source: str
+    source: Literal["training_job", "huggingface", "adopted"]
     endpoint_url: str | None = Field(description="The path of the chat route, once it has served.")
     gpu: Gpu = Field(description="What it really runs on; what was asked for until that is known.")
     provider: str | None
@@ -43,6 +44,19 @@ class DeploymentObject(Wire):
     stopped_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    min_replicas: int
+    max_replicas: int
+    desired_replicas: int = Field(description="How many replicas the autoscaler wants now, unless it is paused.")
+    target_rps: float
+    target_latency_p95_ms: float
+    stabilisation_window: int
+    max_batch_size: int | None
+    extra_args: list[str]
+    revision: str | None = Field(description="The commit of the model, where it came from Hugging Face.")
+    version: int = Field(description="The number of the version that is wanted: the newest that has not failed.")
+    engine: str | None = Field(description="What runs the model, such as `vllm`; null until that is known.")
+    engine_reason: str | None = Field(description="Why this engine.")
+    paused_at: datetime | None = Field(description="Since when it is paused: it has no replicas and costs nothing.")
 
 
 class DeploymentPage(PageQuery):
@@ -57,42 +71,13 @@ class DeploymentQuery(DeploymentPage):
     status: str | None = Field(None, description=f"One of {', '.join(dep.STATUSES)}.")
 
 
-class RequestObject(Wire):
-    """One inference request: counts and times, never what was said."""
-
-    id: str
-    object: Literal["deployment_request"] = "deployment_request"
-    deployment_id: str
-    prompt_tokens: int
-    completion_tokens: int
-    latency_ms: float
-    ttft_ms: float | None = Field(description="Time to the first token of a streamed answer.")
-    status_code: int
-    streamed: bool
-    finish_reason: str | None
-    client_cancelled: bool
-    error_message: str | None
-    created_at: datetime
-
-
-class TotalsObject(Wire):
-    """What a deployment has served since it was made."""
-
-    total_requests: int
-    total_prompt_tokens: int
-    total_completion_tokens: int
-    total_cost_usd: float
-    avg_latency_ms: float
-    error_rate: float = Field(description="The share of requests answered with 400 or more, from 0 to 1.")
-    uptime_seconds: float
-
-
 def shape(row: Deployment) -> DeploymentObject:
     """Return a deployment as its callers see it."""
     rate = row.rate_micros_per_hour
     return DeploymentObject.model_validate(
         {
             **row.model_dump(),
+            "stabilisation_window": row.stabilisation_window_s,
             "endpoint_url": row.endpoint_url,
             "gpu": row.gpu or row.gpu_requested,
             # Where nobody asked for another, it is one of our own hosts that will take it.
@@ -106,11 +91,21 @@ def shape(row: Deployment) -> DeploymentObject:
 async def create(ctx: Context, request: Request) -> DeploymentObject:
     """Deploy a model.
 
-    `model` is the id of a completed training job, or with `source: huggingface` a model's name. It is queued at once, and an
-    hour of what it will run on is set aside from the credit.
+    `model` is the id of a completed training job or of its final checkpoint, or with `source: huggingface` a model's name. It is
+    queued at once, and an hour of what it will run on at first is set aside from the credit.
     """
     spec = parse(DeploymentInput, await http.json_object(request, ctx.core.settings))
     return shape(await deployments.create(ctx, spec))
+
+
+async def adopt(ctx: Context, request: Request) -> DeploymentObject:
+    """Adopt a server that runs already.
+
+    Only the operator's account may. Its requests go to an OpenAI-compatible server of somebody else's, with our keys, metering
+    and logs in front; it costs nothing, and serves as soon as the server has answered with a token.
+    """
+    spec = parse(AdoptInput, await http.json_object(request, ctx.core.settings))
+    return shape(await adopting.adopt(ctx, spec))
 
 
 async def page(ctx: Context, request: Request) -> Listing[DeploymentObject]:
@@ -141,19 +136,6 @@ async def delete(ctx: Context, request: Request) -> Deleted:
     return Deleted(id=(await deployments.delete(ctx, request.path_params["deployment_id"])).id, object="deployment")
 
 
-async def requests(ctx: Context, request: Request) -> Listing[RequestObject]:
-    """List the inference requests of a deployment."""
-    query = http.query(request, DeploymentPage)
-    found = await deployments.requests(ctx, request.path_params["deployment_id"], limit=query.limit, after=query.after)
-    return listing(found, lambda row: RequestObject.model_validate(row, from_attributes=True))
-
-
-async def totals(ctx: Context, request: Request) -> TotalsObject:
-    """Get the aggregate figures of a deployment."""
-    found = await deployments.totals(ctx, request.path_params["deployment_id"])
-    return TotalsObject.model_validate({**vars(found), "total_cost_usd": usd_float(found.total_cost_micros)})
-
-
 OPERATIONS = [
     Operation(
         method="POST",
@@ -167,6 +149,17 @@ OPERATIONS = [
         errors=(400, 402, 404, 409, 413, 429),
     ),
     Operation(
+        method="POST",
+        path="/v1/deployments/adopt",
+        handler=adopt,
+        tag=TAG,
+        answers=DeploymentObject,
+        status=201,
+        body=AdoptInput,
+        idempotent=True,
+        errors=(400, 403, 409, 413, 429),
+    ),
+    Operation(
         method="GET",
         path="/v1/deployments",
         handler=page,
@@ -178,14 +171,4 @@ OPERATIONS = [
     Operation(method="GET", path=DEPLOYMENT, handler=get, tag=TAG, answers=DeploymentObject, errors=(404,)),
     Operation(method="POST", path=f"{DEPLOYMENT}/stop", handler=stop, tag=TAG, answers=DeploymentObject, errors=(404,)),
     Operation(method="DELETE", path=DEPLOYMENT, handler=delete, tag=TAG, answers=Deleted, errors=(400, 404)),
-    Operation(
-        method="GET",
-        path=f"{DEPLOYMENT}/requests",
-        handler=requests,
-        tag=TAG,
-        answers=Listing[RequestObject],
-        query=DeploymentPage,
-        errors=(400, 404),
-    ),
-    Operation(method="GET", path=f"{DEPLOYMENT}/metrics", handler=totals, tag=TAG, answers=TotalsObject, errors=(404,)),
 ]

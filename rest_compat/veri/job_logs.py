@@ -146,7 +146,9 @@ OPERATIONS = [
         tag=TAG,
         answers=sse.MEDIA_TYPE,
         query=LogQuery,
-        headers={HEADER: "The `id` of the last event that was read; the stream goes on after it."},
+        headers={
+            HEADER: {"type": "string", "description": "The `id` of the last event that was read; the stream goes on after it."}
+        },
         errors=(400, 404),
     ),
     Operation(method="GET", path=f"{JOB}/logs/full", handler=full, tag=TAG, answers="text/plain", errors=(404,)),

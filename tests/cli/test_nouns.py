@@ -71,10 +71,6 @@ async def test_deployment_is_made_found_by_name_and_stopped(burnish: Commands) -
     await burnish("deploy", "show", made["id"], code=4)
 
 
-async def test_deployment_without_hardware_is_a_usage_error(burnish: Commands) -> None:
-    assert "--gpu" in (await burnish("deploy", "create", "org/model", code=2)).stderr
-
-
 async def test_chat_needs_a_deployment_that_serves(burnish: Commands) -> None:
     assert "No deployment serves" in (await burnish("chat", "hi", code=2)).stderr
     await burnish("chat", "-d", "nobody", "hi", code=4)

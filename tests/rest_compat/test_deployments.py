@@ -16,7 +16,7 @@ from tests.rest_compat import things
 pytestmark = pytest.mark.anyio
 BODY = {"model": "Qwen/Qwen3-4B", "source": "huggingface", "name": "qwen", "gpu": {"gpu_type": "H100", "gpu_count": 1}}
 NOWHERE = "http://127.0.0.1:9"
-WRONG: list[tuple[dict[str, Any], int, str | None, str]] = [
+WRONG: list[tuple[dict[str, Any], int, str | None, str | None]] = [
     ({"name": None}, 422, "schema_validation", "name"),
     ({"name": "no spaces"}, 422, "schema_validation", "name"),
     ({"source": "s3"}, 422, "schema_validation", "source"),
@@ -24,7 +24,11 @@ WRONG: list[tuple[dict[str, Any], int, str | None, str]] = [
     ({"model": "/etc/passwd"}, 400, None, "model"),
     ({"model": "job_unknown", "source": "training_job"}, 404, "resource_not_found", "model"),
     ({"provider": "aws"}, 400, None, "provider"),
-    ({"extra_args": []}, 422, "schema_validation", "extra_args"),
+    ({"volume": None}, 422, "schema_validation", "volume"),
+    ({"extra_args": ["--middleware=x"]}, 400, "invalid_engine_args", "extra_args"),
+    ({"min_replicas": 3, "max_replicas": 2}, 422, "schema_validation", None),
+    ({"source": "training_job", "hf_token": "hf_x"}, 422, "schema_validation", None),
+    ({"target_rps": 0}, 422, "schema_validation", "target_rps"),
 ]
 
 
@@ -66,7 +70,22 @@ async def test_the_documented_request_gets_the_documented_answer(client: httpx2.
         "stopped_at": None,
         "created_at": made["created_at"],
         "updated_at": made["created_at"],
+        "min_replicas": 1,
+        "max_replicas": 1,
+        "desired_replicas": 1,
+        "target_rps": 10.0,
+        "target_latency_p95_ms": 5000.0,
+        "stabilisation_window": 300,
+        "max_batch_size": None,
+        "extra_args": [],
+        "revision": None,
+        "version": 1,
+        "engine": None,
+        "engine_reason": None,
+        "paused_at": None,
     }
+    # What clients know stands first; what is ours beyond it, last.
+    assert list(made)[-15:-12] == ["created_at", "updated_at", "min_replicas"]
     assert made["id"].startswith("dep_")
     assert (await client.get(f"/v1/deployments/{made['id']}")).json() == made
     assert (await client.get("/v1/deployments")).json() == {"object": "list", "data": [made], "has_more": False}
@@ -168,6 +187,7 @@ async def test_requests_are_listed_newest_first(client: httpx2.AsyncClient, serv
         "client_cancelled": False,
         "error_message": None,
         "created_at": page["data"][0]["created_at"],
+        "replica_id": None,
     }
     rest = (await client.get(f"/v1/deployments/{row.id}/requests?after={logged[49].id}")).json()
     assert ([item["id"] for item in rest["data"]], rest["has_more"]) == ([logged[50].id], False)

@@ -8,10 +8,16 @@ from typing import Any
 import httpx2
 import pytest
 
+import models.replica
+from burnish.kit import clock, ids
+from models import deployment as dep
+from models import transitions
+from models.deployment import Deployment
 from rest_compat import keys, sse
 from tests.conftest import Server, Tenant
 from tests.rest_compat import replica, things
 from tests.rest_compat.replica import Replica
+from tests.rest_compat.test_rate_limits import statements
 
 pytestmark = pytest.mark.anyio
 MESSAGES = [{"role": "user", "content": "2+2?"}]
@@ -115,6 +121,34 @@ async def test_errors_are_in_openais_words(client: httpx2.AsyncClient, server: S
         assert ("retry-after" in answer.headers) == (status == 503)
 
 
+async def test_how_an_engine_refuses_is_passed_on_in_openais_words(
+    client: httpx2.AsyncClient, server: Server, engine: Replica
+) -> None:
+    row = await things.serving_deployment(server, engine.url)
+    for said, status, kind, code in (
+        ("too many", 429, "rate_limit_exceeded", "rate_limit_exceeded"),
+        ("no quota", 429, "insufficient_quota", "insufficient_quota"),
+        ("broken", 500, "server_error", None),
+        ("overloaded", 503, "server_error", None),
+    ):
+        for stream in (False, True):
+            body = {"model": row.id, "messages": [{"role": "user", "content": said}], "stream": stream}
+            answer = await client.post("/v1/chat/completions", json=body)
+            assert (answer.status_code, error(answer)["type"], error(answer)["code"]) == (status, kind, code), said
+            assert answer.headers.get("retry-after") == {429: "7", 503: "5"}.get(status)
+
+
+async def test_a_deployment_that_ran_out_of_money_is_402(client: httpx2.AsyncClient, server: Server, engine: Replica) -> None:
+    row = await things.serving_deployment(server, engine.url)
+    async with server.platform.db.transaction() as session:
+        ended = await session.get_one(Deployment, row.id)
+        assert await transitions.move(session, ended, dep.STOPPED, error="QUOTA_EXCEEDED: The account's credit is used up.")
+    answer = await client.post("/v1/chat/completions", json={"model": row.id, "messages": MESSAGES})
+    assert (answer.status_code, error(answer)["type"], error(answer)["code"]) == (402, *["insufficient_credit"] * 2)
+    assert error(answer)["message"] == "The deployment sums was stopped: The account's credit is used up."
+    assert engine.seen == []
+
+
 async def test_a_body_that_is_no_json_is_400_here(client: httpx2.AsyncClient) -> None:
     for content in (b"{", b"[]", b""):
         answer = await client.post("/v1/chat/completions", content=content, headers={"content-type": "application/json"})
@@ -124,6 +158,14 @@ async def test_a_body_that_is_no_json_is_400_here(client: httpx2.AsyncClient) ->
 async def test_models_are_the_deployments_that_serve(client: httpx2.AsyncClient, server: Server) -> None:
     row = await things.serving_deployment(server, "http://127.0.0.1:9", "org/sums")
     await things.queued_deployment(server, "queued")
+    async with server.platform.db.transaction() as session:
+        row = await session.get_one(Deployment, row.id)
+        row.min_replicas, row.max_replicas, row.gpu_requested = 2, 5, {"type": "A100-40GB", "count": 1}
+        its = {"account_id": row.account_id, "deployment_id": row.id, "gpu_requested": row.gpu_requested}
+        for status, ended_at in (("warming", None), ("failed", clock.now())):
+            made = models.replica.Replica(id=ids.new("rep"), status=status, created_at=clock.now(), ended_at=ended_at, **its)
+            session.add(made)
+        session.add(row)
     found = (await client.get("/v1/models")).json()
     model = {
         "id": "org/sums",
@@ -132,11 +174,11 @@ async def test_models_are_the_deployments_that_serve(client: httpx2.AsyncClient,
         "owned_by": "tenant",
         "meta": {
             "hf_model_id": "Qwen/Qwen3-4B",
-            "hardware_profile": "CPU",
-            "min_replicas": 1,
-            "max_replicas": 1,
+            "hardware_profile": "gpu.a100",
+            "min_replicas": 2,
+            "max_replicas": 5,
             "healthy_replicas": 1,
-            "total_replicas": 1,
+            "total_replicas": 2,
         },
     }
     assert found == {"object": "list", "data": [model]}
@@ -146,6 +188,16 @@ async def test_models_are_the_deployments_that_serve(client: httpx2.AsyncClient,
     for unknown in ("queued", "none"):
         answer = await client.get(f"/v1/models/{unknown}")
         assert (answer.status_code, error(answer)["code"], error(answer)["param"]) == (404, "model_not_found", "model")
+
+
+async def test_any_number_of_models_takes_as_many_statements(client: httpx2.AsyncClient, server: Server) -> None:
+    counts = []
+    for number in range(1, 4):
+        await things.serving_deployment(server, "http://127.0.0.1:9", f"m{number}")
+        with statements(server) as found:
+            assert len((await client.get("/v1/models")).json()["data"]) == number
+        counts.append(len([text for text in found.seen if "FROM replica" in text or "FROM deployment" in text]))
+    assert counts == [2, 2, 2]
 
 
 async def test_a_streamed_answer_ends_with_the_key_and_the_engine_stops(

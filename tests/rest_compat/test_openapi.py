@@ -9,10 +9,9 @@ import pytest
 from openapi_spec_validator import validate
 
 from rest_compat import about, export, glossary
-from rest_compat.openai.routes import routes as openai_routes
+from rest_compat.dialects import routes as all_routes
 from rest_compat.openapi import PATH
 from rest_compat.operation import Unmatched
-from rest_compat.veri.routes import routes as veri_routes
 from tests.rest_compat.described import DESCRIPTION
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +25,7 @@ async def test_the_description_is_valid_and_served_without_a_key(client: httpx2.
 
 def test_every_route_is_described() -> None:
     described = {(method.upper(), path) for path, operations in DESCRIPTION["paths"].items() for method in operations}
-    routes = [route for route in (*veri_routes(), *openai_routes()) if not isinstance(route, Unmatched)]
+    routes = [route for route in all_routes() if not isinstance(route, Unmatched)]
     there_are = {
         (method, route.path_format)  # type: ignore[attr-defined]
         for route in routes

@@ -62,7 +62,10 @@ async def test_every_answer_says_what_is_left(client: httpx2.AsyncClient, server
     assert headers(await client.get("/v1/me")) == ("60", "59", "1")
     assert headers(await client.get("/v1/datasets/ds_unknown")) == ("60", "58", "2")
     assert headers(await client.post("/v1/api_keys", content=b"not json")) == ("60", "57", "3")
-    assert headers(await client.get("/v1/models")) == ("60", "56", "4")
+    models = await client.get("/v1/models")
+    assert headers(models) == ("60", "56", "4")
+    # OpenAI's clients read them so.
+    assert [models.headers[f"x-ratelimit-{name}-requests"] for name in ("limit", "remaining", "reset")] == ["60", "56", "4s"]
 
 
 async def test_beyond_the_rate_nothing_is_done(client: httpx2.AsyncClient, server: Server, limit: pytest.MonkeyPatch) -> None:

@@ -141,11 +141,15 @@ async def queued_deployment(server: Server, name: str = "sums", tenant: Tenant |
 
 async def serving_deployment(server: Server, url: str, name: str = "sums", tenant: Tenant | None = None) -> Deployment:
     """Return a deployment with one ready replica at `url`."""
-    row = await queued_deployment(server, name, tenant)
+    return await served(server, await queued_deployment(server, name, tenant), url)
+
+
+async def served(server: Server, row: Deployment, url: str) -> Deployment:
+    """Give a queued deployment one ready replica at `url`."""
     now = clock.now()
     async with server.platform.db.transaction() as session:
         its: dict[str, Any] = {"account_id": row.account_id, "deployment_id": row.id, "gpu_requested": row.gpu_requested}
-        replica = Replica(id=ids.new("rep"), host_id="host", status="running", url=url, created_at=now, **its)
+        replica = Replica(id=ids.new("rep"), host_id="host", status="running", url=url, created_at=now, last_health_at=now, **its)
         session.add(replica)
         row = await session.get_one(Deployment, row.id)
         placed: dict[str, Any] = {"gpu": {"type": "CPU", "count": 1}, "provider": "local", "rate_micros_per_hour": 100_000}

@@ -90,7 +90,7 @@ async def test_a_key_is_told_what_it_may_do(api: Api, new_run: NewRun) -> None:
     assert found["jobs"]["nodes"][0]["modelUrl"] is None
     assert found["jobs"]["nodes"][1]["modelUrl"].startswith(api.server.platform.core.settings.base_url)
     assert found["deployments"]["nodes"] == [
-        {"viewerCan": ["chat", "stop"], "job": {"viewerCan": ["delete", "deploy", "download"]}}
+        {"viewerCan": ["chat", "pause", "scale", "stop", "update"], "job": {"viewerCan": ["delete", "deploy", "download"]}}
     ]
     made = await api.data('mutation { createApiKey(input: {name: "reader", scopes: ["read"]}) { secret } }')
     headers = {"Authorization": f"Bearer {made['createApiKey']['secret']}"}

@@ -10,7 +10,7 @@ from burnish.kit.stream import Row
 from engines.serving import stats
 from models.deployment import InferenceRequest
 from resolvers import cursors
-from schema.deployments import InferenceRequest as Request
+from schema.inference_requests import InferenceRequest as Request
 from schema.serving import RequestBatch, ServingSample, StatsBatch
 from tests.rest_compat import things
 from tests.schema.conftest import Api, Sockets

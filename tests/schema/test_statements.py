@@ -10,7 +10,7 @@ from sqlalchemy import event
 from burnish.kit import clock, ids
 from burnish.kit.db import Session
 from models import deployment as dep
-from models import events, job
+from models import events, job, rollout
 from models.dataset import Dataset
 from models.deployment import Deployment
 from models.job import Checkpoint, Job
@@ -26,7 +26,8 @@ JOBS = """query($first: Int!) { jobs(first: $first) { nodes { id status viewerCa
   latestMetrics { key value } cost { total { amount } } progress { step } checkpoints { id step } modelUrl
   error { message lastLogs { message } } deployments { name replicas { status } stats { requestCount } } } } }"""
 DEPLOYMENTS = """query($first: Int!) { deployments(first: $first) { nodes { id name viewerCan replicas { status }
-  stats { requestCount } checkpoint { step } job { outputName } } } }"""
+  stats { requestCount } checkpoint { step } job { outputName } hourlyCost { amount }
+  versions { number model checkpoint { step } } } } }"""
 DATASETS = """query($first: Int!) {
   datasets(first: $first) { nodes { name jobs(first: 3) { nodes { id rewardFunction { name } } } } }
   rewardFunctions(first: $first) { nodes { name jobs(first: 3) { nodes { id } } } } }"""
@@ -111,7 +112,8 @@ async def add_deployment(session: Session, row: Job, index: int) -> None:
     session.add(deployment)
     await session.flush()
     url = "http://127.0.0.1:1"
-    on = {"host_id": "h", "gpu_requested": {"type": "CPU", "count": 1}, **made}
+    await rollout.add(session, deployment)
+    on = {"host_id": "h", "gpu_requested": {"type": "CPU", "count": 1}, "rate_micros_per_hour": 100_000, **made}
     replica = Replica(id=ids.new("rep"), deployment_id=deployment.id, status="running", url=url, **on)
     session.add(replica)
 
@@ -146,8 +148,10 @@ async def test_a_page_of_deployments_takes_as_many_statements_however_long_it_is
     assert (len(short["deployments"]["nodes"]), len(long["deployments"]["nodes"])) == (5, 50)
     last = long["deployments"]["nodes"][0]
     assert (last["checkpoint"], last["job"]) == ({"step": 49}, {"outputName": "run-49"})
-    # The deployments, their replicas, checkpoints and jobs, and two for the stats.
-    assert (of_5, of_50) == (6, 6)
+    assert last["hourlyCost"] == {"amount": "0.1"}
+    assert last["versions"] == [{"number": 1, "model": last["versions"][0]["model"], "checkpoint": {"step": 49}}]
+    # The deployments, their replicas, checkpoints, jobs and versions, the versions' checkpoints, and two for the stats.
+    assert (of_5, of_50) == (8, 8)
 
 
 async def test_the_jobs_of_many_things_come_together(api: Api) -> None:
@@ -191,6 +195,7 @@ async def test_what_is_fetched_together_stays_within_the_account(api: Api) -> No
             await related.jobs(ctx, Job.dataset_id, [row.dataset_id], 5),
             await related.last_lines(ctx, [row.id], 5),
             await related.replicas(ctx, [deployment.id]),
+            await related.versions(ctx, [deployment.id]),
             await deployments.totals_of(ctx, [deployment.id]),
         )
-        assert [len(part) for part in found] == [count] * 7
+        assert [len(part) for part in found] == [count] * 8

@@ -67,6 +67,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("extra_args", sa.JSON(), nullable=False, server_default="[]"))
         for name in ("sealed_hf_token", "engine", "engine_reason", "upstream_url", "upstream_model", "sealed_upstream_key"):
             batch_op.add_column(sa.Column(name, sa.String(), nullable=True))
+        for name in ("model_requested", "revision_requested"):
+            batch_op.add_column(sa.Column(name, sa.String(), nullable=True))
         for name in ("paused_at", "wake_requested_at"):
             batch_op.add_column(sa.Column(name, sa.BigInteger(), nullable=True))
     _replicas()
@@ -76,6 +78,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("adapter_rank", sa.Integer(), nullable=True))
     with op.batch_alter_table("host", schema=None) as batch_op:
         batch_op.add_column(sa.Column("draining_at", sa.BigInteger(), nullable=True))
+    op.execute("UPDATE deployment SET model_requested = model, revision_requested = revision")
     # What a deployment has served until now is its first version.
     op.execute(
         "INSERT INTO deployment_version (id, account_id, deployment_id, number, status, model, source, checkpoint_id, revision,"
@@ -87,12 +90,14 @@ def upgrade() -> None:
 
 def _replicas() -> None:
     with op.batch_alter_table("replica", schema=None) as batch_op:
-        for name in ("account_id", "provider_requested", "engine", "stop_reason", "fail_code", "lease_holder"):
+        for name in ("account_id", "provider_requested", "engine", "served_name", "stop_reason", "fail_code", "lease_holder"):
             batch_op.add_column(sa.Column(name, sa.String(), nullable=True))
         for name in ("gpu_requested", "gpu", "parity"):
             batch_op.add_column(sa.Column(name, sa.JSON(), nullable=True))
         for name in ("rate_micros_per_hour", "stop_requested_at", "ready_at", "lease_expires_at", "lease_renewed_at"):
             batch_op.add_column(sa.Column(name, sa.BigInteger(), nullable=True))
+        for name in ("swap_version", "swap_refused"):
+            batch_op.add_column(sa.Column(name, sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("lease_token", sa.BigInteger(), nullable=False, server_default="0"))
         batch_op.add_column(sa.Column("version", sa.Integer(), nullable=False, server_default="1"))
         batch_op.add_column(sa.Column("attempt", sa.Integer(), nullable=False, server_default="0"))
@@ -122,7 +127,7 @@ def downgrade() -> None:
         for name in (
             "account_id", "provider_requested", "engine", "stop_reason", "lease_holder", "gpu_requested", "gpu", "parity",
             "rate_micros_per_hour", "stop_requested_at", "ready_at", "lease_expires_at", "lease_renewed_at", "lease_token",
-            "version", "attempt", "fail_code",
+            "version", "attempt", "served_name", "fail_code", "swap_version", "swap_refused",
         ):  # fmt: skip
             batch_op.drop_column(name)
     with op.batch_alter_table("host", schema=None) as batch_op:
@@ -136,6 +141,7 @@ def downgrade() -> None:
             "min_replicas", "max_replicas", "desired_replicas", "version", "target_rps", "target_latency_p95_ms",
             "stabilisation_window_s", "max_batch_size", "extra_args", "sealed_hf_token", "engine", "engine_reason",
             "upstream_url", "upstream_model", "sealed_upstream_key", "paused_at", "wake_requested_at",
+            "model_requested", "revision_requested",
         ):  # fmt: skip
             batch_op.drop_column(name)
     op.drop_table("deployment_version")

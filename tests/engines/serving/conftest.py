@@ -1,4 +1,4 @@
-"""Engines to serve from: a scripted one, and one real vLLM for the whole run."""
+"""Engines to serve from: a scripted one, and one real one of each kind for the whole run."""
 
 import asyncio
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import pytest
 
 from engines import orphans
 from engines.serving import vllm
+from engines.serving.batching.engine import Transformers
+from engines.serving.engine import Launch, free_port, ready
 from engines.serving.metering import Served
 from tests.engines.serving.upstream import Upstream
 
@@ -25,7 +28,7 @@ START_S = 300
 @pytest.fixture
 async def upstream() -> AsyncIterator[Upstream]:
     engine = Upstream()
-    await engine.start(vllm.free_port())
+    await engine.start(free_port())
     yield engine
     await engine.stop()
 
@@ -44,7 +47,7 @@ def served() -> list[Served]:
 
 @dataclass
 class Engine:
-    """A running vLLM behind a guard. It serves the tiny model as `tiny` and as `alias`."""
+    """A running engine behind a guard. It serves the tiny model as `tiny` and as `alias`."""
 
     url: str
     guard: "subprocess.Popen[bytes]"
@@ -67,18 +70,15 @@ def guarded(argv: list[str], env: dict[str, str], log: Path) -> "subprocess.Pope
 
 async def _until_ready(engine: Engine) -> None:
     async with httpx2.AsyncClient(trust_env=False) as client, asyncio.timeout(START_S):
-        while not await vllm.ready(client, engine.url, "tiny"):
+        while not await ready(client, engine.url, "tiny"):
             assert engine.guard.poll() is None, engine.log.read_text()[-4000:]
             await asyncio.sleep(0.1)
 
 
-@pytest.fixture(scope="session")
-def vllm_server(tiny_model: Path) -> Iterator[Engine]:
-    """Return a vLLM that is ready to serve the tiny model."""
+@contextmanager
+def _running(argv: list[str], env: dict[str, str], port: int) -> Iterator[Engine]:
     with tempfile.TemporaryDirectory() as folder:
-        port = vllm.free_port()
         log = Path(folder) / "engine.log"
-        argv, env = vllm.command(tiny_model, ["tiny", "alias"], port, "cpu")
         engine = Engine(f"http://127.0.0.1:{port}", guarded(argv, env, log), log)
         try:
             asyncio.run(_until_ready(engine))
@@ -86,3 +86,21 @@ def vllm_server(tiny_model: Path) -> Iterator[Engine]:
         finally:
             engine.guard.send_signal(signal.SIGQUIT)
             engine.guard.wait(30)
+
+
+@pytest.fixture(scope="session")
+def vllm_server(tiny_model: Path) -> Iterator[Engine]:
+    """Return a vLLM that is ready to serve the tiny model."""
+    port = free_port()
+    argv, env = vllm.command(tiny_model, ["tiny", "alias"], port, "cpu")
+    with _running(argv, env, port) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def batching_server(tiny_model: Path) -> Iterator[Engine]:
+    """Return a transformers engine that is ready to serve the tiny model."""
+    port = free_port()
+    argv, env = Transformers().command(Launch(tiny_model, ["tiny", "alias"], port, "cpu"))
+    with _running(argv, env, port) as engine:
+        yield engine

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from sqlmodel import col, select
 
 from burnish.kit import clock
-from engines.serving import reconcile, replica_run, stats, vllm
+from engines.serving import engine, reconcile, replica_run, stats, vllm
 from engines.supervise import Supervisor
 from models.deployment import Deployment, DeploymentVersion
 from models.host import Host
@@ -65,7 +65,7 @@ asyncio.run(main())
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have replicas be stand-ins, and what is periodic come quickly."""
 
-    def command(model: Path, names: list[str], port: int, device: str) -> tuple[list[str], dict[str, str]]:
+    def command(model: Path, names: list[str], port: int, device: str, **_: Any) -> tuple[list[str], dict[str, str]]:
         return [sys.executable, "-c", ENGINE, str(port), str(model), *names], {"PYTHONPATH": str(ROOT)}
 
     monkeypatch.setattr(vllm, "command", command)
@@ -197,7 +197,7 @@ async def asked_in_background(server: Server, row: Deployment) -> "asyncio.Task[
 
     async def works() -> bool:
         async with httpx2.AsyncClient(trust_env=False, verify=False) as client:
-            return (await vllm.metrics(client, str(replica.url))).outstanding == 1
+            return (await engine.metrics(client, str(replica.url))).outstanding == 1
 
     await until(works)
     return task

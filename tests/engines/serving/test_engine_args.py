@@ -115,3 +115,32 @@ def test_values_outside_their_type_or_range_are_refused(word: str) -> None:
     with pytest.raises(BadFlag) as refused:
         EngineArgs.parse([word])
     assert refused.value.flag == word.partition("=")[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "batch", "gpus", "flags"),
+    [
+        ([], None, 1, []),
+        (["--dtype=float32"], 8, 1, ["--max-num-seqs=8", "--dtype=float32"]),
+        (["--max-num-seqs=8"], 8, 1, ["--max-num-seqs=8"]),
+        ([], None, 4, ["--tensor-parallel-size=4"]),
+        (["--tensor-parallel-size=2"], None, 4, ["--tensor-parallel-size=2"]),
+    ],
+)
+def test_what_a_deployment_says_elsewhere_becomes_flags(words: list[str], batch: int | None, gpus: int, flags: list[str]) -> None:
+    assert EngineArgs.of(words, max_batch_size=batch, gpus=gpus).flags() == flags
+
+
+@pytest.mark.parametrize(
+    ("words", "batch", "gpus", "message"),
+    [
+        (["--max-num-seqs=4"], 8, 1, "--max-num-seqs: it is 4, and max_batch_size is 8"),
+        (["--tensor-parallel-size=2"], None, 1, "--tensor-parallel-size: it is 2, and a replica has 1 GPU"),
+        (["--tensor-parallel-size=3"], None, 4, "--tensor-parallel-size: 4 GPUs cannot be divided by 3"),
+        (["--trust-remote-code"], None, 1, "--trust-remote-code: this flag may not be set"),
+    ],
+)
+def test_what_contradicts_it_is_refused(words: list[str], batch: int | None, gpus: int, message: str) -> None:
+    with pytest.raises(BadFlag) as refused:
+        EngineArgs.of(words, max_batch_size=batch, gpus=gpus)
+    assert str(refused.value) == message

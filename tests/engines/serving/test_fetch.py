@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ from engines.bases import hub
 from engines.protocol import ChildFailure, Reporter
 from engines.serving import fetch
 
-SPEC = {"repo": "org/model", "revision": None, "token": "hf_secret", "cache_dir": "/cache"}
+SPEC = {"repo": "org/model", "revision": None, "cache_dir": "/cache"}
+
+
+@pytest.fixture(autouse=True)
+def token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
 
 
 def said(out: io.BytesIO) -> list[dict[str, Any]]:
@@ -30,6 +36,8 @@ def test_the_model_its_revision_and_the_log_are_reported(monkeypatch: pytest.Mon
     out = io.BytesIO()
     assert fetch.main(SPEC, Reporter(out, io.BytesIO())) == {"path": "/cache/model", "revision": "c0ffee"}
     assert asked == [("org/model", None, "hf_secret", Path("/cache"))]
+    assert "HF_TOKEN" not in os.environ
+    assert b"hf_secret" not in out.getvalue()
     assert [message["type"] for message in said(out)] == ["phase", "log", "model"]
     assert (said(out)[0]["phase"], said(out)[1]["message"], said(out)[2]["revision"]) == ("pulling_model", "fetching", "c0ffee")
 

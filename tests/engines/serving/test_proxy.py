@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from engines.serving import vllm
+from engines.serving.engine import free_port
 from engines.serving.metering import Served
 from engines.serving.proxy import ReplicaUnreachable, forward
 from tests.engines.serving.upstream import STREAM, Upstream, event, usage
@@ -75,7 +75,7 @@ async def test_a_failure_of_a_dead_engine_is_not_the_requests(
 async def test_a_replica_that_refuses_the_connection_is_unreachable(
     client: httpx2.AsyncClient, served: list[Served], stream: bool
 ) -> None:
-    url = f"http://127.0.0.1:{vllm.free_port()}"
+    url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(ReplicaUnreachable):
         await forward(client, url, CHAT, {**BODY, "stream": stream}, on_done=served.append)
     assert served == []
@@ -191,3 +191,29 @@ async def test_stream_options_of_a_whole_answer_are_the_engines_to_judge(
     body = {**BODY, "stream_options": {"include_usage": True}}
     await forward(client, upstream.url, CHAT, body, on_done=served.append)
     assert upstream.bodies == [body]
+
+
+async def test_an_answer_calls_the_model_what_the_client_calls_it(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served]
+) -> None:
+    """What the text says of the engine's own name stays as it is."""
+    body = {**BODY, "model": "dep_1:v2"}
+    said = {"index": 0, "message": {"content": '"model":"dep_1:v2"'}, "finish_reason": "stop"}
+    upstream.answer = upstream.whole({**ANSWER, "model": "dep_1:v2", "choices": [said]})
+    reply = await forward(client, upstream.url, CHAT, body, on_done=served.append, shown_model="sums")
+    assert json.loads(reply.body or b"") == {**ANSWER, "model": "sums", "choices": [said]}
+    assert upstream.bodies == [body]
+    assert [one.completion_tokens for one in served] == [2]
+
+
+async def test_each_chunk_calls_the_model_what_the_client_calls_it(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served]
+) -> None:
+    upstream.answer = upstream.stream(STREAM)
+    reply = await forward(client, upstream.url, CHAT, {**BODY, "stream": True}, on_done=served.append, shown_model="sums")
+    assert reply.stream is not None
+    content = b"".join([frames async for frames in reply.stream])
+    *chunks, done = [frame.removeprefix(b"data: ") for frame in content[:-2].split(b"\n\n")]
+    assert done == b"[DONE]"
+    assert [json.loads(chunk)["model"] for chunk in chunks] == ["sums"] * 4
+    assert [one.completion_tokens for one in served] == [4]

@@ -190,8 +190,10 @@ async def test_replicas_of_a_host_that_dies_are_replaced_on_another_and_billed_u
             await until(lambda: is_at(ctx, row, "stopped", running=0))
     gone = [each for each in await deployments.replicas(ctx, row.id) if each.fail_reason == "its host is gone"]
     assert {each.id for each in gone} == before
-    billed = {meter.attempt: meter.billed_through for meter in await meters(server, row)}
-    assert [billed[each.attempt] for each in gone] == [each.lease_renewed_at for each in gone]
+    of = {meter.attempt: meter for meter in await meters(server, row)}
+    # A host that had not renewed yet was last heard of when it took them, a moment before their meters began.
+    heard_of = [max(of[each.attempt].started_at, each.lease_renewed_at or each.created_at) for each in gone]
+    assert [of[each.attempt].billed_through for each in gone] == heard_of
     assert "Status: unhealthy: its host is gone" in await told(ctx, row, "logs")
     await assert_billed_by_the_second(server, ctx, row)
 

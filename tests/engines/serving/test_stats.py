@@ -9,7 +9,8 @@ import pytest
 
 from burnish.kit import clock, ids, stream
 from burnish.kit.db import Database
-from engines.serving import stats, vllm
+from engines.serving import engine, stats
+from engines.serving.engine_metrics import EngineMetrics, Histogram
 from engines.serving.stats import Sampler
 from models.deployment import InferenceRequest
 from models.replica import Replica
@@ -212,7 +213,7 @@ async def test_what_engines_do_not_say_is_null(bench: Bench, upstream: Upstream)
     assert (await bench.after(5))[-1].items() >= {**UNKNOWN, "running": 1, "replicas_ready": 1}.items()
     # A part of the engines would pass for all of them.
     upstream.metrics = load(1, 1, 0.5)
-    await bench.replica(f"http://127.0.0.1:{vllm.free_port()}")
+    await bench.replica(f"http://127.0.0.1:{engine.free_port()}")
     assert (await bench.after(5))[-1].items() >= {**UNKNOWN, "replicas_ready": 2}.items()
 
 
@@ -225,10 +226,10 @@ async def test_an_engine_that_cannot_be_read_is_one_that_cannot_be_asked(bench: 
 
 
 def test_the_engines_are_summed_and_the_fullest_cache_counts() -> None:
-    none = vllm.Histogram(0, 0, ())
-    engines = [vllm.EngineMetrics(1, 2, 0.25, none, none), vllm.EngineMetrics(3, 0, 0.5, none, none)]
+    none = Histogram(0, 0, ())
+    engines = [EngineMetrics(1, 2, 0.25, none, none), EngineMetrics(3, 0, 0.5, none, none)]
     assert stats.load(engines) == {"running": 4, "waiting": 2, "kv_cache_usage": 0.5}
-    engines.append(vllm.EngineMetrics(None, 1, None, none, none))
+    engines.append(EngineMetrics(None, 1, None, none, none))
     assert stats.load(engines) == {"running": None, "waiting": 3, "kv_cache_usage": None}
 
 

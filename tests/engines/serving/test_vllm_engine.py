@@ -16,7 +16,9 @@ import pytest
 
 from engines import orphans
 from engines.serving import engine_args, stats, vllm
+from engines.serving.engine import drain, free_port, metrics, ready
 from engines.serving.engine_args import EngineArgs
+from engines.serving.engine_metrics import SIGNALS
 from engines.serving.metering import Served
 from engines.serving.proxy import Reply, forward
 from tests.engines.serving.conftest import Engine, guarded
@@ -47,7 +49,7 @@ async def eventually(condition: Callable[[], Any]) -> None:
 
 async def test_it_is_ready_under_each_of_its_names_only(vllm_server: Engine, client: httpx2.AsyncClient) -> None:
     names = ("tiny", "alias", "other")
-    assert [await vllm.ready(client, vllm_server.url, name) for name in names] == [True, True, False]
+    assert [await ready(client, vllm_server.url, name) for name in names] == [True, True, False]
 
 
 async def test_a_chat_is_answered_and_metered(vllm_server: Engine, client: httpx2.AsyncClient, served: list[Served]) -> None:
@@ -129,11 +131,11 @@ async def test_a_client_that_leaves_a_stream_stops_the_generation(
     assert reply.stream is not None
     async for _ in reply.stream:
         break
-    assert (await vllm.metrics(client, vllm_server.url)).outstanding > 0
+    assert (await metrics(client, vllm_server.url)).outstanding > 0
     await reply.aclose()
 
     async def stopped() -> bool:
-        return (await vllm.metrics(client, vllm_server.url)).outstanding == 0
+        return (await metrics(client, vllm_server.url)).outstanding == 0
 
     await eventually(stopped)
     [one] = served
@@ -148,10 +150,10 @@ async def test_a_client_that_leaves_before_the_whole_answer_stops_the_generation
     call = asyncio.create_task(ask(vllm_server, client, body, served, TEXT))
 
     async def running() -> bool:
-        return (await vllm.metrics(client, vllm_server.url)).outstanding > 0
+        return (await metrics(client, vllm_server.url)).outstanding > 0
 
     async def stopped() -> bool:
-        return (await vllm.metrics(client, vllm_server.url)).outstanding == 0
+        return (await metrics(client, vllm_server.url)).outstanding == 0
 
     before = await _generated(client, vllm_server)
     await eventually(running)
@@ -170,9 +172,9 @@ async def _generated(client: httpx2.AsyncClient, engine: Engine) -> float:
 
 
 async def test_its_metrics_hold_the_signals(vllm_server: Engine, client: httpx2.AsyncClient, served: list[Served]) -> None:
-    before = await vllm.metrics(client, vllm_server.url)
+    before = await metrics(client, vllm_server.url)
     await ask(vllm_server, client, SUM, served)
-    after = await vllm.metrics(client, vllm_server.url)
+    after = await metrics(client, vllm_server.url)
     assert after.latency.count == before.latency.count + 1
     assert after.latency.sum_s > before.latency.sum_s
     assert after.time_to_first_token.count == before.time_to_first_token.count + 1
@@ -183,13 +185,13 @@ async def test_its_metrics_hold_the_load_under_the_names_that_samples_are_made_o
     vllm_server: Engine, client: httpx2.AsyncClient
 ) -> None:
     text = (await client.get(f"{vllm_server.url}/metrics")).text
-    assert [name for name in vllm.SIGNALS if f"\n{name}" not in text] == []
+    assert [name for name in SIGNALS if f"\nvllm:{name}" not in text] == []
     idle = {"running": 0, "waiting": 0, "kv_cache_usage": 0.0}
-    assert stats.load([await vllm.metrics(client, vllm_server.url)]) == idle
+    assert stats.load([await metrics(client, vllm_server.url)]) == idle
 
 
 async def test_it_is_drained_when_nothing_runs(vllm_server: Engine, client: httpx2.AsyncClient) -> None:
-    assert await vllm.drain(client, vllm_server.url, 30) is True
+    assert await drain(client, vllm_server.url, 30) is True
 
 
 def test_it_listens_on_loopback_only_and_keeps_its_marker(vllm_server: Engine) -> None:
@@ -216,7 +218,7 @@ def _marked(pid: int) -> bool:
 
 def test_no_process_of_an_engine_outlives_its_server(tiny_model: Path, tmp_path: Path) -> None:
     """The server is killed as soon as it has started the process that holds the model."""
-    argv, env = vllm.command(tiny_model, ["tiny"], vllm.free_port(), "cpu")
+    argv, env = vllm.command(tiny_model, ["tiny"], free_port(), "cpu")
     guard = guarded(argv, env, tmp_path / "engine.log")
     deadline = time.monotonic() + 120
     pids: list[int] = []

@@ -1,0 +1,1 @@
+"""The engine `transformers`: OpenAI's shapes over the continuous batching of transformers, in a child on loopback."""
