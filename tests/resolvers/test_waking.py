@@ -175,6 +175,14 @@ async def test_a_deployment_that_has_never_served_holds_nobody_and_is_not_woken(
     assert (await stored(server, row)).wake_requested_at is None
 
 
+async def test_an_adopted_server_that_is_away_is_not_waited_for(server: Server) -> None:
+    row = await asleep(server)
+    async with server.platform.db.transaction() as session:
+        (await session.get_one(Deployment, row.id)).source = "adopted"
+    assert refused(await asked(server, row)) == (503, "upstream_unavailable", "5")
+    assert (await stored(server, row)).wake_requested_at is None
+
+
 async def test_who_waits_is_told_when_the_deployment_is_paused_or_stopped(server: Server, often: None) -> None:
     ctx = await server.context()
     row = await asleep(server)

@@ -32,7 +32,7 @@ def test_nothing_is_known_before_the_first_tick_and_no_rate_after_it() -> None:
 
 def test_the_rate_is_of_the_newest_fifteen_seconds() -> None:
     ticks = [(float(at), [request(at - 1.0)] * 30, 0) for at in range(100, 200, 5)]
-    quiet = [(200.0, [], 0), (205.0, [], 0)]
+    quiet: list[tuple[float, list[dict[str, Any]], int]] = [(200.0, [], 0), (205.0, [], 0)]
     assert rate(demand(*ticks)) == 6.0
     assert rate(demand(*ticks, *quiet)) == 2.0
     assert rate(demand(*ticks, *quiet, (210.0, [], 0))) == 0.0
