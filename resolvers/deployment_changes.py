@@ -107,7 +107,8 @@ async def resume(ctx: Context, deployment_id: str) -> Deployment:
             return row
         row.paused_at = None
         row.desired_replicas = max(1, row.min_replicas)
-        await ledger.hold(session, ctx.account.id, row.id, deployments.hour_of(ctx, row))
+        if row.source != dep.ADOPTED:
+            await ledger.hold(session, ctx.account.id, row.id, deployments.hour_of(ctx, row))
         await _changed(session, ctx, row, "resumed", {}, "Resumed by the user")
         return row
 

@@ -21,7 +21,7 @@ from tests.cli.conftest import REWARD, Commands
 OFFERED = json.loads(Path(__file__).with_name("snippets.json").read_text())
 HERE = "http://burnish.example"
 DOCUMENT = re.compile(r"^cat > (\S+) <<'(\w+)'\n(.*?)^\2$\n", re.MULTILINE | re.DOTALL)
-CALL = re.compile(r"burnish\.(get|post|delete)\(\"([^\"]+)\"")
+CALL = re.compile(r"burnish\.(get|post|patch|delete)\(\"([^\"]+)\"")
 
 
 def offered(language: str) -> list[Any]:
@@ -97,5 +97,7 @@ async def test_commands_are_commands(burnish: Commands, code: str) -> None:
     commands = [shlex.split(line) for line in lines if line.strip()]
     assert {words[0] for words in commands} == {"burnish"}
     for words in commands:
-        result = await burnish.ended(*words[1:])
+        # What is made here for real no host brings about: whoever waits for it is told so at once.
+        patience = ["--timeout", "0"] if "-w" in words else []
+        result = await burnish.ended(*words[1:], *patience)
         assert result.exit_code != USAGE, f"{shlex.join(words)}\n{result.stderr}"

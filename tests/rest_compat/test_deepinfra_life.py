@@ -154,3 +154,19 @@ async def test_stop_start_and_delete(client: httpx2.AsyncClient, server: Server)
     for verb in ("stop", "start"):
         late = await client.post(f"{path}/{verb}")
         assert (late.status_code, late.json()) == (400, {"error": "The deployment is deleted. Make a new one."})
+
+
+async def test_an_adopted_deployment_has_no_weights_of_ours_and_holds_nothing(client: httpx2.AsyncClient, server: Server) -> None:
+    row = await things.queued_deployment(server, "tenant/elsewhere")
+    async with server.platform.db.transaction() as session:
+        found = await session.get_one(Deployment, row.id)
+        found.source, found.model_requested, found.upstream_url = dep.ADOPTED, None, "http://127.0.0.1:9"
+        session.add(found)
+    assert (await shown(client, row.id))["config"] == {"gpu": "other", "num_gpus": 1, "max_batch_size": 256, "weights": None}
+    refused = await client.put(f"/deploy/{row.id}", json={"settings": {"max_instances": 2}})
+    assert refused.json() == {"error": "An adopted deployment has no replicas of ours to scale."}
+    for verb, status in (("stop", "stopped"), ("start", "initializing")):
+        assert (await client.post(f"/deploy/{row.id}/{verb}")).status_code == 200
+        assert (await shown(client, row.id))["status"] == status
+        async with server.platform.db.read() as session:
+            assert await session.get(Hold, row.id) is None

@@ -150,6 +150,7 @@ export const resuming = (id: string): Snippets => simple("resume", id);
 export const stopping = (id: string): Snippets => simple("stop", id);
 
 export const replicas = (id: string): Snippets => ({
+  ...both("GET", `/v1/deployments/${id}/replicas`),
   graphql: operation(
     `query Replicas($id: ID!) {
   deployment(id: $id) { replicas { id status version engine createdAt readyAt endedAt failure stopReason } }
@@ -160,6 +161,7 @@ export const replicas = (id: string): Snippets => ({
 });
 
 export const decisions = (id: string): Snippets => ({
+  ...both("GET", `/v1/deployments/${id}/decisions`),
   graphql: operation(
     `query Decisions($id: ID!) {
   deployment(id: $id) { decisions(last: 50) { at from to reason rps p95Ms requests byRps byLatency } }
