@@ -101,10 +101,11 @@ class Waking:
     async def targets(self, row: Deployment, patience: Patience) -> list[Target]:
         """Return the replicas of a deployment once there is one that has not failed this request.
 
-        Unavailable where the deployment has never served, too many wait already or it takes too long; Invalid where it ends or is
-        paused meanwhile.
+        Unavailable where the deployment has never served or was adopted, too many wait already or it takes too long; Invalid
+        where it ends or is paused meanwhile.
         """
-        if row.serving_since is None:
+        if row.serving_since is None or row.source == dep.ADOPTED:
+            # There is nothing that a request could wake.
             raise _unavailable(row, code="upstream_unavailable")
         waited = self._waited.get(row.id)
         if not patience.left_s or (waited.count if waited else 0) >= self._core.settings.held_requests:

@@ -65,7 +65,9 @@ class Demand:
             one.latency_ms
             for tick in self._ticks
             for one in tick.requests
-            if one.arrived_s >= since_s and (not one.failed or one.latency_ms > target_ms)
+            if tick.at_s > self._ticks[-1].at_s - LATENCY_S
+            and one.arrived_s >= since_s
+            and (not one.failed or one.latency_ms > target_ms)
         )
         in_flight = self._ticks[-1].in_flight if self._ticks else None
         p95_ms = percentile(latencies, 0.95)

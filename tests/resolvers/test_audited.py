@@ -13,6 +13,7 @@ SILENT = {
     "inference.flush": "requests have a log of their own",
     "jobs.heartbeat": "says every few seconds that somebody is there",
     "payments.receive": "what it calls says what it booked",
+    "waking._wake": "says every few seconds that a request waits",
 }
 
 

@@ -175,6 +175,14 @@ async def test_a_deployment_that_has_never_served_holds_nobody_and_is_not_woken(
     assert (await stored(server, row)).wake_requested_at is None
 
 
+async def test_an_adopted_server_that_is_away_is_not_waited_for(server: Server) -> None:
+    row = await asleep(server)
+    async with server.platform.db.transaction() as session:
+        (await session.get_one(Deployment, row.id)).source = "adopted"
+    assert refused(await asked(server, row)) == (503, "upstream_unavailable", "5")
+    assert (await stored(server, row)).wake_requested_at is None
+
+
 async def test_who_waits_is_told_when_the_deployment_is_paused_or_stopped(server: Server, often: None) -> None:
     ctx = await server.context()
     row = await asleep(server)
@@ -240,7 +248,9 @@ async def test_a_dead_replica_is_waited_out_until_another_is_there(server: Serve
     assert logged.replica_id == replica_id
 
 
-async def test_dead_replicas_alone_are_not_asked_for_ever(server: Server, often: None) -> None:
+async def test_dead_replicas_alone_are_not_asked_for_ever(server: Server, often: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    # There is always one that may be asked again.
+    monkeypatch.setattr(waking, "AGAIN_S", 0.0)
     server.platform.core.settings.hold_s = 0.2
     row = await things.serving_deployment(server, f"http://127.0.0.1:{free_port()}")
     for _ in range(2):
