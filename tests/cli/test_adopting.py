@@ -3,12 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import update
-from sqlmodel import col, select
+from sqlmodel import select
 
 from engines.serving.engine import free_port
-from models.account import Account
 from models.deployment import Deployment
+from resolvers import accounts
 from tests.cli.conftest import Commands
 from tests.conftest import Server
 from tests.engines.serving.upstream import Upstream
@@ -31,11 +30,11 @@ async def test_the_operator_adopts_a_server_and_its_key_is_never_an_argument(
     theirs.key = KEY
     refused = await burnish("deploy", "adopt", theirs.url, "--name", "theirs", code=5)
     assert "Only the operator of this installation adopts servers." in refused.stderr
-    async with server.platform.db.transaction() as session:
-        await session.exec(update(Account).where(col(Account.id) == server.tenant.account.id).values(is_operator=True))
-    wanted = await burnish("deploy", "adopt", theirs.url, "-n", "theirs", code=1)
+    _, key = await accounts.create(server.platform.core, "operator", credit_micros=0, operator=True)
+    as_operator = ("--api-key", key)
+    wanted = await burnish("deploy", "adopt", theirs.url, "-n", "theirs", *as_operator, code=1)
     assert f"--api-key-stdin: {theirs.url}: it wants an API key (HTTP 401)." in wanted.stderr
-    made = await burnish("deploy", "adopt", f"{theirs.url}/v1", "-n", "theirs", "--api-key-stdin", text=KEY + "\n")
+    made = await burnish("deploy", "adopt", f"{theirs.url}/v1", "-n", "theirs", "--api-key-stdin", *as_operator, text=KEY + "\n")
     assert "adopted" in made.stdout and KEY not in made.stdout + made.stderr
     async with server.platform.db.read() as session:
         [row] = (await session.exec(select(Deployment))).all()
