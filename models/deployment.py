@@ -28,7 +28,8 @@ STREAMS = ("events", "logs", "requests", "stats")
 
 class Deployment(Leased, table=True):
     """A model kept ready to answer. `model` is what the caller wrote; `checkpoint_id` pins a job's checkpoint, `revision` a
-    repository's commit; all four are of the version that is wanted, the newest one that has not failed.
+    repository's commit; all four are of the version that is wanted, the newest one that has not failed. `model_requested` and
+    `revision_requested` are what it was made with.
 
     `min_replicas` to `max_replicas` bound `desired_replicas`, which the autoscaler sets; while `paused_at` is set there are none
     and nothing is billed. `wake_requested_at` is when a request last found no replica. `target_latency_p95_ms` is of whole
@@ -60,6 +61,8 @@ class Deployment(Leased, table=True):
     source: str
     checkpoint_id: str | None = Field(default=None, foreign_key="checkpoint.id")
     revision: str | None = None
+    model_requested: str | None = None
+    revision_requested: str | None = None
     gpu_requested: dict[str, Any] = Field(sa_type=JSON)
     gpu: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     provider_requested: str | None = None

@@ -19,7 +19,7 @@ from models.async_completion import AsyncCompletion
 from models.deployment import Deployment, InferenceRequest
 from models.job import Checkpoint, Job
 from models.replica import Replica
-from resolvers import base_models, checkpoints, hardware
+from resolvers import base_models, checkpoints, deployment_names, hardware
 from resolvers.context import Context
 from resolvers.creating import once, unchanged
 from resolvers.deployment_inputs import DeploymentInput
@@ -73,6 +73,8 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
             source=spec.source,
             checkpoint_id=checkpoint_id,
             revision=spec.revision,
+            model_requested=spec.model,
+            revision_requested=spec.revision,
             sealed_hf_token=sealed,
             min_replicas=spec.min_replicas,
             max_replicas=spec.max_replicas,
@@ -252,11 +254,11 @@ def _totals(row: Deployment, count: int, prompt_tokens: int, completion_tokens: 
 
 
 async def by_reference(session: Session, ctx: Context, reference: str) -> Deployment | None:
-    """Return the deployment that a chat call's `model` names: its id, or the name of an active one, the newest first."""
-    named = or_(col(Deployment.id) == reference, (col(Deployment.name) == reference) & col(Deployment.status).in_(dep.ACTIVE))
+    """Return the deployment that a chat call's `model` names; of several the one with just this name, then the newest."""
     mine = (Deployment.account_id == ctx.account.id, col(Deployment.deleted_at).is_(None))
-    statement = select(Deployment).where(*mine, named)
-    return (await session.exec(statement.order_by(col(Deployment.created_at).desc()))).first()
+    statement = select(Deployment).where(*mine, deployment_names.named(ctx, reference))
+    first = case((col(Deployment.name) == reference, 0), else_=1)
+    return (await session.exec(statement.order_by(first, col(Deployment.created_at).desc()))).first()
 
 
 async def serving(ctx: Context) -> list[Deployment]:

@@ -1,5 +1,7 @@
 """Reading the hardware that a caller asks for."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,6 +19,11 @@ from models.host import Host
 from models.ledger import HOUR_S
 from resolvers.context import Context
 from resolvers.inputs import Input
+
+PARAMETERS = re.compile(r"(?<![A-Za-z0-9.])(?:([0-9]{1,3})x)?([0-9]{1,4}(?:\.[0-9]{1,3})?)([BbMm])(?![A-Za-z0-9])")
+BYTES_PER_PARAMETER = 2
+# For the cache, and for what is worked on.
+ROOM_BESIDE_WEIGHTS = 1.25
 
 
 class GpuInput(Input):
@@ -99,6 +106,46 @@ def _kind(ctx: Context, name: str, offers: list[dict[str, Any]]) -> Kind:
     memory = None if name == hardware.CPU else int(name.rpartition("-")[2].removesuffix("GB"))
     missing = f"No host of this installation has a {name}." if offers else "No host is running."
     return Kind(name, memory, min(most, hardware.MAX_COUNT), found, None if most else missing)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Hardware that can be asked for: what an hour of it costs here, and whether a live host has it. `memory_gb` is of its GPUs
+    together, None for the CPU.
+    """
+
+    asked: Shape
+    hour_micros: int
+    available: bool
+    memory_gb: int | None
+
+
+async def configurations(ctx: Context, wanted: Sequence[GpuInput]) -> list[Configuration]:
+    """Return each of the wanted shapes as it can be had here; Invalid where a type is unknown."""
+    known = {kind.type: kind for kind in await kinds(ctx)}
+    return [_configuration(ctx, known[shape.type], shape) for shape in map(shape_of, wanted)]
+
+
+def _configuration(ctx: Context, kind: Kind, asked: Shape) -> Configuration:
+    memory = None if kind.vram_gb is None else kind.vram_gb * asked.count
+    return Configuration(asked, hour_micros(ctx.core, asked), asked.count <= kind.most, memory)
+
+
+def cheapest(offers: Sequence[Configuration], model: str) -> Configuration | None:
+    """Return the cheapest that is available and holds as many parameters as the model's name says, the smallest of equals, a CPU
+    only where there is no other; None where there is none.
+    """
+    needed = _weights_gb(model) * ROOM_BESIDE_WEIGHTS
+    fitting = [one for one in offers if one.available and (one.memory_gb is None or one.memory_gb >= needed)]
+    return min(fitting, key=lambda one: (one.memory_gb is None, one.hour_micros, one.memory_gb or 0), default=None)
+
+
+def _weights_gb(model: str) -> float:
+    """Return how large the weights of a model are at two bytes a parameter, as far as its name tells: `Qwen3-4B`, `8x7B`."""
+    found = PARAMETERS.search(model)
+    if found is None:
+        return 0.0
+    return int(found[1] or 1) * float(found[2]) * BYTES_PER_PARAMETER * (1 if found[3].lower() == "b" else 0.001)
 
 
 def hour_micros(core: Core, asked: Shape) -> int:

@@ -19,7 +19,7 @@ from burnish.kit.errors import Invalid, NotFound
 from engines.serving.proxy import ReplicaUnreachable, Reply, Served, forward
 from engines.serving.router import Table, Target
 from models.deployment import Deployment, InferenceRequest
-from resolvers import deployments, waking
+from resolvers import deployment_names, deployments, waking
 from resolvers.context import Context
 from resolvers.waking import Patience, Waking
 
@@ -159,7 +159,7 @@ async def _find(ctx: Context, model: Any, deployment_id: str | None) -> tuple[De
             found = await session.get(Deployment, deployment_id)
             if found is None or found.account_id != ctx.account.id or found.deleted_at is not None:
                 raise NotFound(f"No such deployment: {deployment_id}")
-            if model is not None and model not in (found.id, found.name, found.model):
+            if model is not None and model != found.model and not deployment_names.is_named(ctx, found, model):
                 raise _unknown(model)
         elif model is None:
             raise Invalid("'model' is required: the id or the name of a deployment.", param="model")

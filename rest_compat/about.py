@@ -18,7 +18,8 @@ is the field that it is about; `details`, where there is more than one problem, 
 {"error": {"type": "invalid_request_error", "code": null, "message": "Invalid API key", "param": null}}
 ```
 
-The routes under Inference answer as OpenAI's do, those under Dedicated inference with `{"detail": "…"}`.
+The routes under Inference answer as OpenAI's do, those under DeepInfra with `{"error": "…"}`, those under Dedicated inference
+with `{"detail": "…"}`.
 
 ## Lists
 
@@ -39,6 +40,7 @@ TAGS = {
     "Reward functions": "Python that scores completions; it runs in a jail.",
     "Training jobs": "From a base model, a dataset and a reward to a trained model.",
     "Deployments": "Models kept ready to answer.",
+    "DeepInfra": "The same deployments, as DeepInfra's clients know them.",
     "Dedicated inference": "The same deployments, as the clients of the dedicated service know them.",
     "Inference": "Chat and text completions, as OpenAI's clients send them.",
     "Cost": "What things cost, and what was spent on what.",

@@ -39,6 +39,7 @@ WORDS = {
     "dataset_id": "The id of a dataset: `ds_…`.",
     "default": "What it is when it is not given.",
     "deleted": "Always true.",
+    "deploy_id": "The id of a deployment: `dep_…`.",
     "deployment_id": "The id of a deployment: `dep_…`.",
     "deployments": "The deployments.",
     "description": "What it is, in words for people.",

@@ -25,7 +25,8 @@ TEXT = "/v1/completions"
 ERRORS = (400, 402, 404, 413, 429, 503, 504)
 MODEL = {
     "type": ["string", "null"],
-    "description": "The id of a deployment, or the name of an active one; needed where no header names it.",
+    "description": "The id of a deployment, also as `deploy_id:ID`, or the name of an active one, also as `account/name`; needed "
+    "where no header names it.",
 }
 COMMON = {
     "model": MODEL,

@@ -28,12 +28,17 @@ REST, GRAPHQL = "/v1/openapi.json", "/graphql"
 ACCEPTED = ["2xx", "3xx", "400", "401", "402", "403", "404", "409", "413", "429"]
 
 # What no schema can say: that hyperparameters go together, that a text of a form is JSON, that messages make a conversation, that
-# an amount has no more than six decimal places.
+# an amount has no more than six decimal places, that the fewest are no more than the most, that a period ends after it begins.
 BEYOND_SCHEMAS = (
     "POST /v1/training_jobs",
     "POST /v1/reward_functions",
     "POST /v1/reward_functions/{reward_function_id}/test",
     "PUT /v1/billing/budget",
+    "POST /deploy/llm",
+    "PUT /deploy/{deploy_id}",
+    "GET /deploy/stats",
+    "GET /deploy/{deploy_id}/stats",
+    "GET /deploy/{deploy_id}/stats2",
 )
 
 
@@ -60,11 +65,14 @@ async def prepared(server: Server, folder: Path) -> AsyncIterator[Path]:
     async with replica.running() as engine:
         row = await things.serving_deployment(server, engine.url, "fuzzed")
         await things.logged_requests(server, row, 3)
+        other = await things.serving_deployment(server, engine.url, "fuzzed/too")
         paths = {
             "job_id": done["id"],
             "dataset_id": done["dataset_id"],
             "reward_function_id": done["reward_function_id"],
             "deployment_id": row.id,
+            "deploy_id": other.id,
+            "replica_id": await things.replica_of(server, row),
             "checkpoint_id": checkpoint["id"],
             "model": row.name,
             "key_id": key["id"],
@@ -73,7 +81,10 @@ async def prepared(server: Server, folder: Path) -> AsyncIterator[Path]:
         words = {
             "gpu": (("body.gpu.type", "body.gpu.gpu_type", "query.gpu_type"), ["CPU", "H100-80GB", "A100-80GB"]),
             "model": (("body.model",), [row.name, row.id, done["id"], "Qwen/Qwen3-4B"]),
-            "base": (("body.base_model",), ["Qwen/Qwen3-4B"]),
+            "base": (("body.base_model", "body.hf.repo", "body.hf_model_id"), ["Qwen/Qwen3-4B"]),
+            "deployment": (("query.deploy_id", "query.deployment_id", "body.deployment_id"), [row.id, other.id]),
+            "named": (("header.X-Deployment-ID",), [row.id]),
+            "profile": (("body.hardware_profile",), ["cpu", "gpu.a100", "gpu.h100:2"]),
             "dataset": (("body.dataset_id",), [done["dataset_id"]]),
             "reward": (("body.reward_function_id",), [done["reward_function_id"]]),
             "provider": (("body.provider", "query.provider"), ["local", "prime_intellect"]),

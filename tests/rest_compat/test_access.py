@@ -12,7 +12,11 @@ from tests.rest_compat import described, things
 pytestmark = pytest.mark.anyio
 UNAUTHENTICATED = {"error": {"type": "invalid_request_error", "code": None, "message": "Invalid API key", "param": None}}
 # Where errors have another shape.
-OTHERWISE = {"/api/v2/external/": {"detail": "Invalid API key"}}
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "/api/v2/external/": {"detail": "Invalid API key"},
+    "/deploy/": {"error": "Invalid API key"},
+    "/v1/deployment_logs/": {"error": "Invalid API key"},
+}
 
 
 def operations(*, public: bool = False) -> list[tuple[str, str]]:

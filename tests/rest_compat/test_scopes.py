@@ -47,8 +47,9 @@ def test_every_operation_says_which_scope_it_needs() -> None:
 def refusal(answer: httpx2.Response) -> str:
     """Return the code of an error, also of those that have none on the wire."""
     found: dict[str, Any] = answer.json()
-    if "detail" in found:
-        return "insufficient_scope" if "does not have the scope" in found["detail"] else found["detail"]
+    said = found.get("detail", found.get("error"))
+    if isinstance(said, str):
+        return "insufficient_scope" if "does not have the scope" in said else said
     code: str = found["error"]["code"]
     return code
 
@@ -63,7 +64,13 @@ async def with_only(server: Server, client: httpx2.AsyncClient, scope: str) -> A
 @pytest.mark.parametrize("scope", SCOPES)
 async def test_a_key_does_what_its_scope_says_and_nothing_else(scope: str, client: httpx2.AsyncClient, server: Server) -> None:
     job, row = await things.completed_job(server, client), await things.serving_deployment(server, "http://127.0.0.1:9")
-    ours = {"job_id": job["id"], "deployment_id": row.id, "dataset_id": job["dataset_id"], "provider": "huggingface"}
+    ours = {
+        "job_id": job["id"],
+        "deployment_id": row.id,
+        "deploy_id": row.id,
+        "dataset_id": job["dataset_id"],
+        "provider": "huggingface",
+    }
     ours["reward_function_id"], ours["key_id"] = job["reward_function_id"], server.tenant.account.id
     async with with_only(server, client, scope) as other:
         before = await things.everything(server)

@@ -67,6 +67,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("extra_args", sa.JSON(), nullable=False, server_default="[]"))
         for name in ("sealed_hf_token", "engine", "engine_reason", "upstream_url", "upstream_model", "sealed_upstream_key"):
             batch_op.add_column(sa.Column(name, sa.String(), nullable=True))
+        for name in ("model_requested", "revision_requested"):
+            batch_op.add_column(sa.Column(name, sa.String(), nullable=True))
         for name in ("paused_at", "wake_requested_at"):
             batch_op.add_column(sa.Column(name, sa.BigInteger(), nullable=True))
     _replicas()
@@ -76,6 +78,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("adapter_rank", sa.Integer(), nullable=True))
     with op.batch_alter_table("host", schema=None) as batch_op:
         batch_op.add_column(sa.Column("draining_at", sa.BigInteger(), nullable=True))
+    op.execute("UPDATE deployment SET model_requested = model, revision_requested = revision")
     # What a deployment has served until now is its first version.
     op.execute(
         "INSERT INTO deployment_version (id, account_id, deployment_id, number, status, model, source, checkpoint_id, revision,"
@@ -138,6 +141,7 @@ def downgrade() -> None:
             "min_replicas", "max_replicas", "desired_replicas", "version", "target_rps", "target_latency_p95_ms",
             "stabilisation_window_s", "max_batch_size", "extra_args", "sealed_hf_token", "engine", "engine_reason",
             "upstream_url", "upstream_model", "sealed_upstream_key", "paused_at", "wake_requested_at",
+            "model_requested", "revision_requested",
         ):  # fmt: skip
             batch_op.drop_column(name)
     op.drop_table("deployment_version")

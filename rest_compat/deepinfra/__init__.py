@@ -1,0 +1,1 @@
+"""The routes of DeepInfra's deployments, at the server's root."""
