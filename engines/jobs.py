@@ -72,11 +72,11 @@ class JobRun(LeasedRun):
             # An earlier holder may have had the trained model stored, and no time to say so.
             failure = None if await self._is_trained() else await self._attempt()
             if self.halted.is_set():
-                return await self.hand_over("The host is stopping; the job goes on from its newest checkpoint")
+                return await self.hand_over(f"{self.why_halted}; the job goes on from its newest checkpoint")
             if failure is None and not self.ended.is_set():
                 await send.deliver(self)
                 if self.halted.is_set():
-                    return await self.hand_over("The host is stopping; the delivery of the model goes on elsewhere")
+                    return await self.hand_over(f"{self.why_halted}; the delivery of the model goes on elsewhere")
             if not isinstance(failure, _Died):
                 return await self._finish(failure)
             if self.ended.is_set():
@@ -379,18 +379,16 @@ class _Session:
     async def _stop_when_told(self, child: Child) -> None:
         """End the child when the user has cancelled, when a limit is reached or when the host stops; patiently, then not.
 
-        At a limit the child is asked to save first, and has as long for that as the money lasts.
+        At a limit the child is asked to save first, and has as long for that as the money lasts; so it is when its host drains.
         """
         run = self.run_of
         await first(run.ended, run.limited, run.halted)
-        if run.purse.limit is not None and not run.ended.is_set() and not run.halted.is_set():
+        if run.saving_s and not run.ended.is_set():
             await child.send("stop", save=True)
+            told = (run.ended,) if run.halted.is_set() else (run.ended, run.halted)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(first(run.ended, run.halted), run.purse.limit.seconds)
-            if not run.ended.is_set():
-                child.kill()
-                return
-        if run.halted.is_set():
+                await asyncio.wait_for(first(*told), run.saving_s)
+        if not run.ended.is_set():
             child.kill()
             return
         await child.send("stop")

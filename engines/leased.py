@@ -73,6 +73,7 @@ class LeasedRun:
         self.limited = asyncio.Event()
         self.halted = asyncio.Event()
         self.closed = False
+        self.drained = False
         self.purse = Purse(self)
         self._looked = asyncio.Event()
         self._buffers: dict[str, list[stream.Data]] = {}
@@ -108,9 +109,21 @@ class LeasedRun:
         """Look at the resource's status now rather than at the next beat."""
         self._looked.set()
 
-    def halt(self) -> None:
-        """Put the work down because the host is stopping."""
+    def halt(self, *, drained: bool = False) -> None:
+        """Put the work down because the host is stopping or, with time to save what there is, because it is being drained."""
+        self.drained = self.drained or drained
         self.halted.set()
+
+    @property
+    def saving_s(self) -> float:
+        """How long the work may save what it has before it is ended."""
+        if self.halted.is_set():
+            return self.settings.save_grace_s if self.drained else 0.0
+        return 0.0 if self.purse.limit is None else self.purse.limit.seconds
+
+    @property
+    def why_halted(self) -> str:
+        return "The host is being drained" if self.drained else "The host is stopping"
 
     async def work(self) -> None:
         """Do the work itself; runs beside the heartbeat, and is cancelled when the lease is lost."""
@@ -145,10 +158,12 @@ class LeasedRun:
     async def _hold(self) -> None:
         tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._flush_forever())]
         worker = asyncio.create_task(self.work())
-        await asyncio.wait([worker, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in (worker, *tasks):
-            task.cancel()
-        results = await asyncio.gather(worker, *tasks, return_exceptions=True)
+        try:
+            await asyncio.wait([worker, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (worker, *tasks):
+                task.cancel()
+            results = await asyncio.gather(worker, *tasks, return_exceptions=True)
         failed = [result for result in results if isinstance(result, Exception)]
         if self.closed:
             # The beat may have found the lease given back already.

@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 TICK_S = 2.0
 TIDY_EVERY = 15
 FORGOTTEN = timedelta(days=1)
+RETURN = timedelta(minutes=10)
 RUNS: tuple[type[LeasedRun], ...] = (JobRun, DeploymentRun, ReplicaRun)
 
 
@@ -48,6 +49,7 @@ class Supervisor:
         self._woken = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._stopping = False
+        self._draining = False
 
     def wake(self, resource_id: str) -> None:
         """Look at a resource now: a message named it."""
@@ -88,7 +90,9 @@ class Supervisor:
         async with self.core.db.transaction() as session:
             row = await session.get(Host, self.host_id)
             if row is not None:
-                await session.delete(row)
+                # Gone from now on, and known for a while: what ran here may wait for its return.
+                row.seen_at = clock.now() - timedelta(seconds=self.core.settings.lease_s)
+                session.add(row)
 
     async def _tick(self, *, tidy: bool) -> None:
         await self._announce()
@@ -111,6 +115,15 @@ class Supervisor:
                 row = Host(id=self.host_id, name=name, offers=self.inventory.offers(), started_at=now, seen_at=now)
             row.seen_at = now
             session.add(row)
+            self._draining = row.draining_at is not None
+        if self._draining:
+            self._put_down()
+
+    def _put_down(self) -> None:
+        """Have jobs go on elsewhere; replicas wait for the hosts of their deployments to replace them."""
+        for run in self.runs.values():
+            if isinstance(run, JobRun) and not run.halted.is_set():
+                run.halt(drained=True)
 
     async def _tidy(self) -> None:
         killed = await asyncio.to_thread(orphans.sweep)
@@ -135,10 +148,18 @@ class Supervisor:
         return any(row is not None and row.is_leased and row.lease_token == token for row in rows)
 
     async def _take_work(self) -> None:
-        for kind in RUNS:
+        for kind in await self._taken():
             for row in await self._waiting(kind):
                 if row.id not in self.runs and not self._stopping:
                     await self._offer(kind, row)
+
+    async def _taken(self) -> tuple[type[LeasedRun], ...]:
+        """Return what this host takes up: one that drains nothing but the care for deployments, where nobody else can."""
+        if not self._draining:
+            return RUNS
+        async with self.core.db.read() as session:
+            found = await hosts.alive(session, self.core.settings)
+        return () if any(not host.draining for host in found) else (DeploymentRun,)
 
     async def _waiting(self, kind: type[LeasedRun]) -> list[Any]:
         """Return what nobody works on, oldest first."""
@@ -185,7 +206,9 @@ class Supervisor:
             return []
         async with self.core.db.read() as session:
             found = await hosts.alive(session, self.core.settings)
-        if any(host.offers_shape(shape) for host in found):
+            # What has run before waits for a host that is being restarted.
+            gone = await hosts.seen_since(session, clock.now() - RETURN) if row.attempt else []
+        if any(host.offers_shape(shape) for host in found) or any(hosts.offers(host.offers, shape) for host in gone):
             return []
         return [f"{host.name}: has {_names(host.offers)}" for host in found]
 

@@ -60,8 +60,8 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
     async def make(session: Session) -> Deployment:
         # The job before the account, as whoever ends a job does.
         checkpoint_id = await checkpoint_of(session, ctx, spec.model) if spec.source == "training_job" else None
-        await _check_limit(session, ctx)
-        await _check_name(session, ctx, spec.name)
+        await check_limit(session, ctx)
+        await check_name(session, ctx, spec.name)
         now = clock.now()
         deployment_id = ids.new("dep")
         sealed = None if spec.hf_token is None else ctx.core.secrets.encrypt(spec.hf_token, deployment_id)
@@ -104,6 +104,8 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
 
 def hour_of(ctx: Context, row: Deployment) -> int:
     """Return what an hour of the replicas that a deployment wants costs, in micro-dollars."""
+    if row.source == dep.ADOPTED:
+        return 0
     asked = hardware.shape_of(GpuInput.model_validate(row.gpu_requested))
     return hardware.hour_micros(ctx.core, asked) * row.desired_replicas
 
@@ -324,7 +326,7 @@ async def checkpoint_of(session: Session, ctx: Context, reference: str) -> str:
     return (await checkpoints.find_final(session, job_id)).id
 
 
-async def _check_limit(session: Session, ctx: Context) -> None:
+async def check_limit(session: Session, ctx: Context) -> None:
     """RateLimited (`ACTIVE_DEPLOYMENT_LIMIT`) where the account has as many deployments as the operator allows."""
     most = ctx.core.settings.active_deployments
     if not most:
@@ -338,7 +340,7 @@ async def _check_limit(session: Session, ctx: Context) -> None:
         raise RateLimited(message, code="ACTIVE_DEPLOYMENT_LIMIT", retry_after_s=RETRY_AFTER_S)
 
 
-async def _check_name(session: Session, ctx: Context, name: str) -> None:
+async def check_name(session: Session, ctx: Context, name: str) -> None:
     active = col(Deployment.status).in_(dep.ACTIVE)
     statement = select(Deployment.id).where(Deployment.account_id == ctx.account.id, Deployment.name == name, active)
     if (await session.exec(statement)).first() is not None:

@@ -19,7 +19,7 @@ from burnish.kit.errors import Invalid, NotFound
 from engines.serving.proxy import ReplicaUnreachable, Reply, Served, forward
 from engines.serving.router import Table, Target
 from models.deployment import Deployment, InferenceRequest
-from resolvers import deployment_names, deployments, waking
+from resolvers import adopting, deployment_names, deployments, waking
 from resolvers.context import Context
 from resolvers.waking import Patience, Waking
 
@@ -145,7 +145,10 @@ async def _ask(ctx: Context, deployment: Deployment, target: Target, path: str, 
 
     try:
         asked = {**body, "model": target.served_name or deployment.name}
-        return await forward(gateway.client, target.url, path, asked, on_done=on_done, shown_model=deployment.name)
+        upstream = adopting.upstream_of(ctx.core, deployment)
+        return await forward(
+            gateway.client, target.url, path, asked, on_done=on_done, shown_model=deployment.name, upstream=upstream
+        )
     except BaseException:
         lease.release()
         raise

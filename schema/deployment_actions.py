@@ -1,10 +1,11 @@
-"""Deployments: made, scaled, updated, paused, stopped and deleted."""
+"""Deployments: made, adopted, scaled, updated, paused, stopped and deleted."""
 
 from typing import Annotated, Any
 
 import strawberry
 
-from resolvers import deployment_changes, deployments
+from resolvers import adopting, deployment_changes, deployments
+from resolvers.adopting import AdoptInput
 from resolvers.context import Context
 from resolvers.deployment_inputs import DeploymentInput as DeploymentSpec
 from resolvers.deployment_inputs import ScalingInput, VersionInput
@@ -80,6 +81,19 @@ class UpdateDeploymentInput:
     idempotency_key: str | None = strawberry.field(default=None, description="A retry with the same key makes nothing twice.")
 
 
+@strawberry.input(description="A server that runs already, to put a deployment in front of.")
+class AdoptDeploymentInput:
+    url: str = strawberry.field(description="Where it answers as OpenAI does, such as `http://10.0.0.7:8000`; `/v1` may follow.")
+    name: str = strawberry.field(description="What to call the deployment: the `model` of a chat call.")
+    model: str | None = strawberry.field(
+        default=None, description="What the server calls the model; found out where it serves only one."
+    )
+    api_key: str | None = strawberry.field(
+        default=None, description="What the server wants as a bearer token. It is kept encrypted and never shown."
+    )
+    idempotency_key: str | None = strawberry.field(default=None, description="A retry with the same key makes nothing twice.")
+
+
 @strawberry.type(description="The deployment.")
 class DeploymentPayload(Payload):
     deployment: Deployment | None = strawberry.field(default=None, description="The deployment.")
@@ -98,6 +112,17 @@ class DeploymentMutations:
             return DeploymentPayload(deployment=Deployment.of(await deployments.create(ctx, _spec(input))))
 
         return await settle(info, input, DeploymentPayload, act, SCALING_NAMES)
+
+    @strawberry.mutation(
+        description="Make a deployment of a server that runs already, with keys, metering and logs in front. It costs nothing, "
+        "and is for accounts of the operator alone."
+    )
+    async def adopt_deployment(self, info: Info, input: Annotated[AdoptDeploymentInput, Input]) -> DeploymentPayload:
+        async def act(ctx: Context) -> DeploymentPayload:
+            given = {"url": input.url, "name": input.name, "model": input.model, "api_key": input.api_key}
+            return DeploymentPayload(deployment=Deployment.of(await adopting.adopt(ctx, parse(AdoptInput, given))))
+
+        return await settle(info, input, DeploymentPayload, act)
 
     @strawberry.mutation(description="Change how a deployment scales: at once, without an interruption.")
     async def scale_deployment(self, info: Info, input: Annotated[ScaleDeploymentInput, Input]) -> DeploymentPayload:

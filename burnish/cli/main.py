@@ -7,6 +7,7 @@ import typer
 
 from burnish.cli import (
     accounts,
+    adopting,
     audit,
     billing,
     budget,
@@ -42,11 +43,12 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
-app.command("worker")(worker.worker)
+app.add_typer(worker.app, name="worker")
 app.command("login")(login.login)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(rewards.app, name="rewards")
 app.add_typer(jobs.app, name="jobs")
+deploy.app.command("adopt")(adopting.adopt)
 app.add_typer(deploy.app, name="deploy")
 app.command("chat")(chat.chat)
 app.add_typer(cost.app, name="cost")

@@ -4,6 +4,7 @@ The platform's own modules are imported when a command runs and not before: they
 should pay.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from models.account import Account
     from models.base_model import BaseModel
     from resolvers.secrets import KeyUse
+
+DRAIN_LOOK_S = 1.0
 
 
 async def create_account(name: str, credit_micros: int, metered: bool) -> dict[str, Any]:
@@ -110,6 +113,19 @@ async def refresh_rates() -> list[dict[str, Any]]:
         done = await catalogue.refresh(core)
     stored = [{"provider": name, "rates": count, "error": None} for name, count in done.stored.items()]
     return stored + [{"provider": name, "rates": 0, "error": error} for name, error in done.failed.items()]
+
+
+async def drain_host(name: str | None, *, undo: bool, wait: bool) -> list[dict[str, Any]]:
+    """Have a host give its work away, or take work again; return how it stands, once it has none where that is waited for."""
+    from resolvers import hosts
+
+    async with database() as core:
+        found = await hosts.drain(core, name, undo=undo)
+        ids = [host.id for host in found]
+        while wait and any(host.working for host in found):
+            await asyncio.sleep(DRAIN_LOOK_S)
+            found = await hosts.states(core, ids)
+    return [{"id": host.id, "name": host.name, "draining": host.draining, "working": host.working} for host in found]
 
 
 async def add_model(name: str, path: Path) -> dict[str, Any]:

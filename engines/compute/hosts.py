@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlmodel import col, select
@@ -47,8 +47,7 @@ class HostRoom:
 
 async def alive(session: Session, settings: Settings) -> list[HostRoom]:
     """Return the hosts that were heard of within a lease's time."""
-    heard = col(Host.seen_at) > clock.now() - timedelta(seconds=settings.lease_s)
-    found = (await session.exec(select(Host).where(heard).execution_options(populate_existing=True))).all()
+    found = await seen_since(session, clock.now() - timedelta(seconds=settings.lease_s))
     used: dict[str, list[dict[str, Any]]] = {host.id: [] for host in found}
     for table in (Job, Replica):
         held: Any = select(table.lease_holder, table.gpu).where(
@@ -58,6 +57,12 @@ async def alive(session: Session, settings: Settings) -> list[HostRoom]:
             if gpu is not None:
                 used[holder].append(gpu)
     return [HostRoom(host.id, host.name, host.offers, host.draining_at is not None, used[host.id]) for host in found]
+
+
+async def seen_since(session: Session, moment: datetime) -> Sequence[Host]:
+    """Return the hosts that were heard of after a moment, which may be gone since."""
+    heard = select(Host).where(col(Host.seen_at) > moment)
+    return (await session.exec(heard.execution_options(populate_existing=True))).all()
 
 
 def offers(offered: dict[str, Any], shape: Shape) -> bool:

@@ -13,10 +13,10 @@ from pathlib import Path
 from burnish.kit.settings import Settings
 from engines import task
 from engines.protocol import ChildFailure
+from engines.serving.architectures import architectures_of
 from engines.serving.batching.engine import Transformers
 from engines.serving.engine import Engine
 from engines.serving.engine_args import EngineArgs
-from engines.serving.probe import architectures_of
 from engines.serving.vllm import Vllm
 
 AUTO = "auto"
@@ -54,6 +54,7 @@ class Choice:
 _learned: dict[tuple[str, str], str] = {}
 _probed: dict[tuple[str, str], Choice] = {}
 _ALL = ""
+UNNAMED = "?"
 
 
 async def choose(settings: Settings, model: Path, device: str) -> Choice:
@@ -103,8 +104,8 @@ async def _probe(settings: Settings, model: Path, device: str) -> Choice:
 
 
 def _kind(model: Path) -> str:
-    """Return what the answer hangs on of a model: its architecture; its folder where it does not name one."""
-    return ",".join(architectures_of(model)) or str(model)
+    """Return what the answer hangs on of a model: its architecture."""
+    return ",".join(architectures_of(model)) or UNNAMED
 
 
 def _sentence(text: str, found: "re.Match[str]") -> str:

@@ -7,13 +7,13 @@ library that does not load, `engines.serving.engine_choice` learns from the star
 import ast
 import importlib.metadata
 import importlib.util
-import json
 import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from engines.protocol import Reporter
+from engines.serving.architectures import architectures_of
 
 REGISTRY = Path("model_executor") / "models" / "registry.py"
 # The tables of its registry whose models generate text.
@@ -67,16 +67,6 @@ def _of_the_model(model: Path, registry: Path) -> str | None:
     if not known or any(name in known for name in architectures) or _through_transformers(architectures[0]):
         return None
     return f"vLLM does not know the architecture {architectures[0]}"
-
-
-def architectures_of(model: Path) -> list[str]:
-    """Return what a model's config.json says it is; nothing where it does not say."""
-    try:
-        config = json.loads((model / "config.json").read_text())
-    except (OSError, ValueError):
-        return []
-    named = config.get("architectures") if isinstance(config, dict) else None
-    return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
 
 
 def _names(registry: Path) -> Iterator[str]:

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import httpx2
@@ -18,12 +17,14 @@ import orjson
 from engines.serving import engine, engine_errors
 from engines.serving.metering import Meter, OnDone, Served
 from engines.serving.relay import Relay
+from engines.serving.upstream import KEY_REFUSED, Upstream
 
 __all__ = ["OnDone", "Relay", "ReplicaUnreachable", "Reply", "Served", "forward"]
 
 JSON = {"content-type": "application/json"}
 EVENTS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}
-COUNTED = {"include_usage": True, "continuous_usage_stats": True}
+COUNTED_AT_THE_END = {"include_usage": True}
+COUNTED = {**COUNTED_AT_THE_END, "continuous_usage_stats": True}
 TIMED_OUT = 504
 # What comes with a word on when to come again.
 LATER = (429, 503)
@@ -56,10 +57,12 @@ async def forward(
     *,
     on_done: OnDone,
     shown_model: str | None = None,
+    upstream: Upstream | None = None,
 ) -> Reply:
     """Send a request to a replica and return its answer; ReplicaUnreachable, with `on_done` not told, where it gives none.
 
-    `shown_model` is what the answer calls the model where the replica knows it by another name than the client.
+    `shown_model` is what the answer calls the model where the replica knows it by another name than the client. `upstream`
+    is given where the replica is somebody else's server: it gets its key, and no question that only our engines understand.
     Of a stream the engine's first word is awaited, so that an error before it is an ordinary one. A caller whose client leaves
     meanwhile cancels the call: the engine stops, and `on_done` hears that the client is gone.
     """
@@ -67,7 +70,7 @@ async def forward(
     per_prompt = choices if isinstance(choices, int) and choices > 0 else 1
     meter = Meter(on_done, streamed=body.get("stream") is True, per_prompt=per_prompt)
     shown = shown_model if shown_model != body.get("model") else None
-    exchange = _Exchange(client, replica_url, path, meter, shown)
+    exchange = _Exchange(client, replica_url, path, meter, shown, upstream)
     try:
         return await exchange.run(body)
     except httpx2.ReadTimeout:
@@ -86,6 +89,7 @@ class _Exchange:
     path: str
     meter: Meter
     shown_model: str | None
+    upstream: Upstream | None
 
     async def run(self, body: dict[str, Any]) -> Reply:
         # What the engine would read out of other types is not ours to guess, and metering rests on these two.
@@ -95,14 +99,16 @@ class _Exchange:
             return self.failed(400, "'stream_options' is an object.", param="stream_options")
         asked: dict[str, Any] = body.get("stream_options") or {}
         if self.meter.served.streamed:
-            body = {**body, "stream_options": {**asked, **COUNTED}}
-        request = self.client.build_request("POST", self.url + self.path, content=orjson.dumps(body), headers=JSON)
+            counted = COUNTED if self.upstream is None else COUNTED_AT_THE_END
+            body = {**body, "stream_options": {**asked, **counted}}
+        headers = JSON if self.upstream is None else {**JSON, **self.upstream.headers}
+        request = self.client.build_request("POST", self.url + self.path, content=orjson.dumps(body), headers=headers)
         async with AsyncExitStack() as open_response:
             response = await self.client.send(request, stream=True)
             open_response.push_async_callback(response.aclose)
             if not self.meter.served.streamed or response.status_code != 200:
                 return await self._whole(response)
-            relay = Relay(response, self.meter, asked, partial(engine.health, self.client, self.url), self.shown_model)
+            relay = Relay(response, self.meter, asked, self._alive, self.shown_model)
             error = await relay.first_error()
             if error is not None:
                 return await self._engine_failed(engine_errors.status_of(error), error)
@@ -125,12 +131,20 @@ class _Exchange:
 
     async def _engine_failed(self, status: int, content: bytes, retry_after: str | None = None) -> Reply:
         # The server in front of an engine that died goes on answering for some seconds.
-        if status >= 500 and not await engine.health(self.client, self.url):
+        if status >= 500 and not await self._alive():
             raise httpx2.RemoteProtocolError("the engine is dead")
+        if self.upstream is not None and status in KEY_REFUSED:
+            # It is our key that it refuses, not the caller's, and what it says of it may quote it.
+            return self.failed(502, "The adopted server refuses the API key that it was adopted with.", code="upstream_refused")
         reply = self._refused(status, engine_errors.translate(status, content, self.path))
         if status in LATER:
             reply.headers["retry-after"] = retry_after or RETRY_AFTER_S
         return reply
+
+    async def _alive(self) -> bool:
+        if self.upstream is not None:
+            return await self.upstream.alive(self.client)
+        return await engine.health(self.client, self.url)
 
     def failed(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> Reply:
         kind = engine_errors.kind_of(status)

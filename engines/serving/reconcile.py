@@ -17,7 +17,7 @@ from burnish.kit import clock, stream
 from burnish.kit.db import Session
 from engines import protocol
 from engines.leased import LeasedRun, first
-from engines.serving import replica_run, stats
+from engines.serving import adopted, replica_run, stats
 from engines.serving.rounds import Outcome, Round
 from models import billing, leases, transitions
 from models import deployment as dep
@@ -47,6 +47,7 @@ class DeploymentRun(LeasedRun):
         self.known: set[str] = set()
         self.began = clock.now()
         self.waits_for_room = False
+        self.upstream: adopted.Seen | None = None
         self.touched: list[str] = []
         self._due = asyncio.Event()
 
@@ -77,6 +78,7 @@ class DeploymentRun(LeasedRun):
 
     async def work(self) -> None:
         compacting = asyncio.create_task(self._compact_forever())
+        watching = asyncio.create_task(adopted.watch(self))
         try:
             async with stats.sampling(self.core.db, self.id, partial(self.put, "stats")) as sampler:
                 found = await self._keep_true()
@@ -88,8 +90,9 @@ class DeploymentRun(LeasedRun):
                 await sampler.finish()
             await self.close(await self._status())
         finally:
-            compacting.cancel()
-            await asyncio.gather(compacting, return_exceptions=True)
+            for task in (compacting, watching):
+                task.cancel()
+            await asyncio.gather(compacting, watching, return_exceptions=True)
 
     async def _keep_true(self) -> Outcome:
         """Do rounds until the deployment has ended, fails, is put aside, or the host stops."""
@@ -162,7 +165,7 @@ class DeploymentRun(LeasedRun):
             row = await session.get_one(Deployment, self.id, with_for_update=True, populate_existing=True)
             if row.status in self.terminal:
                 return
-            cost = await billing.settle(session, row)
+            cost = await self.settle(session, refund=False)
             values: dict[str, Any] = {"error": error, "stopped_at": clock.now(), "cost_micros": cost}
             line = f"Status: {status}: {error}"
             await transitions.move(session, row, status, token=self.token, line=line, level=level, **values)
@@ -171,6 +174,9 @@ class DeploymentRun(LeasedRun):
 
     async def accrue(self, session: Session) -> None:
         await billing.post(session, self.id)
+
+    async def settle(self, session: Session, *, refund: bool) -> int:
+        return await billing.settle(session, await session.get_one(Deployment, self.id))
 
     async def stop_meter(self, session: Session) -> None:
         """Its replicas end their own."""

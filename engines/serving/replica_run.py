@@ -291,10 +291,12 @@ class ReplicaRun(LeasedRun):
                 await self.say(line, source="engine")
 
     async def _move(self, status: str, **values: Any) -> None:
-        async with self.row() as (_, row):
+        async with self.row() as (session, row):
             row.status = status
             for key, value in values.items():
                 setattr(row, key, value)
+            told = {"replica_id": self.id, "version": row.version, "phase": status}
+            await self.record(session, "replica_phase", told)
         self.wake(self.deployment_id)
 
     async def _ready(self) -> None:

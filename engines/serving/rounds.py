@@ -14,6 +14,7 @@ from burnish.kit import clock, ids, stream
 from burnish.kit.db import Session
 from engines.compute import hardware, hosts
 from engines.compute.hardware import Shape
+from engines.serving import adopted
 from engines.serving.plan import Plan, Streak, Wanted, plan, streak
 from models import billing, events, ledger, replica, rollout, transitions
 from models import deployment as dep
@@ -57,6 +58,10 @@ class Round:
 
     async def go(self) -> Outcome:
         self.row = await self.session.get_one(Deployment, self.run.id, populate_existing=True)
+        if self.row.source == dep.ADOPTED:
+            await adopted.follow(self)
+            await self.session.flush()
+            return self.out
         await self._load()
         await self._bury()
         await self._bill()
@@ -74,6 +79,8 @@ class Round:
     async def wind_down(self) -> Outcome:
         """Tell all replicas to end, whatever the deployment wants: a limit has ended it."""
         self.row = await self.session.get_one(Deployment, self.run.id, populate_existing=True)
+        if self.row.source == dep.ADOPTED:
+            return await self.go()
         await self._load()
         await self._bury()
         await self._tell_all(replica.DEPLOYMENT_ENDED)
@@ -224,17 +231,23 @@ class Round:
         if row.status == dep.QUEUED and placed:
             gpu = placed[0].gpu or {}
             line = f"Status: provisioning, on {gpu['count']} x {gpu['type']}"
-            await self._move(dep.PROVISIONING, line, started_at=self.now)
+            await self.move(dep.PROVISIONING, line, started_at=self.now)
         is_running = any(each.status == replica.RUNNING for each in self.live)
         if is_running and row.status in (dep.PROVISIONING, dep.UNHEALTHY):
-            await self._move(dep.SERVING, "Status: serving", serving_since=row.serving_since or self.now)
+            await self.move(dep.SERVING, "Status: serving", serving_since=row.serving_since or self.now)
         elif not is_running and row.status == dep.SERVING and count and not self._is_waking():
-            why = (self.ended[0].fail_reason or self.ended[0].stop_reason) if self.ended else None
-            await self._move(dep.UNHEALTHY, f"Status: unhealthy: {why or 'no replica is running'}", level="warning")
+            why = self._why_none() or "no replica is running"
+            await self.move(dep.UNHEALTHY, f"Status: unhealthy: {why}", level="warning")
 
     def _is_waking(self) -> bool:
         """Say whether there is no replica because none was wanted."""
-        return bool(self.ended) and self.ended[0].stop_reason == replica.SCALED_DOWN
+        return self._why_none() == replica.SCALED_DOWN
+
+    def _why_none(self) -> str | None:
+        """Return why the last one went, which may still end what it has begun."""
+        going = [row for row in self.live if row.stop_requested_at is not None]
+        last = next(iter([*going, *self.ended]), None)
+        return None if last is None else last.fail_reason or last.stop_reason
 
     async def _complete(self, version: DeploymentVersion) -> None:
         """Note that a new version has taken over: it serves, and what serves an older one has been told to end."""
@@ -247,7 +260,7 @@ class Round:
             told = {"version": version.number, "model": version.model, "checkpoint_id": version.checkpoint_id}
             await self._event("updated", told, f"Version {version.number} serves: {version.model}")
 
-    async def _move(self, status: str, line: str, *, level: str = "info", **values: Any) -> None:
+    async def move(self, status: str, line: str, *, level: str = "info", **values: Any) -> None:
         await self.session.flush()
         await transitions.move(self.session, self.row, status, token=self.run.token, line=line, level=level, **values)
 

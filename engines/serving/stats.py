@@ -18,7 +18,7 @@ from sqlmodel import col, select
 from burnish.kit import clock, stream
 from burnish.kit.db import Database, Session
 from burnish.kit.stream import Data
-from engines.serving import engine
+from engines.serving import adopted, engine
 from engines.serving.engine_metrics import EngineMetrics
 from models import replica
 from models.replica import Replica
@@ -79,8 +79,10 @@ class Sampler:
             window_s = clock.seconds_between(since, now)
             # Without a length it is the beginning, or the clock was set back: the next window counts what came.
             if window_s > 0:
-                urls = [url for status, url in replicas if status == replica.RUNNING and url is not None]
-                counts = {"replicas_ready": len(urls), "replicas_total": len(replicas)}
+                ready = [(url, kind) for status, url, kind in replicas if status == replica.RUNNING and url is not None]
+                # A server of somebody else's has no figures for us.
+                urls = [url for url, kind in ready if kind != adopted.ENGINE]
+                counts = {"replicas_ready": len(ready), "replicas_total": len(replicas)}
                 figures = {**asked(requests, window_s), **load(await self._ask(urls)), **counts}
                 await self._tell({"at": now.isoformat(), "window_s": round(window_s, 3), "requests_seq": seq, **figures})
             self._since = now
@@ -96,9 +98,9 @@ class Sampler:
         rows = [row async for page in stream.read_all(session, self._id, "requests", after=self._seq) for row in page]
         return [row.data for row in rows], rows[-1].seq if rows else self._seq
 
-    async def _replicas(self, session: Session) -> Sequence[tuple[str, str | None]]:
+    async def _replicas(self, session: Session) -> Sequence[tuple[str, str | None, str | None]]:
         live = (col(Replica.deployment_id) == self._id, col(Replica.ended_at).is_(None))
-        return (await session.exec(select(Replica.status, Replica.url).where(*live))).all()
+        return (await session.exec(select(Replica.status, Replica.url, Replica.engine).where(*live))).all()
 
     async def _ask(self, urls: list[str]) -> list[EngineMetrics] | None:
         """Return the metrics of each engine; None where one cannot be asked: a part would pass for the whole."""

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from burnish.kit.money import usd_float
 from models import deployment as dep
 from models.deployment import Deployment
-from resolvers import deployments
+from resolvers import adopting, deployments
+from resolvers.adopting import AdoptInput
 from resolvers.context import Context
 from resolvers.deployment_inputs import DeploymentInput
 from resolvers.inputs import parse
@@ -97,6 +98,16 @@ async def create(ctx: Context, request: Request) -> DeploymentObject:
     return shape(await deployments.create(ctx, spec))
 
 
+async def adopt(ctx: Context, request: Request) -> DeploymentObject:
+    """Adopt a server that runs already.
+
+    Only the operator's account may. Its requests go to an OpenAI-compatible server of somebody else's, with our keys, metering
+    and logs in front; it costs nothing, and serves as soon as the server has answered with a token.
+    """
+    spec = parse(AdoptInput, await http.json_object(request, ctx.core.settings))
+    return shape(await adopting.adopt(ctx, spec))
+
+
 async def page(ctx: Context, request: Request) -> Listing[DeploymentObject]:
     """List the deployments."""
     query = http.query(request, DeploymentQuery)
@@ -136,6 +147,17 @@ OPERATIONS = [
         body=DeploymentInput,
         idempotent=True,
         errors=(400, 402, 404, 409, 413, 429),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/deployments/adopt",
+        handler=adopt,
+        tag=TAG,
+        answers=DeploymentObject,
+        status=201,
+        body=AdoptInput,
+        idempotent=True,
+        errors=(400, 403, 409, 413, 429),
     ),
     Operation(
         method="GET",

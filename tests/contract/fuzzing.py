@@ -45,7 +45,8 @@ BEYOND_SCHEMAS = (
 @asynccontextmanager
 async def installation(home: Path) -> AsyncIterator[Server]:
     """Run an API without rate limits, with one tenant who can pay for everything."""
-    settings = Settings(home=home, port=free_port(), cpu_fallback=True, requests_per_minute=0, points_per_minute=0)
+    # Nothing wakes replicas here: who waits for one waits for nothing.
+    settings = Settings(home=home, port=free_port(), cpu_fallback=True, requests_per_minute=0, points_per_minute=0, hold_s=0)
     async with serving(settings) as app:
         platform: Platform = app.state.platform
 

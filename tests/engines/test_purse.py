@@ -3,9 +3,11 @@
 import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from sqlmodel import select
 
 from burnish.kit import clock, stream
@@ -22,6 +24,7 @@ from models import job, leases, ledger, outlook
 from models.account import METERED, PREPAID, Account
 from models.budget import Budget
 from models.ledger import Hold, Meter
+from models.replica import Replica
 from tests.models import rows
 
 pytestmark = pytest.mark.anyio
@@ -58,6 +61,8 @@ class World:
             session.add(row)
             run.token, run.attempt, run.account_id = token, 1, "acct"
             await run.start_meter(session, row)
+        if kind is DeploymentRun:
+            await rows.replica(self.core.db, row_id)
         run.purse.begin(self.second)
         self.runs[name] = run
         return run
@@ -77,6 +82,7 @@ class World:
             due += [self.told_at[name] + stop_takes for name in self.told_at if name in self.runs]
             due += [run.purse._post_at for run in self.runs.values()]
             self.second = min(end, max(self.second + 1, math.ceil(min(due))))
+            await self.heard()
             for name, run in list(self.runs.items()):
                 await run.purse.tick(self.second)
                 await run.flush()
@@ -85,6 +91,13 @@ class World:
                     if self.second - self.told_at[name] >= stop_takes:
                         await self.end(name)
                 await self.check()
+
+    async def heard(self) -> None:
+        """Have the hosts of all replicas renew their leases."""
+        now = clock.now()
+        async with self.core.db.transaction() as session:
+            beat = update(Replica).values(lease_renewed_at=now, lease_expires_at=now + timedelta(seconds=15))
+            await session.exec(beat)
 
     async def account(self) -> Account:
         async with self.core.db.read() as session:

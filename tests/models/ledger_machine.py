@@ -1,7 +1,7 @@
 """A machine that does to the ledger whatever may be done to it, in any order, and holds the books together after every step.
 
-One account with three jobs, two of them capped, on a clock that jumps ahead and is set back. Everything is also done twice, as a
-replayed message would do it.
+One account with three jobs, two of them capped, and a deployment whose replicas have meters beside each other, on a clock that
+jumps ahead and is set back. Everything is also done twice, as a replayed message would do it.
 """
 
 import asyncio
@@ -25,7 +25,8 @@ from models.ledger import Hold, LedgerTransaction, Meter, Posting
 from tests.models import rows
 
 START = datetime.fromisoformat("2026-11-21T00:00:00+00:00")
-CAPS = (None, 3_000_000, 250_000_000)
+# The last one is the deployment's.
+CAPS = (None, 3_000_000, 250_000_000, None)
 JOBS = st.integers(0, len(CAPS) - 1)
 MICROS = st.integers(1, 400_000_000)
 LIMITS = st.integers(0, 10**9)
@@ -72,8 +73,9 @@ class Books(RuleBasedStateMachine):
     def begin(self, mode: str, micros: int, limit: int | None) -> None:
         async def make() -> None:
             await rows.account(self.db, micros, mode=mode, name=self.account_id)
-            for cap in CAPS:
+            for cap in CAPS[:-1]:
                 self.jobs.append(await rows.job(self.db, self.account_id, max_cost_micros=cap))
+            self.jobs.append(await rows.deployment(self.db, self.account_id))
 
         self.runner.run(make())
         self.budget(limit)
@@ -113,18 +115,25 @@ class Books(RuleBasedStateMachine):
     def start(self, job: int, rate: int) -> None:
         name = self.jobs[job]
         self.attempts[name] = self.attempts.get(name, 0) + 1
-        self.do(lambda session: ledger.start_meter(session, self.account_id, name, self.attempts[name], rate, self.now))
+        number, beside = self.attempts[name], name.startswith("dep")
+        before = self._open_meters(name)
+        self.do(lambda session: ledger.start_meter(session, self.account_id, name, number, rate, self.now, beside=beside))
+        assert self._open_meters(name) == (before if beside else set()) | {number}
 
-    @rule(job=JOBS, close=st.booleans(), seconds=st.integers(-5, 200))
-    def accrue(self, job: int, close: bool, seconds: int) -> None:
+    @rule(job=JOBS, close=st.booleans(), seconds=st.integers(-5, 200), attempt=st.one_of(st.none(), st.integers(1, 4)))
+    def accrue(self, job: int, close: bool, seconds: int, attempt: int | None = None) -> None:
         self.now += timedelta(seconds=seconds)
+        name = self.jobs[job]
+        before = self._open_meters(name)
 
         def once() -> int:
-            made = self.do(lambda session: ledger.accrue(session, self.jobs[job], self.now, description="Job", close=close))
-            return int(made)
+            posting: dict[str, Any] = {"description": "Work", "close": close, "attempt": attempt}
+            return int(self.do(lambda session: ledger.accrue(session, name, self.now, **posting)))
 
         once()
         assert once() == 0
+        closed = before if attempt is None else {attempt}
+        assert self._open_meters(name) == (before - closed if close else before)
 
     @rule(job=JOBS)
     def release(self, job: int) -> None:
@@ -199,6 +208,16 @@ class Books(RuleBasedStateMachine):
         if budget is not None:
             assert budget.spent_micros == await limits.used(session, self.account_id, budget.period_began_at)
             assert budget.spent_micros <= budget.limit_micros
+
+    def _open_meters(self, name: str) -> set[int]:
+        """Return the attempts of a resource whose meters run."""
+        running = select(Meter.attempt).where(Meter.resource_id == name, col(Meter.closed).is_(False))
+
+        async def work(session: Session) -> set[int]:
+            return set((await session.exec(running)).all())
+
+        found: set[int] = self.do(work)
+        return found
 
     async def _sum(self, session: Session, column: Any, condition: Any) -> int:
         return sum((await session.exec(select(column).where(condition))).all())

@@ -1,5 +1,6 @@
 """Rows for the tests of the models: accounts with credit, jobs and deployments."""
 
+from datetime import timedelta
 from typing import Any
 
 from burnish.kit import clock, ids
@@ -9,6 +10,7 @@ from models.account import PREPAID, Account
 from models.dataset import Dataset
 from models.deployment import Deployment
 from models.job import Job
+from models.replica import Replica
 
 GPU = {"type": "H100-80GB", "count": 1}
 
@@ -72,3 +74,29 @@ async def deployment(database: Database, account_id: str = "acct", **values: Any
     async with database.transaction() as session:
         session.add(row)
     return row.id
+
+
+async def replica(database: Database, deployment_id: str, **values: Any) -> Replica:
+    """Make a replica that a host works on; return it."""
+    now = clock.now()
+    row = Replica(
+        **{
+            "id": ids.new("rep"),
+            "account_id": "acct",
+            "deployment_id": deployment_id,
+            "status": "running",
+            "gpu_requested": GPU,
+            "gpu": GPU,
+            "attempt": 1,
+            "host_id": "host",
+            "lease_holder": "host",
+            "lease_token": 1,
+            "lease_renewed_at": now,
+            "lease_expires_at": now + timedelta(seconds=15),
+            "created_at": now,
+            **values,
+        }
+    )
+    async with database.transaction() as session:
+        session.add(row)
+    return row

@@ -27,6 +27,8 @@ DEPLOYMENT_MOVES = {
     ("provisioning", "serving"), ("provisioning", "unhealthy"), ("provisioning", "failed"), ("provisioning", "stopped"),
     ("serving", "unhealthy"), ("serving", "failed"), ("serving", "stopped"),
     ("unhealthy", "serving"), ("unhealthy", "failed"), ("unhealthy", "stopped"),
+    # Paused.
+    ("provisioning", "queued"), ("serving", "queued"), ("unhealthy", "queued"),
 }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ WRONG: list[tuple[dict[str, Any], int, str | None, str | None]] = [
     ({"model": "job_unknown", "source": "training_job"}, 404, "resource_not_found", "model"),
     ({"provider": "aws"}, 400, None, "provider"),
     ({"volume": None}, 422, "schema_validation", "volume"),
-    ({"extra_args": ["--middleware=x"]}, 422, "schema_validation", "extra_args"),
+    ({"extra_args": ["--middleware=x"]}, 400, "invalid_engine_args", "extra_args"),
     ({"min_replicas": 3, "max_replicas": 2}, 422, "schema_validation", None),
     ({"source": "training_job", "hf_token": "hf_x"}, 422, "schema_validation", None),
     ({"target_rps": 0}, 422, "schema_validation", "target_rps"),

@@ -70,7 +70,6 @@ const OFFERED: Record<string, Snippets> = {
   "job: resume": job.resumeJob(JOB, "ckpt_1"),
   "job: cancel": job.cancelJob("job_1"),
   "job: delete": job.deleteJob("job_1"),
-  "job: deploy": job.deployJob("job_1", "adder", { type: "L4-24GB", count: 1 }),
   "job: checkpoints": job.listCheckpoints("job_1"),
   "job: cost": job.jobCost("job_1"),
   "job: metrics": metricSnippets("job_1", ["reward", "kl"], [3, 9]),
@@ -95,7 +94,31 @@ const OFFERED: Record<string, Snippets> = {
     name: "adder",
     hardware: { type: "L4-24GB", count: 2 },
   }),
+  "deployments: create, in full": deployments.creating({
+    model: "Qwen/Qwen3-0.6B",
+    source: "HUGGINGFACE",
+    name: "base",
+    hardware: { type: "CPU", count: 1 },
+    minReplicas: 0,
+    maxReplicas: 3,
+    targetRps: 2.5,
+    targetLatencyP95Ms: 2000,
+    stabilisationWindowSeconds: 60,
+    maxBatchSize: 16,
+    extraArgs: ["--max-model-len=4096"],
+    revision: "main",
+    hfToken: "hf_secret",
+  }),
   "deployments: show": deployments.looking("dep_1"),
+  "deployments: scale": deployments.scaling("dep_1", { minReplicas: 0, maxReplicas: 4, targetLatencyP95Ms: 2000 }),
+  "deployments: update": deployments.updating("dep_1", { model: "ckpt_1", source: "TRAINING_JOB" }),
+  "deployments: update by name": deployments.updating("dep_1", { model: "a/b", source: "HUGGINGFACE", revision: "main" }),
+  "deployments: pause": deployments.pausing("dep_1"),
+  "deployments: resume": deployments.resuming("dep_1"),
+  "deployments: stop": deployments.stopping("dep_1"),
+  "deployments: replicas": deployments.replicas("dep_1"),
+  "deployments: decisions": deployments.decisions("dep_1"),
+  "deployments: delete": deployments.deleting("dep_1"),
   "deployments: ask": deployments.asking({ id: "dep_1", name: "adder" }),
   "chat: nothing asked": asked("adder", [], DEFAULTS),
   "chat: asked": asked("adder", [{ role: "user", content: "it's 1+1?" }], { ...DEFAULTS, system: "Be brief.", temperature: 0.5 }),
@@ -124,6 +147,10 @@ test.each(operations)("$where is GraphQL of the schema, with values that its var
     const { errors = [] } = getVariableValues(SCHEMA, one.variableDefinitions ?? [], JSON.parse(values));
     expect(errors.map((error) => error.message)).toEqual([]);
   }
+});
+
+test("a token that was typed is in nothing that is copied", () => {
+  expect(JSON.stringify(OFFERED)).not.toContain("hf_secret");
 });
 
 test("what is offered is what the tests in Python run", async () => {

@@ -1,4 +1,16 @@
-import { Ban, CircleCheck, CircleDashed, CircleDot, CircleX, Loader, Square, TriangleAlert } from "lucide-react";
+import {
+  Ban,
+  CircleCheck,
+  CircleDashed,
+  CircleDot,
+  CirclePause,
+  CircleX,
+  Hourglass,
+  Loader,
+  Moon,
+  Square,
+  TriangleAlert,
+} from "lucide-react";
 import type { ComponentType } from "react";
 import { words } from "@/lib/format";
 import { cx } from "./cx";
@@ -21,6 +33,15 @@ const KNOWN: Record<string, { mood: Mood; icon: Icon; moves?: boolean }> = {
   QUEUED: { mood: "idle", icon: CircleDashed },
   PROVISIONING: { mood: "live", icon: Loader, moves: true },
   STARTING: { mood: "live", icon: Loader, moves: true },
+  PENDING: { mood: "idle", icon: CircleDashed },
+  PULLING: { mood: "live", icon: Loader, moves: true },
+  LOADING: { mood: "live", icon: Loader, moves: true },
+  WARMING: { mood: "live", icon: Loader, moves: true },
+  WAKING: { mood: "live", icon: Loader, moves: true },
+  DRAINING: { mood: "warn", icon: Hourglass },
+  PAUSED: { mood: "idle", icon: CirclePause },
+  ASLEEP: { mood: "idle", icon: Moon },
+  REPLACED: { mood: "idle", icon: CircleCheck },
   RUNNING: { mood: "live", icon: CircleDot },
   SERVING: { mood: "good", icon: CircleDot },
   READY: { mood: "good", icon: CircleDot },

@@ -67,8 +67,11 @@ async def test_the_operators_word_is_final(settings: Settings, probes: list[Any]
     assert engine_choice.instead(settings, chosen, MODEL, "cpu", 1, [UNKNOWN]) is None
 
 
-async def test_a_start_that_refuses_the_model_is_not_tried_again_for_it(settings: Settings, probes: list[Any]) -> None:
-    other = Path("/models/other")
+async def test_a_start_that_refuses_the_model_is_not_tried_again_for_its_kind(
+    settings: Settings, probes: list[Any], tmp_path: Path
+) -> None:
+    other = tmp_path
+    (other / "config.json").write_text('{"architectures": ["OtherForCausalLM"]}')
     choice = Choice(ENGINES["vllm"], "")
     instead = engine_choice.instead(settings, choice, MODEL, "cpu", 1, ["INFO starting", UNKNOWN, "RuntimeError: engine"])
     assert instead is not None

@@ -15,7 +15,7 @@ from resolvers import deployment_inputs, deployments, integrations
 from resolvers.context import Context
 from tests.conftest import Server
 from tests.engines.bases.stub_hub import COMMIT, Hub, serving
-from tests.engines.serving.test_reconcile import ENGINE, ROOT, hosted, until
+from tests.engines.serving.hosting import ENGINE, ROOT, hosted, until
 from tests.rest_compat import things
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +41,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, 
         return await real(*argv, **options)
 
     def command(model: Path, names: list[str], port: int, device: str, **_: Any) -> tuple[list[str], dict[str, str]]:
-        return [sys.executable, "-c", ENGINE, str(port), *names], {"PYTHONPATH": str(ROOT)}
+        return [sys.executable, "-c", ENGINE, str(port), str(model), *names], {"PYTHONPATH": str(ROOT)}
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", spy)
     monkeypatch.setattr(vllm, "command", command)

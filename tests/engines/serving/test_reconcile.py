@@ -1,108 +1,64 @@
-"""A deployment from its making to its stop over a stand-in engine: what its followers read of it."""
+"""A deployment and its replicas over stand-in engines: made, scaled, healed, paused, stopped; what its followers read of it."""
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import os
+import signal
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlmodel import select
 
+from burnish.kit import clock
+from burnish.kit.settings import Settings
 from burnish.kit.tables import StreamChunk
-from engines.serving import reconcile, replica_run, stats, vllm
-from engines.supervise import Supervisor
+from engines.serving import stats
+from models.account import Account
 from models.deployment import Deployment
-from resolvers import base_models, deployment_inputs, deployments
+from models.ledger import Hold
+from resolvers import deployment_changes, deployments
 from resolvers.context import Context
 from tests.conftest import Server
+from tests.engines.serving import hosting
+from tests.engines.serving.hosting import ask, hosted, is_at, live_replicas, meters, serving, told, until, want
 
 pytestmark = pytest.mark.anyio
-ROOT = Path(__file__).parents[3]
 KINDS = ("requests", "stats")
-ENGINE = """
-import asyncio, sys
-from tests.engines.serving.upstream import Upstream, usage
+RATE = 100_000
 
-async def main():
-    engine = Upstream()
-    engine.models = sys.argv[2:]
-    engine.metrics = "vllm:num_requests_running 0\\nvllm:num_requests_waiting 0\\nvllm:kv_cache_usage_perc 0.0\\n"
-    engine.answer = engine.whole({"choices": [{"text": "4", "finish_reason": "stop"}], "usage": usage(3, 2)})
-    await engine.start(int(sys.argv[1]))
-    await asyncio.Event().wait()
 
-asyncio.run(main())
-"""
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosting.stand_in(monkeypatch)
 
 
 @pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replicas are stand-ins, and what is periodic comes quickly."""
-
-    def command(model: Path, names: list[str], port: int, device: str, **_: Any) -> tuple[list[str], dict[str, str]]:
-        return [sys.executable, "-c", ENGINE, str(port), *names], {"PYTHONPATH": str(ROOT)}
-
-    monkeypatch.setattr(vllm, "command", command)
-    monkeypatch.setattr(stats, "EVERY_S", 0.05)
-    monkeypatch.setattr(replica_run, "SETTLE_S", 0.05)
-    monkeypatch.setattr(reconcile, "COMPACT_EVERY_S", 0.05)
-
-
-async def until(look: Callable[[], Awaitable[Any]]) -> Any:
-    async with asyncio.timeout(60):
-        while not (found := await look()):
-            await asyncio.sleep(0.02)
-    return found
-
-
-async def serving(ctx: Context, name: str = "sums") -> Deployment:
-    """Make a deployment and wait until it serves."""
-    spec = {"model": "tiny", "source": "huggingface", "name": name, "gpu": {"type": "CPU", "count": 1}}
-    row = await deployments.create(ctx, deployment_inputs.DeploymentInput.model_validate(spec))
-    await serves(ctx, row, attempt=1)
-    return row
-
-
-async def serves(ctx: Context, row: Deployment, *, attempt: int) -> None:
-    async def look() -> bool:
-        found = await deployments.get(ctx, row.id)
-        assert found.error is None
-        return (found.status, found.attempt) == ("serving", attempt)
-
-    await until(look)
-
-
-async def ask(server: Server, row: Deployment, count: int) -> None:
-    async with server.client() as client:
-        for _ in range(count):
-            answer = await client.post("/v1/completions", json={"model": row.id, "prompt": "2 + 2 ="})
-            assert answer.status_code == 200
+async def ctx(server: Server, settings: Settings, tmp_path: Path) -> Context:
+    """The tenant, with a model `tiny` and room for four replicas on each host."""
+    settings.cpu_slots = 4
+    await hosting.add_model(server, tmp_path, "tiny")
+    return await server.context()
 
 
 async def counted(ctx: Context, row: Deployment) -> int:
     return sum(sample.data["requests"] for sample in await deployments.rows(ctx, row.id, "stats"))
 
 
-@asynccontextmanager
-async def hosted(server: Server) -> AsyncIterator[None]:
-    """Run a host process."""
-    supervisor = Supervisor(server.platform.core)
-    task = asyncio.create_task(supervisor.run())
-    try:
-        yield
-    finally:
-        await supervisor.stop()
-        await task
+async def assert_billed_by_the_second(server: Server, ctx: Context, row: Deployment) -> None:
+    """Each replica's meter ran from its placement to its end, and the deployment cost their sum."""
+    found = await meters(server, row)
+    assert all(meter.closed for meter in found)
+    by_attempt = {each.attempt: each for each in await deployments.replicas(ctx, row.id)}
+    for meter in found:
+        assert by_attempt[meter.attempt].ended_at is not None
+        seconds = int(clock.seconds_between(meter.started_at, meter.billed_through))
+        assert meter.posted_micros == RATE * seconds // 3600
+    assert (await deployments.get(ctx, row.id)).cost_micros == sum(meter.posted_micros for meter in found)
 
 
 async def test_requests_and_samples_go_on_over_hosts_and_end_with_the_deployment(
-    server: Server, tiny_model: Path, stand_in: None, monkeypatch: pytest.MonkeyPatch
+    server: Server, ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ctx = await server.context()
-    await base_models.add(server.platform.core, "tiny", tiny_model)
-
     async def all_counted() -> bool:
         return await counted(ctx, row) == 3
 
@@ -113,7 +69,7 @@ async def test_requests_and_samples_go_on_over_hosts_and_end_with_the_deployment
     # From here on there are the sample that a host begins with and its last one.
     monkeypatch.setattr(stats, "EVERY_S", 3600.0)
     async with hosted(server):
-        await serves(ctx, row, attempt=2)
+        await until(lambda: is_at(ctx, row, "serving", running=1))
         await ask(server, row, 4)
         # At once: what the gateway has not logged yet is counted too.
         await deployments.stop(ctx, row.id)
@@ -129,10 +85,7 @@ async def test_requests_and_samples_go_on_over_hosts_and_end_with_the_deployment
     assert samples[-1].items() >= {"running": None, "replicas_ready": 0, "replicas_total": 0}.items()
 
 
-async def test_the_streams_of_a_deployment_are_compact_while_it_serves(server: Server, tiny_model: Path, stand_in: None) -> None:
-    ctx = await server.context()
-    await base_models.add(server.platform.core, "tiny", tiny_model)
-
+async def test_the_streams_of_a_deployment_are_compact_while_it_serves(server: Server, ctx: Context) -> None:
     async def compact() -> bool:
         its = (StreamChunk.resource_id == row.id, StreamChunk.kind == "requests")
         async with ctx.db.read() as session:
@@ -145,3 +98,158 @@ async def test_the_streams_of_a_deployment_are_compact_while_it_serves(server: S
             await server.platform.gateway.flush()
         await until(compact)
         assert [item.seq for item in await deployments.rows(ctx, row.id, "requests")] == [1, 2, 3]
+
+
+async def test_a_deployment_follows_what_is_wanted_up_down_to_none_and_back(server: Server, ctx: Context) -> None:
+    async with hosted(server):
+        row = await serving(ctx, min_replicas=0, max_replicas=3)
+        for count in (3, 1, 0, 2):
+            await want(server, row, count)
+            await until(partial(is_at, ctx, row, "serving", running=count))
+            async with server.platform.db.read() as session:
+                held = (await session.exec(select(Hold.amount_micros).where(Hold.resource_id == row.id))).one()
+            assert held == count * RATE
+        assert await ask(server, row, 2) == ["tiny", "tiny"]
+        await deployments.stop(ctx, row.id)
+        await until(lambda: is_at(ctx, row, "stopped", running=0))
+    assert (await told(ctx, row)).count("serving") == 1
+    reasons = [each.stop_reason for each in await deployments.replicas(ctx, row.id)]
+    assert reasons == ["the deployment has ended"] * 2 + ["scaled down"] * 3
+    await assert_billed_by_the_second(server, ctx, row)
+    async with server.platform.db.read() as session:
+        account = await session.get_one(Account, ctx.account.id)
+    assert account.held_micros == 0
+
+
+async def test_an_engine_that_dies_is_replaced_and_the_deployment_recovers(server: Server, ctx: Context) -> None:
+    async with hosted(server):
+        row = await serving(ctx)
+        (first,) = await live_replicas(ctx, row)
+        assert first.pid is not None
+        os.kill(first.pid, signal.SIGKILL)
+        await until(lambda: is_healed(ctx, row, first.id))
+        assert await ask(server, row) == ["tiny"]
+    lines = await told(ctx, row, "logs")
+    assert "Status: unhealthy: the engine ended with exit code 137" in lines
+    assert [each["replica_id"] for each in await hosting.events_of(ctx, row, "replica_failed")] == [first.id]
+
+
+async def is_healed(ctx: Context, row: Deployment, before: str) -> bool:
+    live = await live_replicas(ctx, row)
+    return [each.status for each in live] == ["running"] and live[0].id != before and await is_at(ctx, row, "serving", running=1)
+
+
+async def test_one_of_two_that_dies_leaves_the_deployment_serving(server: Server, ctx: Context) -> None:
+    async with hosted(server):
+        row = await serving(ctx, min_replicas=2, max_replicas=2)
+        first, second = await live_replicas(ctx, row)
+        assert first.pid is not None
+        os.kill(first.pid, signal.SIGKILL)
+        await until(lambda: is_at(ctx, row, "serving", running=1))
+        await until(lambda: is_at(ctx, row, "serving", running=2))
+        assert second.id in [each.id for each in await live_replicas(ctx, row)]
+    assert "unhealthy" not in await told(ctx, row)
+
+
+async def test_an_engine_that_never_starts_fails_the_deployment_with_its_last_words(
+    server: Server, ctx: Context, settings: Settings, tmp_path: Path
+) -> None:
+    settings.replica_attempts = 2
+    await hosting.add_model(server, tmp_path, "bad", broken=True)
+    async with hosted(server):
+        row = await hosting.create(ctx, model="bad")
+        await until(lambda: is_at(ctx, row, "failed", running=0))
+        await until(lambda: has_ended(ctx, row))
+    error = (await deployments.get(ctx, row.id)).error
+    assert error is not None
+    first, *lines = error.splitlines()
+    why = "the engine ended with exit code 3: line 29 of the engine's last words"
+    assert first == f"Its replicas failed 2 times in a row; the last time: {why}"
+    assert lines == [f"line {number} of the engine's last words" for number in range(10, 30)]
+    assert await hosting.versions(server, row) == [(1, "failed")]
+    await assert_billed_by_the_second(server, ctx, row)
+
+
+async def has_ended(ctx: Context, row: Deployment) -> bool:
+    return (await deployments.get(ctx, row.id)).lease_holder is None
+
+
+async def test_replicas_of_a_host_that_dies_are_replaced_on_another_and_billed_until_it_was_heard_of(
+    server: Server, ctx: Context
+) -> None:
+    async with hosted(server) as first:
+        row = await serving(ctx, min_replicas=2, max_replicas=2)
+        before = {each.id for each in await live_replicas(ctx, row)}
+        await hosting.kill(server, first)
+        async with hosted(server) as second:
+            await until(lambda: are_gone(ctx, row, before))
+            await until(lambda: is_at(ctx, row, "serving", running=2))
+            assert {each.host_id for each in await live_replicas(ctx, row)} == {second.host_id}
+            assert await ask(server, row, 2) == ["tiny", "tiny"]
+            await deployments.stop(ctx, row.id)
+            await until(lambda: is_at(ctx, row, "stopped", running=0))
+    gone = [each for each in await deployments.replicas(ctx, row.id) if each.fail_reason == "its host is gone"]
+    assert {each.id for each in gone} == before
+    of = {meter.attempt: meter for meter in await meters(server, row)}
+    # A host that had not renewed yet was last heard of when it took them, a moment before their meters began.
+    heard_of = [max(of[each.attempt].started_at, each.lease_renewed_at or each.created_at) for each in gone]
+    assert [of[each.attempt].billed_through for each in gone] == heard_of
+    assert "Status: unhealthy: its host is gone" in await told(ctx, row, "logs")
+    await assert_billed_by_the_second(server, ctx, row)
+
+
+async def are_gone(ctx: Context, row: Deployment, names: set[str]) -> bool:
+    return not names & {each.id for each in await live_replicas(ctx, row)}
+
+
+async def test_a_paused_deployment_holds_nothing_and_serves_again_when_resumed(server: Server, ctx: Context) -> None:
+    async with hosted(server):
+        row = await serving(ctx)
+        await deployment_changes.pause(ctx, row.id)
+        await until(lambda: is_put_aside(ctx, row))
+        paused = await deployments.get(ctx, row.id)
+        async with server.platform.db.read() as session:
+            assert (await session.exec(select(Hold).where(Hold.resource_id == row.id))).all() == []
+        assert all(meter.closed for meter in await meters(server, row))
+        assert paused.cost_micros == sum(meter.posted_micros for meter in await meters(server, row))
+        await deployment_changes.resume(ctx, row.id)
+        await until(lambda: is_at(ctx, row, "serving", running=1))
+        assert await ask(server, row) == ["tiny"]
+    changes = [kind for kind in await told(ctx, row) if not kind.startswith("replica_")]
+    assert changes == ["created", "provisioning", "serving", "paused", "queued", "resumed", "provisioning", "serving"]
+
+
+async def is_put_aside(ctx: Context, row: Deployment) -> bool:
+    found = await deployments.get(ctx, row.id)
+    return found.status == "queued" and found.lease_holder is None and not await live_replicas(ctx, row)
+
+
+async def test_a_stop_cuts_no_request(server: Server, ctx: Context, tmp_path: Path) -> None:
+    async with hosted(server):
+        row = await serving(ctx)
+        answer = await hosting.asked_in_background(server, row)
+        await deployments.stop(ctx, row.id)
+        await until(lambda: drains(ctx, row))
+        assert not answer.done()
+        (tmp_path / "tiny" / "go").touch()
+        assert (await answer).status_code == 200
+        await until(lambda: has_ended(ctx, row))
+    assert (await told(ctx, row, "logs"))[-1].endswith("has stopped: the deployment has ended")
+
+
+async def drains(ctx: Context, row: Deployment) -> bool:
+    return [each.status for each in await live_replicas(ctx, row)] == ["draining"]
+
+
+async def test_a_host_that_stops_cuts_no_request(server: Server, ctx: Context, tmp_path: Path) -> None:
+    async with hosted(server) as supervisor:
+        row = await serving(ctx)
+        answer = await hosting.asked_in_background(server, row)
+        stopping = asyncio.create_task(supervisor.stop())
+        await until(lambda: drains(ctx, row))
+        assert not answer.done()
+        (tmp_path / "tiny" / "go").touch()
+        assert (await answer).status_code == 200
+        await stopping
+    (replica,) = await deployments.replicas(ctx, row.id)
+    assert (replica.status, replica.stop_reason) == ("stopped", "its host is stopping")

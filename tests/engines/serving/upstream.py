@@ -15,13 +15,15 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Upstream:
-    """One engine. `answer` serves both completion paths; `left` is set when the client of a `stalling` answer went away."""
+    """One engine. `answer` serves both completion paths; `left` is set when the client of a `stalling` answer went away; `key`
+    is what it wants, where it wants one."""
 
     def __init__(self) -> None:
         self.healthy = True
         self.metrics = ""
         self.asked_for_metrics = 0
         self.models = ["model"]
+        self.key: str | None = None
         self.bodies: list[dict[str, Any]] = []
         self.connections: set[Any] = set()
         self.left = asyncio.Event()
@@ -53,7 +55,7 @@ class Upstream:
     async def _complete(self, request: Request) -> Response:
         self.bodies.append(json.loads(await request.body()))
         self.connections.add(request.client)
-        return await self.answer(request)
+        return self._refused(request) or await self.answer(request)
 
     async def _health(self, _: Request) -> Response:
         return Response(status_code=200 if self.healthy else 503)
@@ -62,8 +64,17 @@ class Upstream:
         self.asked_for_metrics += 1
         return PlainTextResponse(self.metrics)
 
-    async def _models(self, _: Request) -> Response:
+    async def _models(self, request: Request) -> Response:
+        if refused := self._refused(request):
+            return refused
         return JSONResponse({"object": "list", "data": [{"id": name} for name in self.models]})
+
+    def _refused(self, request: Request) -> Response | None:
+        """Refuse who has not the key, as some do: with what was sent in the message."""
+        given = request.headers.get("authorization", "")
+        if self.key is None or given == f"Bearer {self.key}":
+            return None
+        return JSONResponse({"error": {"message": f"Incorrect API key provided: {given}"}}, 401)
 
     def whole(self, content: Any, status: int = 200) -> Handler:
         """Answer with a JSON document."""

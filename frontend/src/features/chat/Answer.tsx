@@ -1,12 +1,12 @@
-import { RotateCw, Sigma } from "lucide-react";
+import { RotateCw, Sigma, Square } from "lucide-react";
 import { useState } from "react";
 import { IconButton } from "@/ui/Button";
 import { CopyButton } from "@/ui/Copy";
-import { cx } from "@/ui/cx";
 import { ErrorNote } from "@/ui/Empty";
 import { Badge, type Mood } from "@/ui/Status";
-import type { TokenProbability } from "./complete";
+import { Elapsed } from "@/ui/Time";
 import type { Turn } from "./conversation";
+import { Tokens } from "./Tokens";
 
 /** How an answer ended; `stop` is what one expects. */
 const ENDS: Record<string, { mood: Mood; text: string }> = {
@@ -15,7 +15,16 @@ const ENDS: Record<string, { mood: Mood; text: string }> = {
   content_filter: { mood: "warn", text: "filtered" },
 };
 
-export function Answer({ turn, onAgain }: { turn: Turn; onAgain?: (() => void) | undefined }) {
+interface Props {
+  turn: Turn;
+  /** Its deployment has no replica that answers: it waits for one. */
+  waking: boolean;
+  onAgain?: (() => void) | undefined;
+  onStop: () => void;
+}
+
+/** One answer as it comes, with what it took. */
+export function Answer({ turn, waking, onAgain, onStop }: Props) {
   const [asTokens, setAsTokens] = useState(true);
   const probabilities = turn.tokens && asTokens ? turn.tokens : null;
   const streaming = turn.state === "streaming";
@@ -35,6 +44,11 @@ export function Answer({ turn, onAgain }: { turn: Turn; onAgain?: (() => void) |
       )}
       {turn.state === "failed" && <ErrorNote {...(onAgain ? { onRetry: onAgain } : {})}>{turn.error}</ErrorNote>}
       <div className="flex min-h-7 flex-wrap items-center gap-x-2.5 gap-y-0.5 text-2xs text-ink-3 tabular-nums">
+        {streaming && turn.ttftMs === undefined && turn.askedAt !== undefined && (
+          <span role="status" className={waking ? "font-medium text-live" : undefined}>
+            {waking ? "Waking" : "Waiting"}, <Elapsed from={new Date(turn.askedAt).toISOString()} />
+          </span>
+        )}
         {turn.ttftMs !== undefined && <span title="Time to the first token">{Math.round(turn.ttftMs)} ms to first token</span>}
         {turn.completionTokens !== undefined && (
           <span title={turn.promptTokens === undefined ? undefined : `${turn.promptTokens} tokens of prompt`}>
@@ -47,6 +61,11 @@ export function Answer({ turn, onAgain }: { turn: Turn; onAgain?: (() => void) |
         {turn.state === "stopped" && <Badge mood="warn">stopped</Badge>}
         {end && <Badge mood={end.mood}>{end.text}</Badge>}
         <span className="flex-1" />
+        {streaming && (
+          <IconButton label="Stop this answer" onClick={onStop}>
+            <Square aria-hidden className="size-3.5" />
+          </IconButton>
+        )}
         {!streaming && (
           <span className="flex">
             {turn.tokens && (
@@ -68,31 +87,6 @@ export function Answer({ turn, onAgain }: { turn: Turn; onAgain?: (() => void) |
           </span>
         )}
       </div>
-    </div>
-  );
-}
-
-const percent = (probability: number): string => `${(probability * 100).toFixed(probability > 0.995 ? 0 : 1)} %`;
-const written = (token: string): string => token.replaceAll("\n", "⏎\n") || "∅";
-
-/** Each token on the ground of how sure the model was of it; on hover, what else it might have said. */
-function Tokens({ tokens }: { tokens: readonly TokenProbability[] }) {
-  return (
-    <div className="min-w-0 whitespace-pre-wrap break-words leading-6">
-      {tokens.map((one, index) => (
-        <span
-          // biome-ignore lint/suspicious/noArrayIndexKey: tokens are only ever added at the end
-          key={index}
-          title={one.others.map((other) => `${JSON.stringify(other.token)}  ${percent(other.probability)}`).join("\n")}
-          className={cx(
-            "mr-px rounded-xs px-px",
-            one.probability >= 0.9 ? "bg-sunken" : one.probability >= 0.5 ? "bg-warn-soft" : "bg-bad-soft",
-          )}
-        >
-          {written(one.token)}
-          <sub className="ml-px text-2xs text-ink-3">{Math.round(one.probability * 100)}</sub>
-        </span>
-      ))}
     </div>
   );
 }

@@ -4,7 +4,7 @@ import { useCallback, useMemo, useSyncExternalStore } from "react";
 import { sentence } from "@/lib/errors";
 import { useTitle } from "@/lib/page";
 import { useShortcuts } from "@/lib/shortcuts";
-import { flag, list, text, useUrlState } from "@/lib/url";
+import { list, text, useUrlState } from "@/lib/url";
 import { Button, buttonClass } from "@/ui/Button";
 import { CopyAs } from "@/ui/CopyAs";
 import { cx } from "@/ui/cx";
@@ -19,7 +19,9 @@ import { SettingsPanel } from "./SettingsPanel";
 import { asked } from "./snippets";
 
 const MOST = 4;
-const VIEW = { models: list(), job: text(), settings: flag() };
+/** `settings`: whose are shown beside the columns; `*` is all models', empty none. */
+const VIEW = { models: list(), job: text(), settings: text() };
+const OF_ALL = "*";
 const GRIDS = ["", "", "md:grid-cols-2", "md:grid-cols-2 xl:grid-cols-3", "md:grid-cols-2 xl:grid-cols-4"];
 
 /** One conversation for the tab: it stays while other screens are looked at. */
@@ -32,7 +34,6 @@ export default function ChatPage() {
   const job = useJob(view.job);
   conversation ??= new Conversation();
   const talk = conversation;
-  const settings = useSyncExternalStore(talk.subscribe, talk.settings);
   const streaming = useSyncExternalStore(talk.subscribe, talk.streaming);
 
   const serving = useMemo(() => models?.filter((one) => one.status === "SERVING") ?? [], [models]);
@@ -52,6 +53,10 @@ export default function ChatPage() {
     { keys: "a", label: "Add a model", group: "Chat", run: () => add() },
   ]);
 
+  const alone = shown.length === 1 && shown[0] !== undefined && talk.hasOwn(shown[0]) ? shown[0] : "";
+  const of = shown.includes(view.settings) ? view.settings : alone;
+  const settings = useSyncExternalStore(talk.subscribe, () => talk.settings(of || undefined));
+  const own = useSyncExternalStore(talk.subscribe, () => of !== "" && talk.hasOwn(of));
   const answering = shown.filter((name) => serving.some((one) => one.name === name));
   return (
     <Page
@@ -62,7 +67,7 @@ export default function ChatPage() {
           <span className={shown[0] === undefined ? "invisible" : undefined}>
             <CopyAs
               title="Ask this from a program"
-              snippets={() => asked(shown[0] ?? "", talk.messages(shown[0] ?? ""), settings)}
+              snippets={() => asked(shown[0] ?? "", talk.messages(shown[0] ?? ""), talk.settings(shown[0]))}
             />
           </span>
           <Button size="sm" icon={<Eraser aria-hidden className="size-3.5" />} onClick={clear}>
@@ -79,9 +84,9 @@ export default function ChatPage() {
           </Button>
           <Button
             size="sm"
-            aria-expanded={view.settings}
+            aria-expanded={view.settings !== ""}
             icon={<SlidersHorizontal aria-hidden className="size-3.5" />}
-            onClick={() => setView({ settings: !view.settings })}
+            onClick={() => setView({ settings: view.settings === "" ? OF_ALL : "" })}
           >
             Settings
           </Button>
@@ -106,6 +111,7 @@ export default function ChatPage() {
                   shown={shown}
                   talk={talk}
                   onModels={set}
+                  onSettings={() => setView({ settings: view.settings === name ? "" : name })}
                   onEdit={(ordinal, question) => talk.edit(answering, ordinal, question)}
                   onAsk={(question) => talk.send(answering, question)}
                 />
@@ -118,7 +124,17 @@ export default function ChatPage() {
               onStop={() => talk.stop()}
             />
           </div>
-          {view.settings && <SettingsPanel settings={settings} onChange={(to) => talk.set(to)} />}
+          {view.settings !== "" && (
+            <SettingsPanel
+              settings={settings}
+              of={of}
+              own={own}
+              names={shown}
+              onOf={(name) => setView({ settings: name || OF_ALL })}
+              onChange={(to) => talk.set(to, of || undefined)}
+              onDisown={() => talk.disown(of)}
+            />
+          )}
         </div>
       )}
     </Page>

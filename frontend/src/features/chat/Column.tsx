@@ -1,13 +1,17 @@
 import { Link } from "@tanstack/react-router";
-import { Scale, X } from "lucide-react";
+import { Scale, SlidersHorizontal, X } from "lucide-react";
 import { useEffect, useLayoutEffect, useRef, useSyncExternalStore } from "react";
+import { standing } from "@/features/deployments/standing";
 import { Button, buttonClass, IconButton } from "@/ui/Button";
+import { CopyAs } from "@/ui/CopyAs";
+import { cx } from "@/ui/cx";
 import { Select } from "@/ui/Field";
 import { Status } from "@/ui/Status";
 import { Answer } from "./Answer";
 import type { Conversation } from "./conversation";
 import { baseOf, type Model } from "./models";
 import { Question } from "./Question";
+import { asked } from "./snippets";
 
 const SAMPLES = ["What is 3 + 4?", "Think of a number and explain why you chose it.", "Say hello in three languages."];
 const NEAR_PX = 48;
@@ -18,15 +22,18 @@ interface ColumnProps {
   shown: readonly string[];
   talk: Conversation;
   onModels: (names: readonly string[]) => void;
+  onSettings: () => void;
   onEdit: (ordinal: number, question: string) => void;
   onAsk: (question: string) => void;
 }
 
 /** One model and what was said with it. */
-export function Column({ name, models, shown, talk, onModels, onEdit, onAsk }: ColumnProps) {
+export function Column({ name, models, shown, talk, onModels, onSettings, onEdit, onAsk }: ColumnProps) {
   const turns = useSyncExternalStore(talk.subscribe, () => talk.turns(name));
   const model = models.find((one) => one.name === name);
   const serves = model?.status === "SERVING";
+  const stands = model ? standing(model).status : "STOPPED";
+  const own = useSyncExternalStore(talk.subscribe, () => talk.hasOwn(name));
   const scroller = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
   const last = turns.at(-1);
@@ -63,7 +70,7 @@ export function Column({ name, models, shown, talk, onModels, onEdit, onAsk }: C
             </option>
           ))}
         </Select>
-        {!serves && (model ? <Status status={model.status} /> : <Status status="STOPPED" label="Not deployed" />)}
+        {stands !== "SERVING" && (model ? <Status status={stands} /> : <Status status={stands} label="Not deployed" />)}
         <span className="flex-1" />
         {compare && shown.length < 4 && (
           <Button
@@ -76,6 +83,14 @@ export function Column({ name, models, shown, talk, onModels, onEdit, onAsk }: C
             With its base
           </Button>
         )}
+        <IconButton
+          label={own ? `Settings of ${name}, its own` : `Settings of ${name}`}
+          className={cx(own && "text-accent")}
+          onClick={onSettings}
+        >
+          <SlidersHorizontal aria-hidden className="size-3.5" />
+        </IconButton>
+        <CopyAs compact title={`Ask ${name}`} snippets={() => asked(name, talk.messages(name), talk.settings(name))} />
         {shown.length > 1 && (
           <IconButton label={`Take ${name} away`} onClick={() => onModels(shown.filter((one) => one !== name))}>
             <X aria-hidden className="size-3.5" />
@@ -117,7 +132,13 @@ export function Column({ name, models, shown, talk, onModels, onEdit, onAsk }: C
         {turns.map((turn) => {
           if (turn.role === "assistant")
             return (
-              <Answer key={turn.id} turn={turn} onAgain={turn === last && serves ? () => talk.regenerate(name) : undefined} />
+              <Answer
+                key={turn.id}
+                turn={turn}
+                waking={stands === "ASLEEP" || stands === "WAKING"}
+                onAgain={turn === last && serves ? () => talk.regenerate(name) : undefined}
+                onStop={() => talk.stop(name)}
+              />
             );
           ordinal += 1;
           const mine = ordinal;

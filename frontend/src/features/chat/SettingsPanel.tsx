@@ -1,5 +1,5 @@
 import { Button } from "@/ui/Button";
-import { Checkbox, Field, Input, Textarea } from "@/ui/Field";
+import { Checkbox, Field, Input, Select, Textarea } from "@/ui/Field";
 import { DEFAULTS, type Settings } from "./complete";
 
 const NUMBERS = [
@@ -9,13 +9,40 @@ const NUMBERS = [
   { name: "seed", label: "Seed", min: 0, max: undefined, step: 1, placeholder: "none" },
 ] as const;
 
-/** How all columns are asked. */
-export function SettingsPanel({ settings, onChange }: { settings: Settings; onChange: (to: Partial<Settings>) => void }) {
+interface Props {
+  settings: Settings;
+  /** The model whose settings they are; empty where they are those of all. */
+  of: string;
+  names: readonly string[];
+  /** Whether that model is asked otherwise than the rest. */
+  own: boolean;
+  onOf: (name: string) => void;
+  onChange: (to: Partial<Settings>) => void;
+  onDisown: () => void;
+}
+
+/** How all columns are asked, or one of them. */
+export function SettingsPanel({ settings, of, names, own, onOf, onChange, onDisown }: Props) {
   return (
     <aside
       aria-label="Settings"
       className="flex shrink-0 flex-col gap-3 overflow-y-auto rounded-lg border border-line bg-surface p-3 shadow-card max-lg:max-h-[40dvh] lg:w-72"
     >
+      {(names.length > 1 || of !== "") && (
+        <Field
+          label="Settings of"
+          hint={of === "" ? undefined : own ? "It is asked by its own." : "It is asked as all are, until something is changed."}
+        >
+          {(ids) => (
+            <Select {...ids} value={of} onChange={(event) => onOf(event.target.value)}>
+              <option value="">All models</option>
+              {names.map((name) => (
+                <option key={name}>{name}</option>
+              ))}
+            </Select>
+          )}
+        </Field>
+      )}
       <Field label="System prompt" optional>
         {(ids) => (
           <Textarea {...ids} rows={4} value={settings.system} onChange={(event) => onChange({ system: event.target.value })} />
@@ -53,9 +80,16 @@ export function SettingsPanel({ settings, onChange }: { settings: Settings; onCh
         checked={settings.logprobs}
         onChange={(event) => onChange({ logprobs: event.target.checked })}
       />
-      <Button size="sm" className="self-start" onClick={() => onChange(DEFAULTS)}>
-        Defaults
-      </Button>
+      <div className="flex gap-2">
+        <Button size="sm" onClick={() => onChange(DEFAULTS)}>
+          Defaults
+        </Button>
+        {own && (
+          <Button size="sm" onClick={onDisown}>
+            As all are
+          </Button>
+        )}
+      </div>
     </aside>
   );
 }

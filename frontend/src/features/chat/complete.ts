@@ -45,8 +45,15 @@ export interface Piece {
   usage?: { prompt: number; completion: number };
 }
 
-/** In the server's words. */
-export class ChatFailure extends Error {}
+/** In the server's words; `retryAfterS` where the same may be answered so many seconds later. */
+export class ChatFailure extends Error {
+  readonly retryAfterS: number | undefined;
+
+  constructor(message: string, retryAfterS?: number) {
+    super(message);
+    this.retryAfterS = retryAfterS;
+  }
+}
 
 export function body(model: string, messages: readonly ChatMessage[], settings: Settings) {
   const stop = settings.stop.split("\n").filter(Boolean);
@@ -95,13 +102,15 @@ export function pieceOf(data: string): Piece {
 async function refusal(response: Response): Promise<ChatFailure> {
   if (response.status === 401) signedOut();
   const text = await response.text();
+  const after = response.status === 503 ? Number(response.headers.get("retry-after") ?? Number.NaN) : Number.NaN;
+  const retryAfterS = Number.isFinite(after) ? after : undefined;
   try {
     const { error } = JSON.parse(text) as { error?: { message?: string } };
-    if (error?.message) return new ChatFailure(error.message);
+    if (error?.message) return new ChatFailure(error.message, retryAfterS);
   } catch {
     // Not one of ours: a proxy between here and the server answers in its own words.
   }
-  return new ChatFailure(`The server answered ${response.status} ${response.statusText}.`);
+  return new ChatFailure(`The server answered ${response.status} ${response.statusText}.`, retryAfterS);
 }
 
 /** The pieces of an answer, as they come; ends early where `signal` says so. */

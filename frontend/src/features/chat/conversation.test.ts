@@ -114,6 +114,50 @@ test("it is there again after a reload, and what was under way has stopped", () 
   expect(talk.settings()).toEqual({ ...DEFAULTS, seed: 4 });
 });
 
+test("a column is asked by its own settings, and as all are when it has none", async () => {
+  const asked = server(() => streamed(word("yes") + END));
+  const talk = new Conversation();
+  talk.set({ temperature: 0.5 });
+  talk.set({ temperature: 0 }, "b");
+  talk.send(["a", "b"], "Hi");
+  await idle(talk);
+  expect(asked.map((one) => [one.model, one.temperature])).toEqual([
+    ["a", 0.5],
+    ["b", 0],
+  ]);
+  expect([talk.hasOwn("a"), talk.hasOwn("b")]).toEqual([false, true]);
+  expect(new Conversation().settings("b").temperature).toBe(0);
+  talk.disown("b");
+  expect(talk.settings("b")).toEqual(talk.settings());
+});
+
+test("a deployment that wakes is asked again when it says so, and no refusal is shown meanwhile", async () => {
+  const wakes = new Response('{"error":{"message":"No replica is ready yet."}}', {
+    status: 503,
+    headers: { "retry-after": "0" },
+  });
+  let refusals = 2;
+  const asked = server(() => (refusals-- > 0 ? wakes.clone() : streamed(word("awake") + END)));
+  const talk = new Conversation();
+  talk.send(["a"], "Hi");
+  await idle(talk);
+  expect(asked).toHaveLength(3);
+  expect(said(talk.turns("a"))).toEqual([
+    ["user", "Hi", "done"],
+    ["assistant", "awake", "done"],
+  ]);
+});
+
+test("who waits for a deployment to wake can stop waiting", async () => {
+  const asked = server(() => new Response("{}", { status: 503, headers: { "retry-after": "60" } }));
+  const talk = new Conversation();
+  talk.send(["a"], "Hi");
+  await vi.waitFor(() => expect(asked).toHaveLength(1));
+  talk.stop("a");
+  await idle(talk);
+  expect(talk.turns("a")[1]).toMatchObject({ state: "stopped", text: "" });
+});
+
 test("only what was set is sent", () => {
   const messages = [{ role: "user" as const, content: "Hi" }];
   expect(body("a", messages, { ...DEFAULTS, maxTokens: null })).toEqual({ model: "a", messages });

@@ -3,7 +3,16 @@
  * once a frame. Kept for as long as the tab is open.
  */
 import { ownKey } from "@/lib/own";
-import { body, ChatFailure, type ChatMessage, complete, DEFAULTS, type Settings, type TokenProbability } from "./complete";
+import {
+  body,
+  ChatFailure,
+  type ChatMessage,
+  complete,
+  DEFAULTS,
+  type Piece,
+  type Settings,
+  type TokenProbability,
+} from "./complete";
 
 export interface Turn {
   id: number;
@@ -11,6 +20,8 @@ export interface Turn {
   text: string;
   state: "streaming" | "done" | "stopped" | "failed";
   error?: string;
+  /** When it was asked, in milliseconds, of an answer that has not ended. */
+  askedAt?: number;
   tokens?: TokenProbability[];
   finish?: string;
   ttftMs?: number;
@@ -23,7 +34,20 @@ export interface Turn {
 export interface Saved {
   columns: Record<string, Turn[]>;
   settings: Settings;
+  /** Of the columns that are asked otherwise than the rest. */
+  own: Record<string, Settings>;
 }
+
+/** A deployment that wakes is asked again for so long. */
+const PATIENCE_MS = 300_000;
+
+/** Resolves after a while, or at once when the signal says so. */
+const pause = (seconds: number, signal: AbortSignal): Promise<void> =>
+  new Promise((done) => {
+    if (signal.aborted) return done();
+    const timer = setTimeout(done, seconds * 1000);
+    signal.addEventListener("abort", () => [clearTimeout(timer), done()], { once: true });
+  });
 
 const key = () => ownKey("chat");
 const NONE: readonly Turn[] = [];
@@ -36,9 +60,30 @@ function restore(): Saved {
       // What was under way when the page was left is not any more.
       turns.map((turn) => (turn.state === "streaming" ? { ...turn, state: "stopped" as const } : turn)),
     ]);
-    return { columns: Object.fromEntries(columns) as Saved["columns"], settings: { ...DEFAULTS, ...saved.settings } };
+    const own = Object.entries(saved.own ?? {}).map(([model, settings]) => [model, { ...DEFAULTS, ...settings }]);
+    return {
+      columns: Object.fromEntries(columns) as Saved["columns"],
+      settings: { ...DEFAULTS, ...saved.settings },
+      own: Object.fromEntries(own) as Saved["own"],
+    };
   } catch {
-    return { columns: {}, settings: DEFAULTS };
+    return { columns: {}, settings: DEFAULTS, own: {} };
+  }
+}
+
+/** An answer, asked for again as often as the server says that it will have one a little later. */
+async function* patiently(request: ReturnType<typeof body>, signal: AbortSignal): AsyncGenerator<Piece> {
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return yield* complete(request, signal);
+    } catch (error) {
+      // Only a refusal says when to come back: nothing of the answer has been given then.
+      if (!(error instanceof ChatFailure) || error.retryAfterS === undefined) throw error;
+      if (performance.now() + error.retryAfterS * 1000 > until) throw error;
+      await pause(error.retryAfterS, signal);
+      if (signal.aborted) return;
+    }
   }
 }
 
@@ -54,11 +99,25 @@ export class Conversation {
     return () => this.listeners.delete(listener);
   };
   turns = (model: string): readonly Turn[] => this.saved.columns[model] ?? NONE;
-  settings = (): Settings => this.saved.settings;
+  /** How a model is asked: as all are, unless it has settings of its own. */
+  settings = (model?: string): Settings => (model === undefined ? undefined : this.saved.own[model]) ?? this.saved.settings;
+  hasOwn = (model: string): boolean => model in this.saved.own;
   streaming = (): number => this.running.size;
+  isStreaming = (model: string): boolean => this.running.has(model);
 
-  set(settings: Partial<Settings>): void {
-    this.saved = { ...this.saved, settings: { ...this.saved.settings, ...settings } };
+  /** Of one model, or of all that have none of their own. */
+  set(settings: Partial<Settings>, model?: string): void {
+    const next = { ...this.settings(model), ...settings };
+    this.saved =
+      model === undefined ? { ...this.saved, settings: next } : { ...this.saved, own: { ...this.saved.own, [model]: next } };
+    this.tell();
+    this.keep();
+  }
+
+  /** Ask a model as the others again. */
+  disown(model: string): void {
+    const { [model]: _, ...own } = this.saved.own;
+    this.saved = { ...this.saved, own };
     this.tell();
     this.keep();
   }
@@ -115,8 +174,8 @@ export class Conversation {
     this.running.get(model)?.abort();
     const running = new AbortController();
     this.running.set(model, running);
-    const request = body(model, this.messages(model), this.saved.settings);
-    const turn: Turn = { id: this.next++, role: "assistant", text: "", state: "streaming" };
+    const request = body(model, this.messages(model), this.settings(model));
+    const turn: Turn = { id: this.next++, role: "assistant", text: "", state: "streaming", askedAt: Date.now() };
     this.write(model, [...this.turns(model), turn]);
     const change = (to: Partial<Turn>) => {
       Object.assign(turn, to);
@@ -128,7 +187,7 @@ export class Conversation {
     const begun = performance.now();
     let [first, count] = [0, 0];
     try {
-      for await (const piece of complete(request, running.signal)) {
+      for await (const piece of patiently(request, running.signal)) {
         if ((piece.text || piece.tokens) && !first) {
           first = performance.now();
           change({ ttftMs: first - begun });

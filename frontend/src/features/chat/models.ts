@@ -14,6 +14,16 @@ const ModelsQuery = graphql(`
         source
         model
         viewerCan
+        version
+        pausedAt
+        minReplicas
+        desiredReplicas
+        upstreamUrl
+        replicas {
+          status
+          version
+          endedAt
+        }
         job {
           id
           outputName

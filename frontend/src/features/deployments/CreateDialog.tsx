@@ -1,4 +1,5 @@
 import { useNavigate } from "@tanstack/react-router";
+import { ChevronRight } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { useMutation, useQuery } from "urql";
 import { byField, sentence } from "@/lib/errors";
@@ -9,50 +10,53 @@ import { CopyAs } from "@/ui/CopyAs";
 import { Dialog } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/Empty";
 import { Field, Input, Select } from "@/ui/Field";
-import { Tabs } from "@/ui/Tabs";
+import { ADVANCED_FIELDS, AdvancedFields } from "./AdvancedFields";
 import { type CreateInput, CreateMutation } from "./actions";
-import { ChoicesQuery, OfferQuery } from "./queries";
+import { advancedOf, changed, draftOf, PLAIN, scalingOf } from "./draft";
+import { OfferQuery } from "./formQueries";
+import { ModelChoice, type Source, sourceOf } from "./ModelChoice";
+import { nameFrom } from "./names";
+import { SCALING_FIELDS, ScalingFields } from "./ScalingFields";
+import { DEFAULTS, priceRange } from "./scaling";
 import { creating } from "./snippets";
+import { useChoices } from "./useChoices";
 
-const SOURCES = [
-  { id: "TRAINING_JOB", label: "A trained model" },
-  { id: "HUGGINGFACE", label: "A base model" },
-] as const;
-type Source = (typeof SOURCES)[number]["id"];
-const FIELDS = ["model", "name", "hardware"] as const;
+const FIELDS = ["model", "name", "hardware", ...SCALING_FIELDS, ...ADVANCED_FIELDS];
 
-/** What calls would name it by: letters, digits and `._-`, from the name of the model. */
-export const nameFrom = (model: string): string =>
-  (model.split("/").at(-1) ?? "")
-    .replace(/[^A-Za-z0-9._-]+/g, "-")
-    .replace(/^[^A-Za-z0-9]+|-+$/g, "")
-    .slice(0, 64);
-
-/** Asks for a model, hardware and a name, with the price beside the button. */
+/** Asks for a model, hardware and a name, and for how it scales, with the price beside the button. */
 export function CreateDialog({ model: given, onClose }: { model: string; onClose: () => void }) {
   const navigate = useNavigate();
-  const [source, setSource] = useState<Source>(given && !given.startsWith("job_") ? "HUGGINGFACE" : "TRAINING_JOB");
+  const [source, setSource] = useState<Source>(sourceOf(given));
   const [chosen, setChosen] = useState(given);
   const [name, setName] = useState<string | null>(null);
   const [type, setType] = useState<string | null>(null);
   const [count, setCount] = useState(1);
+  const [draft, setDraft] = useState(() => draftOf(DEFAULTS));
+  const [advanced, setAdvanced] = useState(PLAIN);
   const [errors, setErrors] = useState<Record<string, string>>({});
   const keyOf = useAttempt();
-  const [{ data: choices, error: unread }] = useQuery({ query: ChoicesQuery });
-  // A job beyond the newest hundred is asked for by its id.
-  const isListed = !given.startsWith("job_") || choices === undefined || choices.jobs.nodes.some((one) => one.id === given);
-  const [{ data: named }] = useQuery({ query: ChoicesQuery, variables: { search: given }, pause: isListed });
-  const jobs = [...(choices?.jobs.nodes ?? []), ...(isListed ? [] : (named?.jobs.nodes ?? []))];
+  const { choices, jobs, error: unread } = useChoices(given);
   const [{ fetching }, create] = useMutation(CreateMutation);
 
   const types = ["CPU", ...new Set(choices?.rates.map((one) => one.gpuType).filter((one) => one !== "CPU"))];
-  const hardware = type ?? types[0] ?? "CPU";
+  const model = chosen || (source === "TRAINING_JOB" ? (jobs[0]?.id ?? "") : (choices?.baseModels[0]?.name ?? ""));
+  const job = source === "TRAINING_JOB" ? jobs.find((one) => one.id === model) : undefined;
+  // What it was trained on serves it too.
+  const hardware = type ?? types.find((one) => one === job?.hardwareRequested.type) ?? types[0] ?? "CPU";
   const [{ data: offered }] = useQuery({ query: OfferQuery, variables: { type: hardware, count } });
   const offer = offered?.hardwareOffers[0];
-  const model = chosen || (source === "TRAINING_JOB" ? (jobs[0]?.id ?? "") : (choices?.baseModels[0]?.name ?? ""));
-  const called = name ?? nameFrom(source === "TRAINING_JOB" ? (jobs.find((one) => one.id === model)?.outputName ?? "") : model);
-  const input: CreateInput = { source, model, name: called, hardware: { type: hardware, count } };
+  const called = name ?? nameFrom(job?.outputName ?? (source === "HUGGINGFACE" ? model : ""));
+  const scaling = scalingOf(draft) ?? DEFAULTS;
+  const input: CreateInput = {
+    source,
+    model,
+    name: called,
+    hardware: { type: hardware, count },
+    ...changed(scaling),
+    ...advancedOf(advanced, source === "HUGGINGFACE"),
+  };
   const elsewhere = offer && (offer.hardware.type !== hardware || offer.hardware.count !== count);
+  const [least, most] = priceRange(scaling, Number(offer?.pricePerHour.amount ?? 0));
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
@@ -63,6 +67,8 @@ export function CreateDialog({ model: given, onClose }: { model: string; onClose
     const id = answer?.deployment?.id;
     if (id) void navigate({ to: "/deployments/$id", params: { id } });
   };
+  // What is wrong inside of what is folded away would not be seen.
+  const isWrongInside = [...SCALING_FIELDS, ...ADVANCED_FIELDS].some((field) => errors[field]);
   return (
     <Dialog
       open
@@ -74,7 +80,7 @@ export function CreateDialog({ model: given, onClose }: { model: string; onClose
           <span className="mr-auto self-center text-sm">
             {offer ? (
               <>
-                <span className="font-semibold tabular-nums">{usd(offer.pricePerHour.amount)}</span>
+                <span className="font-semibold tabular-nums">{least === most ? usd(least) : `${usd(least)}–${usd(most)}`}</span>
                 <span className="text-ink-3"> an hour while it runs</span>
               </>
             ) : (
@@ -91,52 +97,19 @@ export function CreateDialog({ model: given, onClose }: { model: string; onClose
       <form id="deploy" onSubmit={(event) => void submit(event)} className="flex flex-col gap-4">
         {errors[""] && <ErrorNote>{errors[""]}</ErrorNote>}
         {unread && <ErrorNote>{sentence(unread)}</ErrorNote>}
-        <Tabs
-          label="What to deploy"
-          tabs={SOURCES}
-          value={source}
-          onChange={(to) => {
+        <ModelChoice
+          source={source}
+          model={source === "TRAINING_JOB" ? model : chosen}
+          jobs={jobs}
+          choices={choices}
+          error={errors.model}
+          onSource={(to) => {
             setSource(to);
             setChosen("");
             setErrors({});
           }}
-        >
-          {source === "TRAINING_JOB" ? (
-            <Field label="Completed job" hint="Its final checkpoint is served." error={errors.model}>
-              {(ids) => (
-                <Select {...ids} value={model} onChange={(event) => setChosen(event.target.value)} disabled={jobs.length === 0}>
-                  {jobs.length === 0 && <option value="">{choices ? "No job has completed yet" : "…"}</option>}
-                  {jobs.map((one) => (
-                    <option key={one.id} value={one.id}>
-                      {one.outputName} · {one.baseModel} · {one.id.slice(-6)}
-                    </option>
-                  ))}
-                </Select>
-              )}
-            </Field>
-          ) : (
-            <Field label="Model" hint="One that is registered here, or any of Hugging Face by its id." error={errors.model}>
-              {(ids) => (
-                <>
-                  <Input
-                    {...ids}
-                    list="base-models"
-                    value={chosen}
-                    placeholder={choices?.baseModels[0]?.name ?? "Qwen/Qwen3-0.6B"}
-                    onChange={(event) => setChosen(event.target.value.trim())}
-                    autoComplete="off"
-                    spellCheck={false}
-                  />
-                  <datalist id="base-models">
-                    {choices?.baseModels.map((one) => (
-                      <option key={one.name} value={one.name} />
-                    ))}
-                  </datalist>
-                </>
-              )}
-            </Field>
-          )}
-        </Tabs>
+          onModel={setChosen}
+        />
         <div className="grid gap-4 sm:grid-cols-[1fr_6rem]">
           <Field
             label="Hardware"
@@ -177,6 +150,21 @@ export function CreateDialog({ model: given, onClose }: { model: string; onClose
             />
           )}
         </Field>
+        <details className="group/more" open={isWrongInside || undefined}>
+          <summary className="flex cursor-pointer list-none items-center gap-1 rounded-md font-medium text-ink-2 text-sm hover:text-ink">
+            <ChevronRight aria-hidden className="size-3.5 group-open/more:rotate-90" />
+            Replicas, targets, engine
+          </summary>
+          <div className="flex flex-col gap-4 pt-3">
+            <ScalingFields draft={draft} errors={errors} onChange={(to) => setDraft({ ...draft, ...to })} />
+            <AdvancedFields
+              advanced={advanced}
+              ofHuggingFace={source === "HUGGINGFACE"}
+              errors={errors}
+              onChange={(to) => setAdvanced({ ...advanced, ...to })}
+            />
+          </div>
+        </details>
       </form>
     </Dialog>
   );

@@ -3,7 +3,6 @@ import { Plus, Rocket } from "lucide-react";
 import { useRef, useState } from "react";
 import { useClient, useQuery } from "urql";
 import { sentence } from "@/lib/errors";
-import { usd } from "@/lib/format";
 import type { ResultOf } from "@/lib/graphql";
 import { useLive } from "@/lib/live";
 import { useTitle } from "@/lib/page";
@@ -15,13 +14,11 @@ import { Empty, ErrorNote } from "@/ui/Empty";
 import { Select } from "@/ui/Field";
 import { Page, Panel } from "@/ui/Panel";
 import { SearchInput } from "@/ui/SearchInput";
-import { Status } from "@/ui/Status";
-import { type Column, Table } from "@/ui/Table";
-import { Ago } from "@/ui/Time";
+import { Table } from "@/ui/Table";
 import { toast } from "@/ui/Toast";
 import { CreateDialog } from "./CreateDialog";
+import { columnsOf } from "./columns";
 import { useLoads } from "./loads";
-import { ms, rate } from "./numbers";
 import { ACTIVE, ActivityStream, type Deployment, ListQuery, readDeployment } from "./queries";
 import { LIST } from "./snippets";
 
@@ -45,7 +42,7 @@ export default function DeploymentsPage() {
   const extra = more.of === data ? more : { rows: [], page: null };
   const rows = data && [...data.deployments.nodes.map(readDeployment), ...extra.rows];
   const page = extra.page ?? data?.deployments.pageInfo;
-  const loads = useLoads(rows?.filter((one) => one.status === "SERVING").map((one) => one.id) ?? []);
+  const load = useLoads(rows?.filter((one) => one.status === "SERVING").map((one) => one.id) ?? []);
 
   useLive("deployments", {
     document: ActivityStream,
@@ -79,37 +76,6 @@ export default function DeploymentsPage() {
   };
   const open = (one: Deployment) => void navigate({ to: "/deployments/$id", params: { id: one.id } });
   const creating = view.new || view.model !== "";
-  const columns: Column<Deployment>[] = [
-    { id: "name", header: "Name", cell: (one) => <span className="font-medium">{one.name}</span> },
-    { id: "status", header: "Status", width: "8rem", cell: (one) => <Status status={one.status} /> },
-    {
-      id: "model",
-      header: "Model",
-      from: "sm",
-      cell: (one) => <span className="text-ink-2">{one.job?.outputName ?? one.model}</span>,
-    },
-    { id: "hardware", header: "Hardware", from: "lg", cell: (one) => <HardwareCell one={one} /> },
-    {
-      id: "replicas",
-      header: "Replicas",
-      numeric: true,
-      from: "md",
-      cell: (one) => {
-        const up = one.replicas.filter((replica) => replica.endedAt === null);
-        return up.length ? `${up.filter((replica) => replica.status === "running").length} / ${up.length}` : "–";
-      },
-    },
-    { id: "rate", header: "Req/s", numeric: true, from: "md", cell: (one) => rate(loads.get(one.id)?.requestsPerSecond) },
-    { id: "p95", header: "p95", numeric: true, from: "lg", cell: (one) => ms(loads.get(one.id)?.latencyP95Ms) },
-    { id: "cost", header: "Cost", numeric: true, from: "sm", cell: (one) => usd(one.totalCost.amount) },
-    {
-      id: "since",
-      header: "Since",
-      numeric: true,
-      from: "sm",
-      cell: (one) => <Ago at={one.stoppedAt ?? one.servingSince ?? one.createdAt} />,
-    },
-  ];
   const filtered = view.q !== "" || view.status !== "all";
   return (
     <Page
@@ -152,7 +118,7 @@ export default function DeploymentsPage() {
       <Panel flush>
         <Table
           label="Deployments"
-          columns={columns}
+          columns={columnsOf(load)}
           rows={error && !data ? [] : rows}
           rowKey={(one) => one.id}
           onOpen={open}
@@ -190,13 +156,3 @@ export default function DeploymentsPage() {
 }
 
 type PageOf = ResultOf<typeof ListQuery>["deployments"]["pageInfo"];
-
-function HardwareCell({ one }: { one: Deployment }) {
-  const { type, count } = one.hardware ?? one.hardwareRequested;
-  return (
-    <span className={one.hardware ? "text-ink-2" : "text-ink-3"} title={one.hardware ? undefined : "What was asked for"}>
-      {count > 1 ? `${count} × ` : ""}
-      {type}
-    </span>
-  );
-}

@@ -19,7 +19,7 @@ const COLUMNS: Column<DeploymentEvent>[] = [
 ];
 
 /** What happened to it, the newest first. */
-export function EventList({ events }: { events: readonly DeploymentEvent[] }) {
+export default function EventList({ events }: { events: readonly DeploymentEvent[] }) {
   return (
     <Panel flush>
       <Table label="Events" columns={COLUMNS} rows={events.toReversed()} rowKey={(one) => one.cursor} />

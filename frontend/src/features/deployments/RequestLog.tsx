@@ -1,23 +1,25 @@
-// biome-ignore-all lint/a11y/useFocusableInteractive: rows and cells of this table are read, not operated
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useClient } from "urql";
 import { sentence } from "@/lib/errors";
-import { count, dateTime, timeOfDay } from "@/lib/format";
 import { readFragment } from "@/lib/graphql";
 import { useLive } from "@/lib/live";
-import { cx } from "@/ui/cx";
+import { choice, text, useUrlState } from "@/lib/url";
+import { Button } from "@/ui/Button";
 import { Empty, ErrorNote, Skeleton } from "@/ui/Empty";
-import { Badge } from "@/ui/Status";
-import { ms } from "./numbers";
 import { type Deployment, type InferenceRequest, RequestParts, RequestStream, RequestsQuery } from "./queries";
-import { merged, NONE, type Requests } from "./requests";
+import { RequestFilters } from "./RequestFilters";
+import { RequestHead, RequestRow } from "./RequestRow";
+import { isFiltering, isShown, merged, NONE, OUTCOMES, type RequestFilter, type Requests, WAYS } from "./requests";
 
 const ROW = 32;
+const PAGE = 100;
 /** As many live rows are held before the list begins again. */
 const MOST_LIVE = 5000;
-const GRID =
-  "grid grid-cols-[4rem_2.5rem_minmax(0,1fr)_4rem] sm:grid-cols-[6rem_5rem_5rem_5rem_5.5rem_5.5rem_minmax(6rem,1fr)] items-center gap-x-3 px-3 text-sm tabular-nums";
+/** Pages that are read for a filter that finds little before somebody is asked whether to go on. */
+const MOST_PAGES = 10;
+const FEW = 30;
+const VIEW = { outcome: choice(OUTCOMES, "all"), way: choice(WAYS, "all"), replica: text() };
 
 /** What it is asked, as calls end; counts and times only, never what was said. */
 export default function RequestLog({ deployment }: { deployment: Deployment }) {
@@ -25,6 +27,9 @@ export default function RequestLog({ deployment }: { deployment: Deployment }) {
   const client = useClient();
   const [{ rows, next }, setRequests] = useState<Requests>(NONE);
   const [error, setError] = useState<string | null>(null);
+  const [view, setView] = useUrlState(VIEW);
+  const [pages, setPages] = useState(MOST_PAGES);
+  const shown = useMemo(() => (isFiltering(view) ? rows.filter((one) => isShown(view, one)) : rows), [rows, view]);
   const busy = useRef(false);
   const came = useRef(0);
   const load = useCallback(
@@ -75,98 +80,70 @@ export default function RequestLog({ deployment }: { deployment: Deployment }) {
 
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
-    count: rows.length,
+    count: shown.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW,
-    getItemKey: (index) => rows[index]?.id ?? index,
+    getItemKey: (index) => shown[index]?.id ?? index,
     overscan: 12,
   });
   const items = virtual.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
+  // A filter that finds little looks on by itself for a while.
+  const mayLook = !isFiltering(view) || rows.length < pages * PAGE;
   useEffect(() => {
-    if (next && last > rows.length - 30) void load(next);
-  }, [next, last, rows.length, load]);
+    if (next && mayLook && last > shown.length - FEW) void load(next);
+  }, [next, mayLook, last, shown.length, load]);
 
+  const filter = (to: Partial<RequestFilter>) => {
+    setPages(Math.ceil(rows.length / PAGE) + MOST_PAGES);
+    setView(to);
+  };
   return (
-    <section aria-label="Requests" className="overflow-hidden rounded-lg border border-line bg-surface shadow-card">
-      {error && (
-        <ErrorNote className="m-2" onRetry={() => void load(next ?? null)}>
-          {error}
-        </ErrorNote>
-      )}
-      <div
-        ref={scroller}
-        role="table"
-        aria-label="Requests, the newest first"
-        aria-rowcount={next === null ? rows.length + 1 : -1}
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-        tabIndex={0}
-        className="max-h-[max(20rem,calc(100dvh-14rem))] min-h-64 overflow-y-auto focus-visible:-outline-offset-2"
-      >
-        <div role="rowgroup" className="sticky top-0 z-10 border-line border-b bg-surface">
-          <div role="row" className={cx(GRID, "h-8 font-medium text-ink-3 text-xs")}>
-            <span role="columnheader">When</span>
-            <span role="columnheader">Status</span>
-            <span role="columnheader" className="text-right max-sm:hidden">
-              In
-            </span>
-            <span role="columnheader" className="text-right max-sm:hidden">
-              Out
-            </span>
-            <span role="columnheader" className="text-right max-sm:hidden">
-              First token
-            </span>
-            <span role="columnheader" className="text-right max-sm:order-last">
-              Latency
-            </span>
-            <span role="columnheader">Ended by</span>
+    <div className="flex flex-col gap-3">
+      <RequestFilters
+        filter={view}
+        replicas={deployment.replicas}
+        shown={shown.length}
+        read={rows.length}
+        isWhole={next === null}
+        onFilter={filter}
+      />
+      <section aria-label="Requests" className="overflow-hidden rounded-lg border border-line bg-surface shadow-card">
+        {error && (
+          <ErrorNote className="m-2" onRetry={() => void load(next ?? null)}>
+            {error}
+          </ErrorNote>
+        )}
+        <div
+          ref={scroller}
+          role="table"
+          aria-label="Requests, the newest first"
+          aria-rowcount={next === null ? shown.length + 1 : -1}
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+          tabIndex={0}
+          className="max-h-[max(20rem,calc(100dvh-14rem))] min-h-64 overflow-y-auto focus-visible:-outline-offset-2"
+        >
+          <div role="rowgroup" className="sticky top-0 z-10 border-line border-b bg-surface">
+            <RequestHead />
+          </div>
+          {next === undefined && !error && <Skeleton className="m-3 h-64" />}
+          {next !== undefined && rows.length === 0 && (
+            <Empty title="Nothing was asked yet">Calls show up here as they end. “Use it” has one to copy.</Empty>
+          )}
+          {rows.length > 0 && shown.length === 0 && (next === null || !mayLook) && <Empty title="No call is like that" />}
+          <div role="rowgroup" className="relative" style={{ height: virtual.getTotalSize() }}>
+            {items.map((item) => {
+              const one = shown[item.index];
+              return one && <RequestRow key={item.key} one={one} top={item.start} />;
+            })}
           </div>
         </div>
-        {next === undefined && !error && <Skeleton className="m-3 h-64" />}
-        {next !== undefined && rows.length === 0 && (
-          <Empty title="Nothing was asked yet">Calls show up here as they end. “Use it” has one to copy.</Empty>
-        )}
-        <div role="rowgroup" className="relative" style={{ height: virtual.getTotalSize() }}>
-          {items.map((item) => {
-            const one = rows[item.index];
-            return one && <RequestRow key={item.key} one={one} top={item.start} />;
-          })}
-        </div>
-      </div>
-    </section>
-  );
-}
-
-function RequestRow({ one, top }: { one: InferenceRequest; top: number }) {
-  const failed = one.statusCode >= 400;
-  return (
-    <div
-      role="row"
-      className={cx(GRID, "absolute inset-x-0 h-8 border-line border-b hover:bg-hover")}
-      style={{ transform: `translateY(${top}px)` }}
-    >
-      <time role="cell" dateTime={one.createdAt} title={dateTime(one.createdAt)} className="text-ink-2">
-        {timeOfDay(one.createdAt)}
-      </time>
-      <span role="cell">
-        <Badge mood={one.clientCancelled ? "warn" : failed ? "bad" : "good"}>{one.statusCode}</Badge>
-      </span>
-      <span role="cell" className="text-right max-sm:hidden">
-        {count(one.promptTokens)}
-      </span>
-      <span role="cell" className="text-right max-sm:hidden">
-        {count(one.completionTokens)}
-      </span>
-      <span role="cell" className="text-right max-sm:hidden">
-        {ms(one.ttftMs)}
-      </span>
-      <span role="cell" className="text-right max-sm:order-last">
-        {ms(one.latencyMs)}
-      </span>
-      <span role="cell" className={cx("truncate", failed && "text-bad")} title={one.errorMessage ?? undefined}>
-        {one.clientCancelled ? "the caller left" : (one.errorMessage ?? one.finishReason ?? "–")}
-        {one.streamed && !failed && <span className="text-ink-3"> · streamed</span>}
-      </span>
+      </section>
+      {next && !mayLook && (
+        <Button className="self-center" onClick={() => filter({})}>
+          Look further back
+        </Button>
+      )}
     </div>
   );
 }

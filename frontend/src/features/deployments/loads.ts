@@ -1,13 +1,14 @@
-/** What serving deployments bear now: the newest sample of each, for a list. */
+/** What serving deployments bear: the newest samples of each, for lists and dialogs. */
 import { useEffect, useState } from "react";
 import { follow } from "@/lib/live";
-import { StatsStream } from "./queries";
-import type { Sample } from "./samples";
+import { type Sample, StatsStream, samplesOf } from "./loadQueries";
 
-export type Load = Pick<Sample, "requestsPerSecond" | "latencyP95Ms">;
+/** As much as a line in a row has room for. */
+const KEPT = 60;
+const NONE: readonly Sample[] = [];
 
-export function useLoads(ids: readonly string[]): ReadonlyMap<string, Load> {
-  const [loads, setLoads] = useState<ReadonlyMap<string, Load>>(new Map());
+export function useLoads(ids: readonly string[]): (id: string) => readonly Sample[] {
+  const [loads, setLoads] = useState<ReadonlyMap<string, readonly Sample[]>>(new Map());
   const key = ids.toSorted().join(",");
   useEffect(() => {
     const stops = key
@@ -16,11 +17,11 @@ export function useLoads(ids: readonly string[]): ReadonlyMap<string, Load> {
       .map((id) =>
         follow({
           document: StatsStream,
-          variables: { id, tail: 1 },
-          frame: ({ deploymentStats }) => deploymentStats as { __typename?: string; cursor?: string; samples?: Sample[] },
+          variables: { id, tail: KEPT },
+          frame: samplesOf,
           onFrames: (frames) => {
-            const sample = frames.findLast((frame) => frame.samples?.length)?.samples?.at(-1);
-            if (sample) setLoads((was) => new Map(was).set(id, sample));
+            const added = frames.flatMap((frame) => frame.samples ?? []);
+            if (added.length > 0) setLoads((was) => new Map(was).set(id, [...(was.get(id) ?? NONE), ...added].slice(-KEPT)));
           },
         }),
       );
@@ -28,5 +29,5 @@ export function useLoads(ids: readonly string[]): ReadonlyMap<string, Load> {
       for (const stop of stops) stop();
     };
   }, [key]);
-  return loads;
+  return (id) => loads.get(id) ?? NONE;
 }

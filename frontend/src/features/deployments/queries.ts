@@ -10,11 +10,26 @@ export const DeploymentParts = graphql(`
     model
     revision
     endpointUrl
+    upstreamUrl
     error
     createdAt
     servingSince
     stoppedAt
+    pausedAt
+    wakeRequestedAt
     viewerCan
+    version
+    engine
+    engineReason
+    minReplicas
+    maxReplicas
+    desiredReplicas
+    targetRps
+    targetLatencyP95Ms
+    stabilisationWindowSeconds
+    hourlyCost {
+      amount
+    }
     hardwareRequested {
       type
       count
@@ -36,10 +51,22 @@ export const DeploymentParts = graphql(`
     replicas {
       id
       status
+      version
+      engine
+      hostId
       failure
       createdAt
+      readyAt
+      stopRequestedAt
+      stopReason
       endedAt
-      lastHealthAt
+      parity {
+        prompts
+        templateMatches
+        maxDifference
+        tolerance
+        checkedAt
+      }
     }
   }
 `);
@@ -71,9 +98,41 @@ export const OneQuery = graphql(
     query Deployment($id: ID!) {
       deployment(id: $id) {
         ...DeploymentParts
+        maxBatchSize
+        extraArgs
         checkpoint {
           id
           step
+        }
+        versions {
+          number
+          status
+          source
+          model
+          revision
+          error
+          createdAt
+          servingAt
+          endedAt
+          checkpoint {
+            id
+            step
+            job {
+              id
+              outputName
+            }
+          }
+        }
+        decisions(last: 100) {
+          at
+          from
+          to
+          reason
+          rps
+          p95Ms
+          requests
+          byRps
+          byLatency
         }
         stats {
           requestCount
@@ -88,6 +147,11 @@ export const OneQuery = graphql(
   `,
   [DeploymentParts],
 );
+
+type Details = NonNullable<ResultOf<typeof OneQuery>["deployment"]>;
+/** What is known of one beyond what a list says. */
+export type Detail = Pick<Details, "checkpoint" | "versions" | "decisions" | "stats" | "maxBatchSize" | "extraArgs">;
+export type Version = Details["versions"][number];
 
 export const EventParts = graphql(`
   fragment DeploymentEventParts on DeploymentEvent {
@@ -147,48 +211,11 @@ export const EventsQuery = graphql(
   [DeploymentParts, EventParts],
 );
 
-export const StatsStream = graphql(`
-  subscription DeploymentStats($id: ID!, $after: Cursor, $tail: Int!) {
-    deploymentStats(id: $id, after: $after, tail: $tail) {
-      __typename
-      ... on StatsBatch {
-        cursor
-        samples {
-          at
-          windowSeconds
-          requests
-          errors
-          requestsPerSecond
-          tokensPerSecond
-          ttftP50Ms
-          ttftP95Ms
-          latencyP50Ms
-          latencyP95Ms
-          running
-          waiting
-          kvCacheUsage
-          replicasReady
-          replicasTotal
-        }
-      }
-      ... on StreamGap {
-        to
-      }
-      ... on Heartbeat {
-        cursor
-      }
-      ... on StreamEnd {
-        cursor
-        reason
-      }
-    }
-  }
-`);
-
 export const RequestParts = graphql(`
   fragment InferenceRequestParts on InferenceRequest {
     id
     createdAt
+    replicaId
     statusCode
     promptTokens
     completionTokens
@@ -264,40 +291,6 @@ export const ActivityStream = graphql(`
       ... on StreamEnd {
         cursor
       }
-    }
-  }
-`);
-
-export const OfferQuery = graphql(`
-  query DeploymentOffer($type: String!, $count: Int!) {
-    hardwareOffers(type: $type, count: $count) {
-      hardware {
-        type
-        count
-        provider
-      }
-      pricePerHour {
-        amount
-      }
-    }
-  }
-`);
-
-export const ChoicesQuery = graphql(`
-  query DeploymentChoices($search: String) {
-    jobs(first: 100, filter: { status: [COMPLETED], search: $search }) {
-      nodes {
-        id
-        outputName
-        baseModel
-        completedAt
-      }
-    }
-    baseModels {
-      name
-    }
-    rates {
-      gpuType
     }
   }
 `);

@@ -1,4 +1,4 @@
-/** The request log as a growing list: pages of the past at its end, what is asked now at its beginning. */
+/** The request log as a growing list: pages of the past at its end, what is asked now at its beginning; and which of it is shown. */
 import type { InferenceRequest } from "./queries";
 
 export interface Requests {
@@ -19,3 +19,31 @@ export function merged(was: readonly InferenceRequest[], added: readonly Inferen
   const fresh = added.filter((one) => !known.has(one.id));
   return fresh.length === 0 ? was : [...fresh, ...was].sort(newestFirst);
 }
+
+export const OUTCOMES = ["all", "answered", "failed", "cancelled"] as const;
+export const WAYS = ["all", "streamed", "whole"] as const;
+
+export interface RequestFilter {
+  outcome: (typeof OUTCOMES)[number];
+  way: (typeof WAYS)[number];
+  /** A replica's id; empty is any. */
+  replica: string;
+}
+
+type Filtered = Pick<InferenceRequest, "statusCode" | "clientCancelled" | "streamed" | "replicaId">;
+
+/** One whose caller left is cancelled, whatever its status. */
+const OUTCOME: Record<RequestFilter["outcome"], (one: Filtered) => boolean> = {
+  all: () => true,
+  answered: (one) => one.statusCode < 400 && !one.clientCancelled,
+  failed: (one) => one.statusCode >= 400 && !one.clientCancelled,
+  cancelled: (one) => one.clientCancelled,
+};
+
+export const isShown = ({ outcome, way, replica }: RequestFilter, one: Filtered): boolean =>
+  OUTCOME[outcome](one) &&
+  (way === "all" || one.streamed === (way === "streamed")) &&
+  (replica === "" || one.replicaId === replica);
+
+export const isFiltering = ({ outcome, way, replica }: RequestFilter): boolean =>
+  outcome !== "all" || way !== "all" || replica !== "";

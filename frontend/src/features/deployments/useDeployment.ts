@@ -5,6 +5,7 @@ import { useLive } from "@/lib/live";
 import {
   type Deployment,
   type DeploymentEvent,
+  type Detail,
   EventParts,
   EventsQuery,
   isActive,
@@ -17,18 +18,20 @@ const COST_MS = 20_000;
 
 type Update = { __typename?: string; cursor?: string | null; deployment?: Deployment; events?: DeploymentEvent[] };
 
-/** A deployment with all that has happened to it, live. */
-export function useDeployment(id: string): {
+export interface Followed {
   deployment: Deployment | null | undefined;
-  stats: NonNullable<NonNullable<ReturnType<typeof useOne>[0]["data"]>["deployment"]>["stats"] | undefined;
-  checkpoint: { id: string; step: number } | null | undefined;
+  detail: Detail | undefined;
   events: readonly DeploymentEvent[];
   error: CombinedError | undefined;
+  /** Show at once what the server will say in a moment. */
   change: (to: Partial<Deployment>) => void;
   again: () => void;
-} {
+}
+
+/** A deployment with all that has happened to it, live. */
+export function useDeployment(id: string): Followed {
   const client = useClient();
-  const [{ data, error }, run] = useOne(id);
+  const [{ data, error }, run] = useQuery({ query: OneQuery, variables: { id } });
   const [live, setLive] = useState<{ deployment: Deployment | undefined; events: readonly DeploymentEvent[] }>({
     deployment: undefined,
     events: [],
@@ -49,14 +52,17 @@ export function useDeployment(id: string): {
             events: frame.events.map((one) => readFragment(EventParts, one)),
           }
         : frame,
-    onFrames: (frames) =>
+    onFrames: (frames) => {
       setLive((was) => {
         const known = new Set(was.events.map((one) => one.cursor));
         return {
           deployment: frames.findLast((frame) => frame.deployment)?.deployment ?? was.deployment,
           events: [...was.events, ...frames.flatMap((frame) => frame.events ?? []).filter((one) => !known.has(one.cursor))],
         };
-      }),
+      });
+      // Versions and decisions come with an event each, and are read with the rest.
+      if (data && frames.some((frame) => frame.events?.length)) run({ requestPolicy: "network-only" });
+    },
     poll: async (after) => {
       const result = await client.query(EventsQuery, { id, after }, { requestPolicy: "network-only" }).toPromise();
       if (!result.data?.deployment) throw result.error ?? new Error("It is gone.");
@@ -81,13 +87,10 @@ export function useDeployment(id: string): {
 
   return {
     deployment: data && !data.deployment ? null : deployment,
-    stats: data?.deployment?.stats,
-    checkpoint: data?.deployment?.checkpoint,
+    detail: data?.deployment ?? undefined,
     events: live.events,
     error: data ? undefined : error,
     change: (to) => setLive((was) => (deployment ? { ...was, deployment: { ...deployment, ...to } } : was)),
     again: () => run({ requestPolicy: "network-only" }),
   };
 }
-
-const useOne = (id: string) => useQuery({ query: OneQuery, variables: { id } });

@@ -5,10 +5,10 @@ import { count, counted, duration, measure, usd, words } from "@/lib/format";
 import { useLive } from "@/lib/live";
 import { runColor } from "@/lib/runs";
 import { buttonClass } from "@/ui/Button";
+import { Sparkline } from "@/ui/chart/Sparkline";
 import { Skeleton } from "@/ui/Empty";
 import { Panel } from "@/ui/Panel";
 import { Progress } from "@/ui/Progress";
-import { Sparkline } from "@/ui/Sparkline";
 import { Status } from "@/ui/Status";
 import { Elapsed } from "@/ui/Time";
 import { LoadSubscription, type Running } from "./queries";
@@ -83,8 +83,9 @@ function JobLine({ job }: { job: Running["jobs"]["nodes"][number] }) {
         <Sparkline
           values={rewards}
           label={reward === undefined ? "No reward yet" : `Reward so far, now ${measure(reward)}`}
-          className="h-6 w-14"
-          style={{ color: `var(${runColor(job.id)})` }}
+          color={runColor(job.id)}
+          width={56}
+          height={24}
         />
         <span className="w-12 text-right font-medium text-xs tabular-nums" title="Mean reward of the last step">
           {measure(reward)}
@@ -129,7 +130,9 @@ function DeploymentLine({ deployment }: { deployment: Running["deployments"]["no
         <Sparkline
           values={load}
           label={now === undefined ? "No requests measured yet" : `Requests a second, now ${measure(now)}`}
-          className="h-6 w-14 text-live"
+          color="--live"
+          width={56}
+          height={24}
         />
         <span className="w-12 text-right font-medium text-xs tabular-nums" title="Requests a second">
           {now === undefined ? "–" : `${measure(now)}/s`}

@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { Archive, Download, FolderOpen, Rocket, RotateCcw } from "lucide-react";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
 import { bytes } from "@/lib/format";
@@ -12,10 +12,10 @@ import { Panel } from "@/ui/Panel";
 import { Badge } from "@/ui/Status";
 import { type Column, Table } from "@/ui/Table";
 import { Ago } from "@/ui/Time";
-import { DeployDialog } from "./DeployDialog";
 import { type Checkpoint, CheckpointFilesQuery, hasEnded, type Job } from "./queries";
 import { listCheckpoints } from "./snippets";
 
+const CreateDialog = lazy(() => import("@/features/deployments").then((it) => ({ default: it.CreateDialog })));
 const ICON = "size-3.5";
 
 /** What a job has saved: to download, to serve, or to go on from. */
@@ -93,7 +93,7 @@ export default function Checkpoints({ job }: { job: Job }) {
         }
       />
       {files && <Files checkpoint={files} onClose={() => setFiles(null)} />}
-      {deploying && <DeployDialog job={job} onClose={() => setDeploying(false)} />}
+      <Suspense>{deploying && <CreateDialog model={job.id} onClose={() => setDeploying(false)} />}</Suspense>
     </Panel>
   );
 }

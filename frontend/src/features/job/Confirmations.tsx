@@ -1,6 +1,7 @@
+import { type Refusal, told } from "@/lib/useAction";
 import { Confirm } from "@/ui/Dialog";
 import { toast } from "@/ui/Toast";
-import { each, type Refusal, useJobActions } from "./actions";
+import { each, useJobActions } from "./actions";
 
 interface Named {
   id: string;
@@ -21,7 +22,7 @@ const named = (jobs: readonly Named[]): string => (jobs.length === 1 ? (jobs[0]?
 function tellRefusals(what: string, jobs: readonly Named[], refused: ReadonlyMap<string, Refusal>): void {
   for (const job of jobs) {
     const why = refused.get(job.id);
-    if (why) toast(`${job.outputName} was not ${what}. ${why.message}${why.hint ? ` ${why.hint}` : ""}`, { mood: "bad" });
+    if (why) toast(`${job.outputName} was not ${what}. ${told(why)}`, { mood: "bad" });
   }
 }
 

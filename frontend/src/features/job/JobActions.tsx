@@ -9,7 +9,7 @@ import { type Checkpoint, hasEnded, type Job } from "./queries";
 import * as snippets from "./snippets";
 
 const CopyAsDialog = lazy(() => import("@/ui/CopyAsDialog"));
-const DeployDialog = lazy(() => import("./DeployDialog").then((it) => ({ default: it.DeployDialog })));
+const CreateDialog = lazy(() => import("@/features/deployments").then((it) => ({ default: it.CreateDialog })));
 const CancelJobs = lazy(() => import("./Confirmations").then((it) => ({ default: it.CancelJobs })));
 const DeleteJobs = lazy(() => import("./Confirmations").then((it) => ({ default: it.DeleteJobs })));
 
@@ -111,7 +111,7 @@ export function JobActions({ job, refetch, expect }: Props) {
       />
       <Suspense>
         {shown && <CopyAsDialog title={shown.title} snippets={shown.snippets} onClose={() => setShown(null)} />}
-        {open === "deploy" && <DeployDialog job={job} onClose={() => setOpen(null)} />}
+        {open === "deploy" && <CreateDialog model={job.id} onClose={() => setOpen(null)} />}
         {open === "cancel" && (
           <CancelJobs
             jobs={[job]}

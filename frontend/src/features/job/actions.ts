@@ -1,9 +1,7 @@
 /** What can be done to jobs, for every page that offers it. */
-import { useCallback } from "react";
-import { useClient } from "urql";
-import { sentence, type UserError } from "@/lib/errors";
 import { graphql } from "@/lib/graphql";
 import { newKey } from "@/lib/idempotency";
+import { type Refusal, useAction } from "@/lib/useAction";
 
 const CancelMutation = graphql(`
   mutation CancelJob($input: JobActionInput!) {
@@ -36,43 +34,13 @@ const DeleteMutation = graphql(`
   }
 `);
 
-export interface Refusal {
-  message: string;
-  hint: string | undefined;
-}
-
-/** Undefined where it was done; else why it was not, in the server's words. */
-const refusal = (errors: readonly UserError[] | undefined): Refusal | undefined =>
-  errors?.length
-    ? {
-        message: errors.map((one) => one.message).join(" "),
-        hint:
-          errors
-            .map((one) => one.hint)
-            .filter(Boolean)
-            .join(" ") || undefined,
-      }
-    : undefined;
-
 export function useJobActions() {
-  const client = useClient();
-  const cancel = useCallback(
-    async (id: string): Promise<Refusal | undefined> => {
-      const { data, error } = await client.mutation(CancelMutation, { input: { id, idempotencyKey: newKey() } }).toPromise();
-      if (error) return { message: sentence(error), hint: undefined };
-      return refusal(data?.cancelTrainingJob.errors);
-    },
-    [client],
-  );
-  const remove = useCallback(
-    async (id: string): Promise<Refusal | undefined> => {
-      const { data, error } = await client.mutation(DeleteMutation, { input: { id, idempotencyKey: newKey() } }).toPromise();
-      if (error) return { message: sentence(error), hint: undefined };
-      return refusal(data?.deleteTrainingJob.errors);
-    },
-    [client],
-  );
-  return { cancel, remove };
+  const cancel = useAction(CancelMutation, (data) => data.cancelTrainingJob.errors);
+  const remove = useAction(DeleteMutation, (data) => data.deleteTrainingJob.errors);
+  return {
+    cancel: (id: string) => cancel({ input: { id, idempotencyKey: newKey() } }),
+    remove: (id: string) => remove({ input: { id, idempotencyKey: newKey() } }),
+  };
 }
 
 /** A whole array of them, a few at once: one that is refused does not stop the others. */

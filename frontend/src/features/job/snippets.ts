@@ -1,6 +1,6 @@
 /** What the pages of jobs do, from a program. */
 import type { Json } from "@/lib/graphql";
-import { curl, operation, pythonCall, type Snippets, shell } from "@/lib/snippets";
+import { curl, operation, pythonCall, type Snippets } from "@/lib/snippets";
 import { toml } from "./toml";
 
 interface Shape {
@@ -167,17 +167,6 @@ export const createJob = (job: JobSpec): Snippets => ({
 /** Without a checkpoint named, what resumes goes on from the last one. */
 export const resumeJob = (job: JobSpec, checkpointId: string): Snippets =>
   createJob({ ...job, resumedFrom: { id: checkpointId } });
-
-export const deployJob = (id: string, name: string, hardware: Shape): Snippets => ({
-  ...both("POST", "/v1/deployments", { model: id, name, gpu: { type: hardware.type, count: hardware.count } }),
-  graphql: operation(
-    `mutation Deploy($input: DeploymentInput!) {
-  createDeployment(input: $input) { deployment { id status } ${ACTION_FIELDS} }
-}`,
-    { input: { model: id, name, hardware: { type: hardware.type, count: hardware.count } } },
-  ),
-  cli: `burnish deploy create ${id} -g ${shell(`${hardware.type}:${hardware.count}`)} -n ${shell(name)} --wait`,
-});
 
 export const listCheckpoints = (id: string): Snippets => ({
   ...both("GET", `/v1/training_jobs/${id}/checkpoints`),

@@ -37,15 +37,19 @@ export function Legend({ nameless, series, unit, format, formatStep, ref }: Lege
       {series.map((one, index) => (
         <span key={one.key} title={nameless ? one.label : undefined} className="flex min-w-0 items-center gap-1">
           <svg aria-hidden width="10" height="6" className="shrink-0">
-            <line
-              x1="0"
-              x2="10"
-              y1="3"
-              y2="3"
-              strokeWidth="2"
-              {...(one.dashed ? { strokeDasharray: "4 2" } : {})}
-              style={{ stroke: `var(${one.color})` }}
-            />
+            {one.marks ? (
+              <circle cx="5" cy="3" r="2.5" style={{ fill: `var(${one.color})` }} />
+            ) : (
+              <line
+                x1="0"
+                x2="10"
+                y1="3"
+                y2="3"
+                strokeWidth="2"
+                {...(one.dashed ? { strokeDasharray: "4 2" } : {})}
+                style={{ stroke: `var(${one.color})` }}
+              />
+            )}
           </svg>
           {!nameless && (
             <span className="truncate" title={one.label}>

@@ -32,6 +32,8 @@ export interface ChartProps {
   /** What the x axis counts, such as `step`. */
   unit?: string | undefined;
   formatStep?: ((step: number) => string) | undefined;
+  /** The x axis counts milliseconds since 1970. */
+  clock?: boolean | undefined;
   /** Somebody looks at a part (null: at all): the moment to ask for its detail. Charts in a `ChartGroup` tell the group. */
   onZoom?: ((range: Range | null) => void) | undefined;
   onExpand?: (() => void) | undefined;
@@ -103,6 +105,7 @@ export default function LineChart(props: ChartProps) {
           limit: props.limit ?? null,
           format: props.format ?? axisNumber,
           formatStep: (step) => context.current.formatStep(step),
+          clock: props.clock ?? false,
         },
       },
       {
@@ -118,7 +121,7 @@ export default function LineChart(props: ChartProps) {
       plot.current = null;
       made.destroy();
     };
-  }, [form, shade, log, smoothing, height, props.floor, props.ceiling, props.limit, group.crosshair, asTable]);
+  }, [form, shade, log, smoothing, height, props.floor, props.ceiling, props.limit, props.clock, group.crosshair, asTable]);
 
   useEffect(() => plot.current?.setRange(group.range), [group.range]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: it is read anew when it is drawn

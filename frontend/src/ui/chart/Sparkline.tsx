@@ -31,9 +31,11 @@ export function Sparkline({ label, values, steps, color = "--accent", width = 80
       className="shrink-0 overflow-visible"
     >
       <path
-        d={path}
+        d={path || `M0 ${height - 1}H${width}`}
         fill="none"
         strokeWidth="1.5"
+        // Nothing was measured yet: a line that stands for none.
+        {...(path ? {} : { strokeDasharray: "2 4", opacity: 0.4 })}
         strokeLinejoin="round"
         strokeLinecap="round"
         style={{ stroke: `var(${color})` }}

@@ -120,7 +120,16 @@ test("a sentence tells how a line went", () => {
 });
 
 test("the y axis has room, keeps its floor, and survives flat, empty and logarithmic lines", () => {
-  const look = { log: false, smoothed: false, floor: 0, ceiling: 1, limit: null, format: String, formatStep: String };
+  const look = {
+    log: false,
+    smoothed: false,
+    floor: 0,
+    ceiling: 1,
+    limit: null,
+    format: String,
+    formatStep: String,
+    clock: false,
+  };
   expect(yRange(look, 0.2, 0.4)).toEqual([0, 1]);
   expect(yRange(look, null, null)).toEqual([0, 1]);
   expect(yRange({ ...look, floor: null, ceiling: null }, 0, 10)).toEqual([-0.6, 10.6]);

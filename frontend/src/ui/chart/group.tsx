@@ -70,3 +70,6 @@ export function useGroup(onZoom: ((range: Range | null) => void) | undefined): G
   const own = useOwnGroup(undefined, shared ? undefined : onZoom);
   return shared ?? own;
 }
+
+/** The crosshair of the group, for what is no chart and shows the same axis; none outside of a group. */
+export const useCrosshair = (): Crosshair | undefined => useContext(Shared)?.crosshair;

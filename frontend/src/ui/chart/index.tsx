@@ -14,7 +14,7 @@ export function Chart(props: ChartProps) {
   );
 }
 
-export { ChartGroup } from "./group";
+export { ChartGroup, useCrosshair } from "./group";
 export type { ChartProps } from "./LineChart";
 export { Sparkline } from "./Sparkline";
 export { type ChartSeries, type ChartSource, type Range, stacked } from "./series";

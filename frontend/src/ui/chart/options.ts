@@ -13,7 +13,17 @@ export interface Look {
   limit: number | null;
   format: (value: number) => string;
   formatStep: (step: number) => string;
+  /** The x axis counts milliseconds since 1970: its lines stand at whole minutes and hours. */
+  clock: boolean;
 }
+
+const [SECOND, MINUTE, HOUR, DAY] = [1000, 60_000, 3_600_000, 86_400_000];
+const CLOCK = [
+  ...[1, 5, 15, 30].map((times) => times * SECOND),
+  ...[1, 2, 5, 10, 15, 30].map((times) => times * MINUTE),
+  ...[1, 2, 3, 6, 12].map((times) => times * HOUR),
+  ...[1, 2, 7, 14, 28].map((times) => times * DAY),
+];
 
 export const Y_WIDTH = 46;
 const FONT = '11px "Inter Variable", Inter, system-ui, sans-serif';
@@ -23,7 +33,7 @@ interface Setting {
   series: readonly ChartSeries[];
   color: (name: string) => string;
   range: () => [number, number];
-  paths: uPlot.Series.PathBuilder | undefined;
+  paths: { linear: uPlot.Series.PathBuilder | undefined; stepped: uPlot.Series.PathBuilder | undefined };
 }
 
 export function options(setting: Setting): Omit<uPlot.Options, "width" | "height"> {
@@ -43,6 +53,7 @@ export function options(setting: Setting): Omit<uPlot.Options, "width" | "height
         size: 24,
         space: 56,
         grid: { show: false },
+        ...(look.clock ? { incrs: CLOCK } : {}),
         values: (_, splits) => splits.map((step) => look.formatStep(step)),
       },
       {
@@ -66,9 +77,16 @@ export function options(setting: Setting): Omit<uPlot.Options, "width" | "height
 function columns({ series, look, color, paths }: Setting): { series: uPlot.Series[]; bands: uPlot.Band[] } {
   const drawn: uPlot.Series[] = [{}];
   const bands: uPlot.Band[] = [];
-  const path = paths ? { paths } : {};
   for (const one of series) {
     const stroke = color(one.color);
+    const builder = one.stepped ? paths.stepped : paths.linear;
+    const path = builder ? { paths: builder } : {};
+    if (one.marks) {
+      const points = { show: true, size: 7, fill: stroke, stroke: color("--surface"), width: 1.5 };
+      drawn.push({ stroke, width: 0, paths: () => null, points });
+      if (look.smoothed) drawn.push({ show: false });
+      continue;
+    }
     if (one.lower && one.upper) {
       bands.push({ series: [drawn.length + 1, drawn.length], fill: fade(stroke, look.smoothed ? 0.1 : 0.18) });
       const edge: uPlot.Series = { stroke: "transparent", width: 0, points: { show: false }, ...path };

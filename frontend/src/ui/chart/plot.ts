@@ -20,8 +20,8 @@ export interface PlotEvents {
 /** What a plot is made for. The points of its lines may change, this may not. */
 export const shape = (series: readonly ChartSeries[]): string =>
   series
-    .map(({ key, label, color, lower, upper, dashed, filled }) =>
-      [key, label, color, Boolean(lower && upper), dashed, filled].join("|"),
+    .map(({ key, label, color, lower, upper, dashed, filled, stepped, marks }) =>
+      [key, label, color, Boolean(lower && upper), dashed, filled, stepped, marks].join("|"),
     )
     .join("\n");
 
@@ -66,7 +66,7 @@ export class Plot {
       series: this.series,
       color,
       range: () => [this.shown[0], this.shown[1]],
-      paths: uPlot.paths.linear?.(),
+      paths: { linear: uPlot.paths.linear?.(), stepped: uPlot.paths.stepped?.({ align: 1 }) },
     });
     this.plot = new uPlot(
       {

@@ -17,6 +17,10 @@ export interface ChartSeries {
   length?: number | undefined;
   /** Drawn as a broken line. */
   dashed?: boolean | undefined;
+  /** A value holds until the next one. */
+  stepped?: boolean | undefined;
+  /** Points without a line: something happened there. */
+  marks?: boolean | undefined;
   /** The room between this line and the one before it, or the axis, is filled: see `stacked`. */
   filled?: boolean | undefined;
   /** What is read and told instead of what is drawn. */
@@ -60,10 +64,16 @@ export function closest(series: ChartSeries, step: number): number {
   return step - (series.steps[after - 1] as number) <= (series.steps[after] as number) - step ? after - 1 : after;
 }
 
+/** The index of the newest step that is not after this one; -1 where there is none. */
+function lastUntil(series: ChartSeries, step: number): number {
+  const at = firstFrom(series.steps, size(series), step);
+  return series.steps[at] === step ? at : at - 1;
+}
+
 /** What the reader is told for a step: the value there, or null beyond the ends of the series. */
 export function readAt(series: ChartSeries, step: number): number | null {
   const length = size(series);
-  const index = closest(series, step);
+  const index = series.stepped ? lastUntil(series, step) : closest(series, step);
   if (index < 0) return null;
   const first = series.steps[0] as number;
   const last = series.steps[length - 1] as number;
