@@ -4,6 +4,7 @@ Written by `engines.training.parity`, read by `engines.serving.parity`. It holds
 the owner's storage and goes to no public place.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -13,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 FILE = "parity.json"
 # The folder of the adapter by itself, beside the merged model.
 ADAPTER = "adapter"
-VERSION = 1
 
 Form = Literal["model", "adapter"]
 MODEL: Form = "model"
@@ -62,7 +62,7 @@ class Prompt(Strict):
 class Evidence(Strict):
     """`dtype` is the one that the model's files have, in which the log-probabilities were computed."""
 
-    version: Literal[1] = VERSION
+    version: Literal[1] = 1
     base: Base
     dtype: str
     prompts: list[Prompt]
@@ -86,3 +86,24 @@ def adapter_rank(folder: Path) -> int | None:
     """Return the rank of the adapter beside a model, None where there is none."""
     path = folder / ADAPTER / "adapter_config.json"
     return int(json.loads(path.read_bytes())["r"]) if path.is_file() else None
+
+
+def template_hash(template: Any) -> str | None:
+    """Return the sha256 of a tokenizer's chat template, one text or several by name; None where there is none."""
+    if not template:
+        return None
+    text = template if isinstance(template, str) else json.dumps(template, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def template_of(folder: Path) -> Any:
+    """Return the chat template of a model's folder as its tokenizer will have it."""
+    try:
+        return (folder / "chat_template.jinja").read_text()
+    except OSError:
+        pass
+    try:
+        found = json.loads((folder / "tokenizer_config.json").read_bytes()).get("chat_template")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return {each["name"]: each["template"] for each in found} if isinstance(found, list) else found

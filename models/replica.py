@@ -41,7 +41,7 @@ class Replica(Leased, table=True):
 
     `served_name` is what its engine calls the model now, null where that is the deployment's name. An engine that serves an
     adapter may be given another while it runs: `swap_version` is the version that it is asked to take over, until it serves that;
-    `swap_refused` is one that it cannot, so that another replica must.
+    `swap_refused` is one that it cannot, so that another replica must, or, with a `swap_error`, that nobody should.
     """
 
     __table_args__ = (
@@ -66,6 +66,7 @@ class Replica(Leased, table=True):
     served_name: str | None = None
     swap_version: int | None = None
     swap_refused: int | None = None
+    swap_error: str | None = None
     parity: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     stop_requested_at: datetime | None = Field(default=None, sa_type=Timestamp)
     stop_reason: str | None = None

@@ -20,7 +20,10 @@ from resolvers.deployment_inputs import ScalingInput, VersionInput
 
 
 async def scale(ctx: Context, deployment_id: str, spec: ScalingInput) -> Deployment:
-    """Change how a deployment scales; Invalid where it would want more replicas at least than at most."""
+    """Change how a deployment scales; new bounds hold at once, targets with the next look at its load.
+
+    Invalid where it would want more replicas at least than at most.
+    """
     ctx.require("write")
 
     async def make(session: Session) -> Deployment:
@@ -39,6 +42,7 @@ async def scale(ctx: Context, deployment_id: str, spec: ScalingInput) -> Deploym
             )
         told = ", ".join(f"{key} {value:g}" for key, value in changed.items())
         await _changed(session, ctx, row, "scaling_changed", changed, f"Scaling: {told}")
+        await _keep_bounds(session, ctx, row)
         return row
 
     request = {"deployment_id": deployment_id, **spec.given}
@@ -117,6 +121,20 @@ async def versions(ctx: Context, deployment_id: str) -> list[DeploymentVersion]:
         await deployments.find(session, ctx, deployment_id)
         of_it = select(DeploymentVersion).where(DeploymentVersion.deployment_id == deployment_id)
         return list((await session.exec(of_it.order_by(col(DeploymentVersion.number).desc()))).all())
+
+
+async def _keep_bounds(session: Session, ctx: Context, row: Deployment) -> None:
+    """Want no fewer replicas than the least and no more than the most, without waiting for a look at the load."""
+    before, bound = row.desired_replicas, "min_replicas" if row.desired_replicas < row.min_replicas else "max_replicas"
+    row.desired_replicas = max(row.min_replicas, min(row.max_replicas, before))
+    if row.desired_replicas == before or row.paused_at is not None:
+        return
+    told = {
+        "from": before,
+        "to": row.desired_replicas,
+        "reason": f"{before}→{row.desired_replicas}: {bound} {row.desired_replicas}",
+    }
+    await _changed(session, ctx, row, "scaled", told, f"Scaled {told['reason']}")
 
 
 async def _active(session: Session, ctx: Context, deployment_id: str) -> Deployment:

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import asking, watch
+from burnish.cli import asking, serving_watch
 from burnish.cli.command import Cli, naming, remote
-from burnish.cli.deploy import FIELDS
+from burnish.cli.deployments import FIELDS
 
 STDIN = Path("-")
 FLAGS = {"url": "URL", "name": "--name", "model": "--model", "api_key": "--api-key-stdin"}
@@ -38,6 +38,6 @@ def adopt(
     with naming(FLAGS):
         made = cli.api.post("/v1/deployments/adopt", body)
     if wait:
-        made = watch.deployment(cli.api, cli.out, made["id"], timeout)
+        made = serving_watch.ready(cli.api, cli.out, made["id"], timeout)
     cli.out.show(made, FIELDS)
     cli.out.say(f'Ask it with `burnish chat -d {name} "hi"`; let go of it with `burnish deploy stop {made["id"]}`.')

@@ -59,7 +59,12 @@ class Settings(BaseSettings):
     save_grace_s: float = Field(
         120.0, gt=0, description="How long before its money ends a job is told to save a checkpoint and stop."
     )
-    drain_s: float = Field(30.0, ge=0, description="How long the late output of a cancelled job is accepted.")
+    drain_s: float = Field(
+        30.0,
+        ge=0,
+        description="How long a replica that is told to stop may take to end what it has begun, and the late output of a cancelled "
+        "job is accepted.",
+    )
     reward_deadline_s: float = Field(60.0, gt=0, description="How long a reward function may take for one batch.")
     reward_libraries: str = Field(
         REWARD_LIBRARIES,
@@ -94,7 +99,9 @@ class Settings(BaseSettings):
         "auto", description="The engine of replicas: vllm, transformers, or auto for vLLM wherever it runs."
     )
     replica_start_s: float = Field(600.0, gt=0, description="How long a replica may take to become ready.")
-    replica_attempts: int = Field(5, ge=1, description="Failed starts in a row after which a deployment fails.")
+    replica_attempts: int = Field(
+        5, ge=1, description="Replicas that fail in a row after which an update is taken back, or a deployment fails."
+    )
     hold_s: float = Field(
         60.0,
         ge=0,

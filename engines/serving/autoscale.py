@@ -70,23 +70,26 @@ class Autoscaler:
 
     def __init__(self, history: Iterable[tuple[float, int]] = ()) -> None:
         self._history = deque(history)
+        self._last: Decision | None = None
 
     def decide(self, now_s: float, current: int, ready: int, load: Load, rule: Rule) -> Decision:
         """Return what to do with `current` replicas, `ready` of which answer; what is wanted is remembered."""
         by_rps = math.ceil(round(load.rps / rule.target_rps, 6))
         by_latency = _by_latency(ready, load, rule)
         # Without replicas nothing is asked but that there be one; what the last ones ended late is no reason.
-        asked = max(by_rps, by_latency or 0, int(load.in_flight > 0)) if current else int(load.woken)
+        asked = max(by_rps, by_latency or 0, int(load.in_flight > 0)) if current else 0
+        asked = max(asked, int(load.woken))
         # Twice none is none, and one has to be the first.
         wanted = max(rule.min_replicas, min(rule.clamp(asked), max(1, 2 * current)))
-        if not self._history:
-            # Without a memory there was a reason for what there is.
+        if not self._history or (self._last is not None and current not in (self._last.current, self._last.desired)):
+            # What this rule did not decide had a reason that it does not know.
             wanted = max(wanted, rule.clamp(current))
         self._remember(now_s, wanted, rule.stabilisation_window_s)
         most = max(value for _, value in self._history)
         desired = wanted if wanted > current else rule.clamp(min(current, most))
         reason = _reason(current, desired, asked, by_rps, by_latency, load, rule)
-        return Decision(current, desired, wanted, by_rps, by_latency, reason)
+        self._last = Decision(current, desired, wanted, by_rps, by_latency, reason)
+        return self._last
 
     def _remember(self, now_s: float, wanted: int, window_s: float) -> None:
         if self._history:

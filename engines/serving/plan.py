@@ -2,7 +2,7 @@
 
 A replica that serves an older version, or whose host is being drained, leaves only when its traffic has somewhere to go: its
 replacement is started beside it, one at a time. Where there is no room for that, one of several makes room; the only one waits,
-unless its host is being drained.
+unless its host is being drained. One that takes the new version over while it runs stays.
 """
 
 from collections.abc import Collection, Sequence
@@ -58,7 +58,7 @@ def plan(wanted: Wanted, live: Sequence[Replica], draining: Collection[str], why
     going = [row for row in live if row.stop_requested_at is None]
     if not wanted.count:
         return Plan(0, [(row, why_none) for row in going])
-    stay = [row for row in going if row.version == wanted.version and row.host_id not in draining]
+    stay = [row for row in going if wanted.version in (row.version, row.swap_version) and row.host_id not in draining]
     leaving = [row for row in going if row not in stay]
     ready = [row for row in stay if row.status == replica.RUNNING]
     starting = [row for row in stay if row.status != replica.RUNNING]

@@ -19,6 +19,7 @@ from engines import protocol
 from engines.leased import LeasedRun, first
 from engines.serving import adopted, replica_run, stats
 from engines.serving.rounds import Outcome, Round
+from engines.serving.scaling import Scaling
 from models import billing, leases, transitions
 from models import deployment as dep
 from models.deployment import Deployment
@@ -49,6 +50,8 @@ class DeploymentRun(LeasedRun):
         self.waits_for_room = False
         self.upstream: adopted.Seen | None = None
         self.touched: list[str] = []
+        self.scaling = Scaling(self)
+        self._sampler: stats.Sampler | None = None
         self._due = asyncio.Event()
 
     @classmethod
@@ -73,6 +76,8 @@ class DeploymentRun(LeasedRun):
     def look(self) -> None:
         super().look()
         self._due.set()
+        if self._sampler is not None and self.scaling.asleep:
+            self._sampler.hurry()
 
     # --- the loop ---
 
@@ -80,7 +85,8 @@ class DeploymentRun(LeasedRun):
         compacting = asyncio.create_task(self._compact_forever())
         watching = asyncio.create_task(adopted.watch(self))
         try:
-            async with stats.sampling(self.core.db, self.id, partial(self.put, "stats")) as sampler:
+            async with stats.sampling(self.core.db, self.id, partial(self.put, "stats"), self.scaling.consider) as sampler:
+                self._sampler = sampler
                 found = await self._keep_true()
                 if found.parked:
                     return

@@ -24,7 +24,10 @@ from engines import protocol
 from engines.compute import hardware
 from engines.leased import LeasedRun, first
 from engines.serving import engine, starting, weights
+from engines.serving.adapters import Refused
 from engines.serving.engine_choice import Choice
+from engines.serving.served import Served
+from engines.serving.weights import Files
 from engines.spawn import Child
 from models import billing, events, leases, ledger, replica
 from models import deployment as dep
@@ -57,6 +60,9 @@ class ReplicaRun(LeasedRun):
     url: str | None = None
     healthy_at: Any = None
     exit_code: int | None = None
+    served: Served | None = None
+    # Whether the engine that ended does not take the adapter that it was started for.
+    refused = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -133,33 +139,47 @@ class ReplicaRun(LeasedRun):
     async def _serve(self, folder: Path) -> str | None:
         """Serve until told to end; return what is wrong where the engine ends before."""
         version = await self.version()
-        model = await weights.fetched(self, version, folder)
-        choice = await starting.chosen(self, model)
-        why = await self._run(choice, model, folder)
-        if why is None or self.healthy_at is not None:
-            return why
-        other = await starting.instead(self, choice, model)
-        return why if other is None else await self._run(other, model, folder)
+        files = await weights.fetched(self, version, folder)
+        choice = await starting.chosen(self, files.model)
+        while True:
+            hindrance = await starting.hindrance(self, choice, files)
+            why = hindrance or await self._run(choice, files, folder, version.number)
+            if why is None or self.healthy_at is not None:
+                return why
+            if hindrance or self.refused:
+                files = await weights.merged(self, version, folder, hindrance or why)
+            elif (other := await starting.instead(self, choice, files.model)) is not None:
+                choice = other
+            else:
+                return why
 
-    async def _run(self, choice: Choice, model: Path, folder: Path) -> str | None:
-        """Run an engine until told to end; return what is wrong where it ends before."""
+    async def _run(self, choice: Choice, files: Files, folder: Path, version: int) -> str | None:
+        """Run an engine until told to end; return what is wrong where it ends before, or does not take the adapter."""
         if self.is_told:
             return None
         self.url = f"http://{engine.LOOPBACK}:{(port := engine.free_port())}"
-        argv, env = await starting.command(self, choice, model, port)
+        deployment = await self.deployment()
+        served = Served(self, choice, files, folder, deployment, starting.arguments(deployment), version)
+        self.served = served
+        argv, env = starting.command(self, choice, files.model, served, port)
         child = await Child.command(argv, cwd=folder, env=env)
         await self._move(replica.LOADING, url=self.url, pid=child.pid)
         reading = asyncio.create_task(self._read_log(child))
         gone = asyncio.create_task(child.wait())
         ending = asyncio.create_task(self.told_to_end())
-        watching = asyncio.create_task(self._watch_engine())
+        watching = asyncio.create_task(self._watch_engine(served))
         tasks = (reading, gone, ending, watching)
         try:
             await asyncio.wait([gone, ending, watching], return_when=asyncio.FIRST_COMPLETED)
             if ending.done():
                 await self._drain(child)
                 return None
-            return await self._why(gone, watching, reading)
+            why = await self._why(gone, watching, reading)
+            self.refused = files.adapter is not None and starting.has_no_adapters(self.last_lines)
+            return why
+        except Refused as refusal:
+            self.refused = True
+            return str(refusal)
         finally:
             child.kill()
             for task in tasks:
@@ -177,27 +197,31 @@ class ReplicaRun(LeasedRun):
         async with self.core.db.read() as session:
             return await session.get_one(Deployment, self.deployment_id)
 
-    async def _watch_engine(self) -> str:
+    async def _watch_engine(self, served: Served) -> str:
         """Wait until the engine is ready, let it take traffic, then look after its health; return what is wrong with it."""
         async with httpx2.AsyncClient(timeout=10, trust_env=False) as client:
             try:
                 async with asyncio.timeout(self.settings.replica_start_s):
-                    await self.before_traffic(client)
+                    await self.before_traffic(client, served)
             except TimeoutError:
                 return f"the engine was not ready after {self.settings.replica_start_s:g} s"
             await self._ready()
-            return await self._stay_healthy(client)
+            following = asyncio.create_task(served.follow(client))
+            try:
+                return await self._stay_healthy(client)
+            finally:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
 
-    async def before_traffic(self, client: httpx2.AsyncClient) -> None:
-        """Return once the replica may be asked: its engine has answered with a token. ChildFailure where it answers and must not
-        be asked.
+    async def before_traffic(self, client: httpx2.AsyncClient, served: Served) -> None:
+        """Return once the replica may be asked: its engine has answered, and as the trained model did. ChildFailure where it
+        answers and must not be asked.
         """
         assert self.url is not None
         while not await engine.health(client, self.url):
             await asyncio.sleep(READY_EVERY_S)
         await self._move(replica.WARMING)
-        while not await engine.ready(client, self.url, self.deployment_id):
-            await asyncio.sleep(READY_EVERY_S)
+        await served.prove(client)
 
     async def _stay_healthy(self, client: httpx2.AsyncClient) -> str:
         assert self.url is not None
@@ -247,6 +271,8 @@ class ReplicaRun(LeasedRun):
             row = await session.get_one(Replica, self.id)
             deployment = await session.get_one(Deployment, self.deployment_id)
         self.deployment_attempt = deployment.attempt
+        if self.served is not None:
+            self.served.ask(row.swap_version)
         if row.status in self.terminal or _is_told(row, deployment):
             self.ended.set()
 

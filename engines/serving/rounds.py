@@ -14,7 +14,7 @@ from burnish.kit import clock, ids, stream
 from burnish.kit.db import Session
 from engines.compute import hardware, hosts
 from engines.compute.hardware import Shape
-from engines.serving import adopted
+from engines.serving import adopted, swaps
 from engines.serving.plan import Plan, Streak, Wanted, plan, streak
 from models import billing, events, ledger, replica, rollout, transitions
 from models import deployment as dep
@@ -135,8 +135,13 @@ class Round:
         since = row.started_at if row.status != dep.QUEUED and row.started_at is not None else self.run.began
         failures = streak([each for each in self.live + self.ended if each.version == row.version], since)
         if self._is_hopeless(version, failures):
-            await self._give_up(version, failures)
+            await self._give_up(version, await self._error(failures))
             return
+        refusal = swaps.refusal(version, self.live) if version.status == dep.VERSION_PENDING else None
+        if refusal is not None:
+            await self._give_up(version, refusal)
+            return
+        self.out.touched += [each.id for each in await swaps.ask(self.session, version, self.live)]
         found = await hosts.alive(self.session, self.run.settings)
         count = min(max(row.desired_replicas, row.min_replicas), row.max_replicas)
         made = plan(
@@ -158,9 +163,8 @@ class Round:
         is_final = is_new and failures.last.fail_code not in RETRIED
         return is_final or failures.count >= self.run.settings.replica_attempts
 
-    async def _give_up(self, version: DeploymentVersion, failures: Streak) -> None:
+    async def _give_up(self, version: DeploymentVersion, error: str) -> None:
         """Go back to the version that serves; without one the deployment fails."""
-        error = await self._error(failures)
         if version.status != dep.VERSION_PENDING:
             self.out.error = error
             return

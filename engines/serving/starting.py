@@ -1,14 +1,17 @@
 """How a replica comes by its engine: which one, with which flags, and the other one where that shows that it cannot serve."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines import protocol
 from engines.compute import hardware
-from engines.serving import engine_choice
+from engines.serving import adapters, engine_choice
 from engines.serving.engine import Launch
 from engines.serving.engine_args import BadFlag, EngineArgs
 from engines.serving.engine_choice import Choice
+from engines.serving.served import Served
+from engines.serving.weights import Files
 from models import leases
 from models.deployment import Deployment
 from models.replica import Replica
@@ -42,15 +45,25 @@ def arguments(deployment: Deployment) -> EngineArgs:
         raise protocol.ChildFailure("invalid_engine_args", str(error), "user") from None
 
 
-async def command(run: "ReplicaRun", choice: Choice, model: Path, port: int) -> tuple[list[str], dict[str, str]]:
+def command(run: "ReplicaRun", choice: Choice, model: Path, served: Served, port: int) -> tuple[list[str], dict[str, str]]:
     """Return the argv of a replica's engine and what its environment needs besides."""
-    deployment = await run.deployment()
-    names = [deployment.name, deployment.id]
-    launch = Launch(model, names, port, run.placement.device, args=arguments(deployment))
-    argv, env = choice.engine.command(launch)
+    argv, env = choice.engine.command(Launch(model, served.names, port, run.placement.device, args=served.args))
+    argv, env = argv + served.flags, env | served.environment
     if run.placement.gpu_indices:
         env |= {"CUDA_VISIBLE_DEVICES": ",".join(map(str, run.placement.gpu_indices))}
     return argv, env
+
+
+async def hindrance(run: "ReplicaRun", choice: Choice, files: Files) -> str | None:
+    """Return why the engine cannot serve the adapter by itself, None where it can or there is none."""
+    if files.adapter is None:
+        return None
+    return adapters.hindrance(choice.engine, arguments(await run.deployment()), files.adapter.rank)
+
+
+def has_no_adapters(lines: Iterable[str]) -> bool:
+    """Say whether the last words of an engine are that it has no adapters for the model."""
+    return any(words in line for line in lines for words in adapters.NOT_FOR_THE_MODEL)
 
 
 async def _tell(run: "ReplicaRun", choice: Choice) -> None:

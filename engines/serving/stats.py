@@ -5,9 +5,11 @@ takes it: each request is counted exactly once, however late it was logged.
 """
 
 import asyncio
+import contextlib
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
@@ -17,7 +19,7 @@ from sqlmodel import col, select
 
 from burnish.kit import clock, stream
 from burnish.kit.db import Database, Session
-from burnish.kit.stream import Data
+from burnish.kit.stream import Data, Row
 from engines.serving import adopted, engine
 from engines.serving.engine_metrics import EngineMetrics
 from models import replica
@@ -33,28 +35,50 @@ FAILED_FROM = 400
 # What says of a row where and when it was taken rather than how the deployment does.
 PLACE = ("at", "window_s", "requests_seq")
 
+
+@dataclass(frozen=True)
+class Taken:
+    """What a sample is made of: what was logged since the last one, and each ready engine's load; None where one gives none."""
+
+    at: datetime
+    requests: Sequence[Row]
+    engines: Sequence[EngineMetrics] | None
+
+
 Put = Callable[[Data], Awaitable[None]]
+# Says how many replicas a sample's load wants, where that is asked.
+Consider = Callable[[Taken], Awaitable[int | None]]
 N = TypeVar("N", int, float)
 
 
 class Sampler:
     """Takes the samples of one deployment, and hands those that say something new to `put`."""
 
-    def __init__(self, db: Database, client: httpx2.AsyncClient, deployment_id: str, put: Put) -> None:
+    def __init__(
+        self, db: Database, client: httpx2.AsyncClient, deployment_id: str, put: Put, consider: Consider | None = None
+    ) -> None:
         self._db = db
         self._client = client
         self._id = deployment_id
         self._put = put
+        self._consider = consider
         self._since: datetime | None = None
         self._seq = 0
         self._last: Data | None = None
         self._turn = asyncio.Lock()
+        self._hurried = asyncio.Event()
+
+    def hurry(self) -> None:
+        """Sample now rather than when it is time."""
+        self._hurried.set()
 
     async def run(self) -> None:
         """Sample for ever."""
         while True:
             await self.attempt()
-            await asyncio.sleep(EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurried.wait(), EVERY_S)
+            self._hurried.clear()
 
     async def finish(self) -> None:
         """Take the last sample, once the gateways have logged what the engines answered."""
@@ -83,7 +107,9 @@ class Sampler:
                 # A server of somebody else's has no figures for us.
                 urls = [url for url, kind in ready if kind != adopted.ENGINE]
                 counts = {"replicas_ready": len(ready), "replicas_total": len(replicas)}
-                figures = {**asked(requests, window_s), **load(await self._ask(urls)), **counts}
+                engines = await self._ask(urls)
+                figures = {**asked([row.data for row in requests], window_s), **load(engines), **counts}
+                figures["replicas_wanted"] = await self._consider(Taken(now, requests, engines)) if self._consider else None
                 await self._tell({"at": now.isoformat(), "window_s": round(window_s, 3), "requests_seq": seq, **figures})
             self._since = now
 
@@ -93,10 +119,10 @@ class Sampler:
             self._last, self._seq = row.data, row.data["requests_seq"]
         return datetime.fromisoformat(self._last["at"]) if self._last else None
 
-    async def _requests(self, session: Session) -> tuple[list[Data], int]:
+    async def _requests(self, session: Session) -> tuple[list[Row], int]:
         """Return what was logged since the last sample, and the place after it."""
         rows = [row async for page in stream.read_all(session, self._id, "requests", after=self._seq) for row in page]
-        return [row.data for row in rows], rows[-1].seq if rows else self._seq
+        return rows, rows[-1].seq if rows else self._seq
 
     async def _replicas(self, session: Session) -> Sequence[tuple[str, str | None, str | None]]:
         live = (col(Replica.deployment_id) == self._id, col(Replica.ended_at).is_(None))
@@ -122,11 +148,11 @@ class Sampler:
 
 
 @asynccontextmanager
-async def sampling(db: Database, deployment_id: str, put: Put) -> AsyncIterator[Sampler]:
+async def sampling(db: Database, deployment_id: str, put: Put, consider: Consider | None = None) -> AsyncIterator[Sampler]:
     """Sample a deployment while the block runs."""
     # The engines speak plain HTTP: reading the trusted certificates would be most of a client's cost.
     async with httpx2.AsyncClient(trust_env=False, verify=False) as client:
-        sampler = Sampler(db, client, deployment_id, put)
+        sampler = Sampler(db, client, deployment_id, put, consider)
         running = asyncio.create_task(sampler.run())
         try:
             yield sampler

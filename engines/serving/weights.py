@@ -1,6 +1,9 @@
 """The files of what a replica serves, brought to its machine: a job's checkpoint, a registered folder, or one of the hub's."""
 
 import asyncio
+import contextlib
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,26 +11,119 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from engines import protocol
+from engines.evidence import ADAPTED, ADAPTER, FILE, MODEL, Evidence, Form, Unreadable, read, template_hash, template_of
 from engines.serving import fetch
-from engines.sources import source_of
+from engines.serving.adapters import Refused, modules_of
+from engines.sources import base_of, source_of
 from engines.spawn import Child
 from models import integration, leases
 from models.deployment import Deployment, DeploymentVersion
-from models.job import Checkpoint
+from models.job import Checkpoint, Job
 from models.replica import Replica
 
 if TYPE_CHECKING:
     from engines.serving.replica_run import ReplicaRun
 
 
-async def fetched(run: "ReplicaRun", version: DeploymentVersion, folder: Path) -> Path:
-    """Return the folder of the model's files on this machine; ChildFailure (`model_unavailable`) where it cannot be had."""
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter's own folder, the rank that its engine needs room for, and the parts of the model that it is for."""
+
+    folder: Path
+    rank: int
+    modules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a replica serves: a whole model, or the base that an adapter goes on top of. `evidence` is what the training side
+    wrote of it; where there is none, `uncompared` says why.
+    """
+
+    model: Path
+    adapter: Adapter | None = None
+    evidence: Evidence | None = None
+    uncompared: str | None = None
+
+    @property
+    def form(self) -> Form:
+        return MODEL if self.adapter is None else ADAPTED
+
+
+async def fetched(run: "ReplicaRun", version: DeploymentVersion, folder: Path, *, merged: bool = False) -> Files:
+    """Return the files on this machine; ChildFailure (`model_unavailable`) where they cannot be had.
+
+    A checkpoint with an adapter is fetched as that, unless it is wanted `merged` or its base cannot be had.
+    """
     async with run.core.db.read() as session:
         checkpoint = await session.get(Checkpoint, version.checkpoint_id) if version.checkpoint_id else None
         source = await source_of(session, run.settings, version.model, version.revision)
-    if checkpoint is not None:
-        await run.core.storage.fetch_folder(checkpoint.storage_prefix, folder / "model")
-        return folder / "model"
+    if checkpoint is None:
+        return Files(await _untrained(run, version, folder, source), uncompared="it was not trained here")
+    if checkpoint.adapter_rank is not None and not merged:
+        try:
+            return await adapted(run, checkpoint, folder)
+        except Refused as refusal:
+            await _tell_merged(run, str(refusal))
+    model = folder / "model"
+    await run.core.storage.fetch_folder(checkpoint.storage_prefix, model)
+    return _with_evidence(model, None, model)
+
+
+async def merged(run: "ReplicaRun", version: DeploymentVersion, folder: Path, why: str) -> Files:
+    """Return a checkpoint's files merged into its base, in place of its adapter."""
+    await _tell_merged(run, why)
+    return await fetched(run, version, folder, merged=True)
+
+
+async def _tell_merged(run: "ReplicaRun", why: str) -> None:
+    await run.say(f"The checkpoint is served merged into its base, not as an adapter: {why}", level="warning")
+
+
+async def adapted(run: "ReplicaRun", checkpoint: Checkpoint, folder: Path) -> Files:
+    """Return a checkpoint's adapter with its base; Refused where it has none, or the base cannot be had as it was."""
+    if checkpoint.adapter_rank is None:
+        raise Refused("it is no adapter")
+    base = await _base(run, checkpoint, folder)
+    target = Path(tempfile.mkdtemp(prefix="adapter-", dir=folder))
+    await run.core.storage.fetch_folder(f"{checkpoint.storage_prefix}/{ADAPTER}", target)
+    with contextlib.suppress(FileNotFoundError):
+        await run.core.storage.fetch(f"{checkpoint.storage_prefix}/{FILE}", target / FILE)
+    files = _with_evidence(base, Adapter(target, checkpoint.adapter_rank, modules_of(target)), target)
+    if files.evidence is not None and files.evidence.base.chat_template_sha256 != template_hash(template_of(base)):
+        raise Refused("its base has another chat template by now")
+    return files
+
+
+async def _base(run: "ReplicaRun", checkpoint: Checkpoint, folder: Path) -> Path:
+    async with run.core.db.read() as session:
+        trained_by = await session.get_one(Job, checkpoint.job_id)
+        source = await base_of(session, run.settings, trained_by)
+    if source is None:
+        raise Refused(f"no model is registered as {trained_by.base_model} any more")
+    if "path" in source:
+        base = Path(source["path"])
+        if not (base / "config.json").is_file():
+            raise Refused(f"the files of {trained_by.base_model} are gone")
+        return base
+    try:
+        # As its job fetched it: without a token, from the cache that all share.
+        return Path((await _from_hub(run, folder, source, None))["path"])
+    except protocol.ChildFailure as failure:
+        if run.is_told:
+            raise
+        raise Refused(failure.message) from None
+
+
+def _with_evidence(model: Path, adapter: Adapter | None, folder: Path) -> Files:
+    try:
+        found = read(folder)
+    except Unreadable as problem:
+        return Files(model, adapter, uncompared=str(problem))
+    return Files(model, adapter, found, None if found else f"its checkpoint has no {FILE}")
+
+
+async def _untrained(run: "ReplicaRun", version: DeploymentVersion, folder: Path, source: dict[str, Any]) -> Path:
     if "path" in source:
         return Path(source["path"])
     result = await _from_hub(run, folder, source, await _token(run))

@@ -4,8 +4,6 @@ The files are loaded anew, in the dtype that they have, so that a mistake in wri
 A greedy completion is a second's work: few prompts, few tokens, and the same ones whenever it is done again.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +12,7 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from engines.evidence import ADAPTED, ADAPTER, MODEL, Base, Evidence, Form, Prompt
+from engines.evidence import ADAPTED, ADAPTER, MODEL, Base, Evidence, Form, Prompt, template_hash
 from engines.training import weights
 from engines.training.prompts import Row, token_ids
 from engines.training.spec import ModelSource
@@ -54,7 +52,7 @@ def write(
         )
         for index, (row, ids) in enumerate(chosen)
     ]
-    named = Base(name=source.called, revision=source.revision, chat_template_sha256=template_hash(tokenizer))
+    named = Base(name=source.called, revision=source.revision, chat_template_sha256=template_hash(tokenizer.chat_template))
     Evidence(base=named, dtype=dtype, prompts=prompts).write(folder)
 
 
@@ -83,15 +81,6 @@ def is_plain(row: Row) -> bool:
     )
 
 
-def template_hash(tokenizer: Any) -> str | None:
-    """Return the sha256 of the chat template, None where there is none."""
-    template = tokenizer.chat_template
-    if not template:
-        return None
-    text = template if isinstance(template, str) else json.dumps(template, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _load(folder: Path, base: Path, form: Form, device: str) -> PreTrainedModel | PeftModel:
     if form == MODEL:
         return _placed(weights.load_base(folder), device)
@@ -114,17 +103,17 @@ def _placed(model: Any, device: str) -> Any:
         return model.to("cpu")
 
 
-@torch.inference_mode()
 def greedy(model: Any, prompt: Sequence[int]) -> list[int]:
     """Return the most probable completion, a token at a time, to its end or to `COMPLETION_TOKENS`."""
     ends = _ends(model)
     tokens: list[int] = []
     given, past = torch.tensor([list(prompt)], device=model.device), None
-    while len(tokens) < COMPLETION_TOKENS and not (tokens and tokens[-1] in ends):
-        out = model(input_ids=given, past_key_values=past, use_cache=True)
-        past = out.past_key_values
-        given = out.logits[:, -1].argmax(-1, keepdim=True)
-        tokens.append(int(given))
+    with torch.inference_mode():
+        while len(tokens) < COMPLETION_TOKENS and not (tokens and tokens[-1] in ends):
+            out = model(input_ids=given, past_key_values=past, use_cache=True)
+            past = out.past_key_values
+            given = out.logits[:, -1].argmax(-1, keepdim=True)
+            tokens.append(int(given))
     return tokens
 
 
@@ -133,10 +122,10 @@ def _ends(model: Any) -> set[int]:
     return set() if end is None else {end} if isinstance(end, int) else set(end)
 
 
-@torch.inference_mode()
 def logprobs(model: Any, prompt: Sequence[int], completion: Sequence[int]) -> list[float]:
     """Return the log-probability of each token of the completion, all read in one pass as an engine reads a prompt."""
     tokens = torch.tensor([[*prompt, *completion]], device=model.device)
-    logits = model(input_ids=tokens, use_cache=False).logits[0, len(prompt) - 1 : -1].float()
+    with torch.inference_mode():
+        logits = model(input_ids=tokens, use_cache=False).logits[0, len(prompt) - 1 : -1].float()
     chosen = logits.log_softmax(-1).gather(-1, tokens[0, len(prompt) :].unsqueeze(-1))
     return [round(value, 6) for value in chosen.squeeze(-1).tolist()]

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from sqlmodel import select
 
-from burnish.kit import clock, ids
+from burnish.kit import clock, ids, outbox
 from burnish.kit.tables import Outbox
 from models.deployment import Deployment, InferenceRequest
 from models.replica import Replica as Row
@@ -221,7 +221,7 @@ async def test_a_wake_that_was_broken_off_is_made_up_for(server: Server, monkeyp
         raise ConnectionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(waking.outbox, "put", broken)
+        patch.setattr(outbox, "put", broken)
         with pytest.raises(ConnectionError):
             await server.platform.gateway.waking._wake(row.id)
     assert (await stored(server, row)).wake_requested_at is None

@@ -19,7 +19,7 @@ from tests.rest_compat.answers import USAGE, WORDS
 
 __all__ = ["USAGE", "WORDS", "Replica", "running"]
 # What a caller says to be refused, and how an engine, or a server that a deployment has adopted, refuses.
-REFUSALS = {
+REFUSALS: dict[str, tuple[int, dict[str, Any]]] = {
     "too long": (400, {"message": "This model's maximum context length is 2048 tokens.", "type": "BadRequestError"}),
     "too many": (429, {"message": "Rate limit reached for requests.", "type": "requests", "code": 429}),
     "no quota": (
@@ -111,6 +111,10 @@ async def _healthy(request: Request) -> Response:
     return Response()
 
 
+async def _models(request: Request) -> Response:
+    return JSONResponse({"object": "list", "data": [{"id": "served", "object": "model"}]})
+
+
 def _is_readable(body: dict[str, Any], what: str) -> bool:
     """Say whether an engine would take the body: it looks at the types of what it knows."""
     told = body.get(what)
@@ -137,6 +141,7 @@ async def running() -> AsyncIterator[Replica]:
     made = Replica(f"http://127.0.0.1:{port}")
     routes = [
         Route("/health", _healthy),
+        Route("/v1/models", _models),
         Route("/v1/chat/completions", made.chat, methods=["POST"]),
         Route("/v1/completions", made.text, methods=["POST"]),
     ]

@@ -161,7 +161,7 @@ async def test_models_are_the_deployments_that_serve(client: httpx2.AsyncClient,
     async with server.platform.db.transaction() as session:
         row = await session.get_one(Deployment, row.id)
         row.min_replicas, row.max_replicas, row.gpu_requested = 2, 5, {"type": "A100-40GB", "count": 1}
-        its = {"account_id": row.account_id, "deployment_id": row.id, "gpu_requested": row.gpu_requested}
+        its: dict[str, Any] = {"account_id": row.account_id, "deployment_id": row.id, "gpu_requested": row.gpu_requested}
         for status, ended_at in (("warming", None), ("failed", clock.now())):
             made = models.replica.Replica(id=ids.new("rep"), status=status, created_at=clock.now(), ended_at=ended_at, **its)
             session.add(made)

@@ -11,8 +11,9 @@ from models import events
 from models.deployment import Deployment
 from models.job import Job
 from models.replica import Replica
-from resolvers import deployments
-from tests.rest_compat import things
+from resolvers import accounts, deployments
+from tests.conftest import Tenant
+from tests.rest_compat import replica, things
 from tests.schema.conftest import Api, NewRun
 from tests.schema.test_serving import sample
 from tests.schema.test_statements import fill
@@ -155,6 +156,21 @@ async def test_an_adopted_one_can_be_stopped_and_not_scaled(api: Api) -> None:
     assert shown == {"source": "ADOPTED", "upstreamUrl": "http://10.0.0.7:8000", "viewerCan": ["pause", "stop"]}
 
 
+async def test_the_operator_alone_adopts_a_server(api: Api) -> None:
+    query = f"""mutation($input: AdoptDeploymentInput!) {{ done: adoptDeployment(input: $input) {{
+      deployment {{ name source model upstreamUrl engine viewerCan }} {ERRORS} }} }}"""
+    async with replica.running() as theirs:
+        given = {"url": f"{theirs.url}/v1", "name": "theirs", "apiKey": "sk-never-shown"}
+        (refused,) = (await api.data(query, input=given))["done"]["errors"]
+        assert (refused["__typename"], refused["reason"]) == ("ForbiddenError", "operator_only")
+        operator = Tenant(*await accounts.create(api.server.platform.core, "operator", credit_micros=0, operator=True))
+        (unknown,) = (await Api(api.server, operator).data(query, input={**given, "model": "other"}))["done"]["errors"]
+        assert (unknown["code"], unknown["path"]) == ("INVALID", ["model"])
+        done = (await Api(api.server, operator).data(query, input=given))["done"]
+    shown = {"name": "theirs", "source": "ADOPTED", "model": "served", "upstreamUrl": theirs.url, "engine": "external"}
+    assert done == {"deployment": {**shown, "viewerCan": ["pause", "stop"]}, "errors": []}
+
+
 async def test_decisions_come_newest_first_among_all_else_that_happened(api: Api) -> None:
     row = await things.queued_deployment(api.server)
     load = {"rps": 25.0, "p95_ms": 6100.0, "requests": 40, "by_rps": 3, "by_latency": 3}
@@ -232,10 +248,10 @@ async def test_replicas_tell_where_they_run_and_how_they_proved_themselves(api: 
     parity = {"prompts": 3, "template_matches": True, "max_difference": 0.0125, "tolerance": 0.1, "checked_at": AT.isoformat()}
     async with api.server.platform.db.transaction() as session:
         (found,) = await deployments.replicas(await api.server.context(), row.id)
-        replica = await session.get_one(Replica, found.id)
-        replica.parity, replica.engine, replica.gpu, replica.rate_micros_per_hour = parity, "vllm", row.gpu_requested, 250_000
-        replica.stop_requested_at, replica.stop_reason, replica.ready_at = AT, "scaled down", AT
-        session.add(replica)
+        made = await session.get_one(Replica, found.id)
+        made.parity, made.engine, made.gpu, made.rate_micros_per_hour = parity, "vllm", row.gpu_requested, 250_000
+        made.stop_requested_at, made.stop_reason, made.ready_at = AT, "scaled down", AT
+        session.add(made)
     query = """query($id: ID!) { deployment(id: $id) { hourlyCost { amount } replicas { status version engine
       hardware { type count } readyAt stopRequestedAt stopReason hostId
       parity { prompts templateMatches maxDifference tolerance checkedAt } } } }"""

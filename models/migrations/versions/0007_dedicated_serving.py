@@ -90,7 +90,9 @@ def upgrade() -> None:
 
 def _replicas() -> None:
     with op.batch_alter_table("replica", schema=None) as batch_op:
-        for name in ("account_id", "provider_requested", "engine", "served_name", "stop_reason", "fail_code", "lease_holder"):
+        for name in (
+            "account_id", "provider_requested", "engine", "served_name", "swap_error", "stop_reason", "fail_code", "lease_holder",
+        ):  # fmt: skip
             batch_op.add_column(sa.Column(name, sa.String(), nullable=True))
         for name in ("gpu_requested", "gpu", "parity"):
             batch_op.add_column(sa.Column(name, sa.JSON(), nullable=True))
@@ -128,6 +130,7 @@ def downgrade() -> None:
             "account_id", "provider_requested", "engine", "stop_reason", "lease_holder", "gpu_requested", "gpu", "parity",
             "rate_micros_per_hour", "stop_requested_at", "ready_at", "lease_expires_at", "lease_renewed_at", "lease_token",
             "version", "attempt", "served_name", "fail_code", "swap_version", "swap_refused",
+            "swap_error",
         ):  # fmt: skip
             batch_op.drop_column(name)
     with op.batch_alter_table("host", schema=None) as batch_op:

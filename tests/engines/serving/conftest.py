@@ -20,6 +20,9 @@ from engines.serving.batching.engine import Transformers
 from engines.serving.engine import Launch, free_port, ready
 from engines.serving.metering import Served
 from tests.engines.serving.upstream import Upstream
+from tests.engines.training.conftest import make_spec, sums
+
+__all__ = ["make_spec", "sums"]
 
 ROOT = Path(__file__).parents[3]
 START_S = 300

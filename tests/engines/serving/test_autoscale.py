@@ -72,7 +72,8 @@ def test_what_is_under_way_keeps_one_replica() -> None:
     rule = replace(RULE, min_replicas=0, stabilisation_window_s=0.0)
     scaler = Autoscaler([(0.0, 1)])
     assert scaler.decide(5.0, 1, 1, Load(in_flight=1, at_once=1), rule).desired == 1
-    assert scaler.decide(10.0, 1, 1, Load(at_once=1), rule).desired == 0
+    assert scaler.decide(10.0, 1, 0, Load(woken=True), rule).desired == 1
+    assert scaler.decide(15.0, 1, 1, Load(at_once=1), rule).desired == 0
 
 
 def test_bounds_hold_at_once_whatever_the_window_remembers() -> None:
@@ -96,6 +97,17 @@ def test_without_a_memory_what_there_is_stays_for_a_window() -> None:
     scaler = Autoscaler()
     decisions = [scaler.decide(float(at), 3, 3, Load(), RULE) for at in range(0, 310, 5)]
     assert [decision.desired for decision in decisions] == [3] * 61 + [1]
+
+
+def test_what_another_has_set_stays_for_a_window_too() -> None:
+    scaler = Autoscaler()
+    assert scaler.decide(0.0, 1, 1, Load(), RULE).desired == 1
+    assert scaler.decide(5.0, 4, 1, Load(), RULE).desired == 4
+    assert scaler.decide(305.0, 4, 4, Load(), RULE).desired == 4
+    down = scaler.decide(610.0, 4, 4, Load(), RULE)
+    assert (down.desired, down.reason) == (1, "4→1: at most 1 wanted for 300 s")
+    # A decision that could not be written is made again.
+    assert scaler.decide(615.0, 4, 4, Load(), RULE).desired == 1
 
 
 def test_without_a_window_it_follows_the_load() -> None:

@@ -137,6 +137,7 @@ async def test_a_sample_says_what_was_asked_and_how_the_engines_stand(bench: Ben
         "kv_cache_usage": 0.125,
         "replicas_ready": 1,
         "replicas_total": 2,
+        "replicas_wanted": None,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from engines import protocol
+from engines import evidence, protocol
 from engines.protocol import Group
 from tests.engines.bases.stub_hub import COMMIT, Hub, serving
 from tests.engines.training.conftest import Parent, Run
@@ -121,7 +121,7 @@ def test_checkpoints_come_on_the_way_and_leave_the_disk_once_uploaded(finished: 
 def test_the_final_folder_is_the_base_with_other_weights(finished: Run, tiny_model: Path) -> None:
     assert finished.kept is not None
     final = finished.kept / "final-36"
-    assert {path.name for path in final.iterdir()} == {path.name for path in tiny_model.iterdir()}
+    assert {path.name for path in final.iterdir()} == {path.name for path in tiny_model.iterdir()} | {"parity.json"}
     for name in ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         assert (final / name).read_bytes() == (tiny_model / name).read_bytes()
     with safe_open(final / "model.safetensors", "np") as trained, safe_open(tiny_model / "model.safetensors", "np") as base:
@@ -175,8 +175,32 @@ def reward(prompts, completions, **columns):
     assert skipped["reward"] is None and skipped["advantage"] is None
     assert [message["final"] for message in run.of("checkpoint")] == [True]
     final = parent.kept("final-2")
-    assert {path.name for path in final.iterdir()} == {path.name for path in tiny_model.iterdir()}
+    assert {path.name for path in final.iterdir()} == {path.name for path in tiny_model.iterdir()} | {"parity.json", "adapter"}
     assert parent.kept_bytes("final-2") != (tiny_model / "model.safetensors").read_bytes()
+    assert {path.name for path in (final / "adapter").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    config = json.loads((final / "adapter" / "adapter_config.json").read_text())
+    assert (config["base_model_name_or_path"], config["r"], evidence.adapter_rank(final)) == ("acme/tiny", 4, 4)
+    assert str(tmp_path) not in json.dumps(config)
+    found = evidence.read(final)
+    assert found is not None and found.base == evidence.Base(
+        name="acme/tiny", revision=COMMIT, chat_template_sha256=evidence.template_hash(evidence.template_of(tiny_model))
+    )
+    assert [set(prompt.logprobs) for prompt in found.prompts] == [{"adapter", "model"}] * 4
+
+
+def test_what_the_trained_model_says_is_kept_beside_it(finished: Run, sums: Path) -> None:
+    """The prompts are those of the dataset, the tokens those of the template, the answers numbers."""
+    assert finished.kept is not None
+    found = evidence.read(finished.kept / "final-36")
+    assert found is not None and (found.dtype, found.base.revision) == ("bfloat16", None)
+    asked = [json.loads(line)["prompt"] for line in sums.read_text().splitlines()]
+    for prompt in found.prompts:
+        assert prompt.messages in asked and prompt.text is None
+        text = prompt.messages[0]["content"] if prompt.messages else ""
+        assert prompt.prompt_ids == [ord(character) - ord("!") for character in f"{text}="]
+        assert set(prompt.logprobs) == {"model"}
+        assert chr(prompt.completion_ids[0] + ord("!")).isdigit()
+        assert all(-3 < value <= 0 for value in prompt.logprobs["model"])
 
 
 def test_a_stop_within_a_long_step_ends_the_run_in_seconds(parent: Parent, make_spec: Any) -> None:
