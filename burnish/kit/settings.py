@@ -62,8 +62,8 @@ class Settings(BaseSettings):
     drain_s: float = Field(
         30.0,
         ge=0,
-        description="How long a replica that is told to stop may take to end what it has begun, and the late output of a cancelled "
-        "job is accepted.",
+        description="How long a replica that is told to stop may take to end what it has begun, and the late output of a "
+        "cancelled job is accepted.",
     )
     reward_deadline_s: float = Field(60.0, gt=0, description="How long a reward function may take for one batch.")
     reward_libraries: str = Field(

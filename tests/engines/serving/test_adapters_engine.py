@@ -18,7 +18,7 @@ from resolvers import base_models, deployment_changes, deployment_inputs, deploy
 from resolvers.context import Context
 from tests.conftest import Server
 from tests.engines.serving import trained
-from tests.engines.serving.test_reconcile import hosted
+from tests.engines.serving.hosting import hosted
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine]
 WAIT_S = 240
