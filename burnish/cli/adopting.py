@@ -7,7 +7,7 @@ import typer
 
 from burnish.cli import asking, serving_watch
 from burnish.cli.command import Cli, naming, remote
-from burnish.cli.deployments import FIELDS
+from burnish.cli.deployments import FIELDS, Timeout, bounds_of_waiting
 
 STDIN = Path("-")
 FLAGS = {"url": "URL", "name": "--name", "model": "--model", "api_key": "--api-key-stdin"}
@@ -25,11 +25,10 @@ def adopt(
         bool, typer.Option("--api-key-stdin", help="Read the key that the server wants from standard input.")
     ] = False,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Stay until it serves. Ctrl-C detaches.")] = False,
-    timeout: Annotated[
-        float | None, typer.Option("--timeout", min=0.0, metavar="SECONDS", help="Give up waiting after this long: exit code 7.")
-    ] = None,
+    timeout: Timeout = None,
 ) -> None:
     """Adopt an OpenAI-compatible server that runs already. Only the operator's account may; it costs nothing."""
+    bounds_of_waiting(wait, timeout)
     body = {"url": url, "name": name}
     if model is not None:
         body["model"] = model

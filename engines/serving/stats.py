@@ -105,9 +105,8 @@ class Sampler:
             if window_s > 0:
                 ready = [(url, kind) for status, url, kind in replicas if status == replica.RUNNING and url is not None]
                 # A server of somebody else's has no figures for us.
-                urls = [url for url, kind in ready if kind != adopted.ENGINE]
+                engines = await self._ask([url for url, kind in ready if kind != adopted.ENGINE])
                 counts = {"replicas_ready": len(ready), "replicas_total": len(replicas)}
-                engines = await self._ask(urls)
                 figures = {**asked([row.data for row in requests], window_s), **load(engines), **counts}
                 figures["replicas_wanted"] = await self._consider(Taken(now, requests, engines)) if self._consider else None
                 await self._tell({"at": now.isoformat(), "window_s": round(window_s, 3), "requests_seq": seq, **figures})

@@ -7,34 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engines.serving.engine import (
-    CPU_KV_CACHE_BYTES,
-    LOOPBACK,
-    MAX_SEQUENCES,
-    Abilities,
-    Engine,
-    Launch,
-    drain,
-    free_port,
-    health,
-    metrics,
-    ready,
-)
+from engines.serving.engine import CPU_KV_CACHE_BYTES, LOOPBACK, MAX_SEQUENCES, Abilities, Engine, Launch
 from engines.serving.engine_args import EngineArgs
-from engines.serving.engine_metrics import EngineMetrics, Histogram, parse_metrics
-
-__all__ = [
-    "EngineMetrics",
-    "Histogram",
-    "Vllm",
-    "command",
-    "drain",
-    "free_port",
-    "health",
-    "metrics",
-    "parse_metrics",
-    "ready",
-]
 
 MODULE = "vllm.entrypoints.launchers.api_server.entry"
 
