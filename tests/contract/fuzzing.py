@@ -30,6 +30,7 @@ ACCEPTED = ["2xx", "3xx", "400", "401", "402", "403", "404", "409", "413", "429"
 # What no schema can say: that hyperparameters go together, that a text of a form is JSON, that messages make a conversation, that
 # an amount has no more than six decimal places, that the fewest are no more than the most, that a period ends after it begins.
 BEYOND_SCHEMAS = (
+    "POST /v1/deployments",
     "POST /v1/training_jobs",
     "POST /v1/reward_functions",
     "POST /v1/reward_functions/{reward_function_id}/test",
@@ -45,7 +46,8 @@ BEYOND_SCHEMAS = (
 @asynccontextmanager
 async def installation(home: Path) -> AsyncIterator[Server]:
     """Run an API without rate limits, with one tenant who can pay for everything."""
-    settings = Settings(home=home, port=free_port(), cpu_fallback=True, requests_per_minute=0, points_per_minute=0)
+    # Nothing wakes replicas here: who waits for one waits for nothing.
+    settings = Settings(home=home, port=free_port(), cpu_fallback=True, requests_per_minute=0, points_per_minute=0, hold_s=0)
     async with serving(settings) as app:
         platform: Platform = app.state.platform
 
@@ -72,6 +74,7 @@ async def prepared(server: Server, folder: Path) -> AsyncIterator[Path]:
             "reward_function_id": done["reward_function_id"],
             "deployment_id": row.id,
             "deploy_id": other.id,
+            "replica_id": await things.replica_of(server, row),
             "checkpoint_id": checkpoint["id"],
             "model": row.name,
             "key_id": key["id"],
@@ -80,8 +83,10 @@ async def prepared(server: Server, folder: Path) -> AsyncIterator[Path]:
         words = {
             "gpu": (("body.gpu.type", "body.gpu.gpu_type", "query.gpu_type"), ["CPU", "H100-80GB", "A100-80GB"]),
             "model": (("body.model",), [row.name, row.id, done["id"], "Qwen/Qwen3-4B"]),
-            "base": (("body.base_model", "body.hf.repo"), ["Qwen/Qwen3-4B"]),
-            "deployment": (("query.deploy_id",), [row.id, other.id]),
+            "base": (("body.base_model", "body.hf.repo", "body.hf_model_id"), ["Qwen/Qwen3-4B"]),
+            "deployment": (("query.deploy_id", "query.deployment_id", "body.deployment_id"), [row.id, other.id]),
+            "named": (("header.X-Deployment-ID",), [row.id]),
+            "profile": (("body.hardware_profile",), ["cpu", "gpu.a100", "gpu.h100:2"]),
             "dataset": (("body.dataset_id",), [done["dataset_id"]]),
             "reward": (("body.reward_function_id",), [done["reward_function_id"]]),
             "provider": (("body.provider", "query.provider"), ["local", "prime_intellect"]),
@@ -102,6 +107,8 @@ def _configuration(paths: dict[str, str], words: dict[str, tuple[tuple[str, ...]
     yield '[[operations]]\ninclude-path-regex = "completions$"'
     yield 'checks.not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", "503"]'
     yield f"checks.positive_data_acceptance.expected-statuses = {[*ACCEPTED, '503']}"
+    # A header that nobody knows is no reason to refuse.
+    yield '[[operations]]\ninclude-path-regex = "^/v1/deployments/.*completions$"\nchecks.negative_data_rejection.enabled = false'
     for name in BEYOND_SCHEMAS:
         yield f'[[operations]]\ninclude-name = "{name}"\nchecks.positive_data_acceptance.enabled = false'
     yield "[dictionaries]"

@@ -107,6 +107,7 @@ async def test_what_the_engine_refuses_is_failed(client: httpx2.AsyncClient, ser
 
 
 async def test_a_deployment_that_is_not_ready_is_failed_too(client: httpx2.AsyncClient, server: Server) -> None:
+    server.platform.core.settings.hold_s = 0.0
     row = await things.serving_deployment(server, "http://127.0.0.1:9")
     found = await ended(client, await asked(client, row))
     assert (found["status"], found["result"]) == ("failed", None)

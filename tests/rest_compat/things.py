@@ -158,6 +158,11 @@ async def served(server: Server, row: Deployment, url: str) -> Deployment:
     return row
 
 
+async def replica_of(server: Server, row: Deployment) -> str:
+    """Return the id of a deployment's newest replica."""
+    return (await deployments.replicas(await server.context(), row.id))[0].id
+
+
 async def logged_requests(server: Server, row: Deployment, count: int) -> list[InferenceRequest]:
     """Log requests a second apart, the newest first; the oldest failed."""
     now = clock.now()
