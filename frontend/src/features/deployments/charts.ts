@@ -22,7 +22,11 @@ export const CHARTS: readonly ChartOf[] = [
     title: "Requests a second",
     drawn: [{ field: "requestsPerSecond", label: "requests/s", color: "--run-2" }],
     format: rate,
-    target: ({ targetRps }) => ({ label: "target", color: "--warn", of: ({ replicasReady }) => targetRps * replicasReady }),
+    target: ({ targetRps }) => ({
+      label: "target",
+      color: "--warn",
+      of: ({ replicasReady }) => (replicasReady > 0 ? targetRps * replicasReady : null),
+    }),
   },
   {
     title: "Latency",

@@ -1,4 +1,5 @@
 import { expect, test, vi } from "vitest";
+import { CHARTS } from "./charts";
 import type { Sample } from "./loadQueries";
 import { nameFrom } from "./names";
 import type { InferenceRequest } from "./queries";
@@ -55,6 +56,7 @@ test("a target is told always, and drawn where what is measured comes near it", 
   expect(source.read()[1]).toMatchObject({ values: [null], told: [4], dashed: true });
   samples.append([of("2026-01-01T00:00:10Z", 2, 2)]);
   expect(source.read()[1]).toMatchObject({ values: [4, 8], told: [4, 8] });
+  expect(CHARTS[0]?.target?.({ targetRps: 4, targetLatencyP95Ms: 1 }).of({ replicasReady: 0 })).toBeNull();
 });
 
 test("the load of a moment is that of the last minute", () => {
@@ -73,6 +75,8 @@ test("a range ends now, or when the deployment did", () => {
   expect(spanOf("15m", { ...of, stoppedAt: "2026-01-01T01:00:00Z" }, now)[1]).toBe(now - 3_600_000);
   const born = Date.parse(of.createdAt);
   expect(spanOf("all", of, born + 1000)).toEqual([born, born + 60_000]);
+  expect(spanOf("1h", of, born + 600_000)).toEqual([born, born + 600_000]);
+  expect(spanOf("1h", of, born + 1000)).toEqual([born - 59_000, born + 1000]);
 });
 
 test("calls are shown by how they ended, how they were answered, and by whom", () => {

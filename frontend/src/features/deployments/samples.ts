@@ -36,7 +36,8 @@ export interface Drawn {
 export interface Target {
   label: string;
   color: string;
-  of: (sample: { replicasReady: number }) => number;
+  /** Null where nothing can be held to it, as while no replica is ready. */
+  of: (sample: { replicasReady: number }) => number | null;
 }
 
 export class Samples {
@@ -120,7 +121,7 @@ export class Samples {
     const highest = highestOf(drawn.map(({ field }) => this.columns.get(field) ?? []));
     // Nothing that was measured needs nothing to be held against.
     const steps = highest === null ? [] : this.at;
-    const isNear = highest !== null && highest >= NEAR * Math.max(0, ...told);
+    const isNear = highest !== null && highest >= NEAR * Math.max(0, ...told.filter(isThere));
     return {
       key: "target",
       label,
@@ -165,7 +166,7 @@ const LENGTHS: Record<Exclude<RangeName, "all">, number> = {
   "24h": 1440 * MINUTE,
 };
 
-/** The time that is shown, up to now or the deployment's end; of all, a minute at least. */
+/** The time that is shown, up to now or the deployment's end; none from before it was there, but a minute at least. */
 export function spanOf(
   name: RangeName,
   { createdAt, stoppedAt }: { createdAt: string; stoppedAt: string | null },
@@ -174,5 +175,5 @@ export function spanOf(
   const end = stoppedAt ? Date.parse(stoppedAt) : now;
   const born = Date.parse(createdAt);
   if (name === "all") return [born, Math.max(end, born + MINUTE)];
-  return [end - LENGTHS[name], end];
+  return [Math.max(end - LENGTHS[name], Math.min(born, end - MINUTE)), end];
 }

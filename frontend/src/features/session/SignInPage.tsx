@@ -18,6 +18,8 @@ import { HasPasswordQuery, SignInMutation } from "./queries";
 // Read once, and taken out of the address: whoever looks at it or copies it afterwards has nothing of it.
 const link = linkIn(location.hash);
 if (link) history.replaceState(history.state, "", location.pathname + location.search);
+// A link that is pasted where this page is open already loads nothing by itself: only the hash changes.
+addEventListener("hashchange", () => linkIn(location.hash) && location.reload());
 
 const WAYS = [
   { id: "password", label: "Password" },
