@@ -39,6 +39,18 @@ async def test_a_whole_answer_is_metered(upstream: Upstream, client: httpx2.Asyn
     assert one == Served(200, 4, 2, one.latency_ms, None, False, "stop", False, None)
 
 
+@pytest.mark.parametrize("count", ["4", 4.5, -1, 2**31, [4]])
+@pytest.mark.parametrize("reason", [{"type": "stop"}, 7, "st\0p", "s" * 65])
+async def test_what_no_log_can_hold_is_not_metered(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served], count: Any, reason: Any
+) -> None:
+    choice = {**ANSWER["choices"][0], "finish_reason": reason}
+    upstream.answer = upstream.whole({"choices": [choice], "usage": {"prompt_tokens": count, "completion_tokens": 2}})
+    reply = await forward(client, upstream.url, CHAT, BODY, on_done=served.append)
+    assert reply.status == 200
+    assert [(one.prompt_tokens, one.completion_tokens, one.finish_reason) for one in served] == [(0, 2, None)]
+
+
 async def test_an_engines_refusal_comes_back_in_openais_envelope(
     upstream: Upstream, client: httpx2.AsyncClient, served: list[Served]
 ) -> None:
