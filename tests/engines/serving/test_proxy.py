@@ -15,7 +15,11 @@ from tests.engines.serving.upstream import STREAM, Upstream, event, usage
 pytestmark = pytest.mark.anyio
 CHAT = "/v1/chat/completions"
 BODY: dict[str, Any] = {"model": "model", "messages": [{"role": "user", "content": "Hi"}], "top_k": 3}
-ANSWER = {"id": "x", "choices": [{"index": 0, "message": {"content": "Hello"}, "finish_reason": "stop"}], "usage": usage(4, 2)}
+ANSWER: dict[str, Any] = {
+    "id": "x",
+    "choices": [{"index": 0, "message": {"content": "Hello"}, "finish_reason": "stop"}],
+    "usage": usage(4, 2),
+}
 
 
 def error(message: str, kind: str = "server_error", code: str | None = None, param: str | None = None) -> dict[str, Any]:
