@@ -10,9 +10,10 @@ from sqlmodel import col, select
 from burnish.kit import clock, outbox
 from burnish.kit.db import Session
 from burnish.kit.errors import Invalid, InvalidState
-from models import billing, events, ledger, rollout, transitions
+from models import billing, events, ledger, replica, rollout, transitions
 from models import deployment as dep
 from models.deployment import Deployment, DeploymentVersion
+from models.replica import Replica
 from resolvers import base_models, deployments
 from resolvers.context import Context
 from resolvers.creating import once, unchanged
@@ -87,6 +88,8 @@ async def pause(ctx: Context, deployment_id: str) -> Deployment:
             unchanged(session)
             return row
         row.paused_at = clock.now()
+        if row.source != dep.ADOPTED:
+            await _tell_all(session, row)
         row.cost_micros = await billing.settle(session, row)
         await _changed(session, ctx, row, "paused", {}, "Paused by the user")
         if row.status != dep.QUEUED:
@@ -136,6 +139,19 @@ async def _keep_bounds(session: Session, ctx: Context, row: Deployment) -> None:
         "reason": f"{before}→{row.desired_replicas}: {bound} {row.desired_replicas}",
     }
     await _changed(session, ctx, row, "scaled", told, f"Scaled {told['reason']}")
+
+
+async def _tell_all(session: Session, row: Deployment) -> None:
+    """Tell all replicas to end with the pause itself: their billing ends with it, and one that a resumption came before would
+    serve on without.
+    """
+    going = (Replica.deployment_id == row.id, col(Replica.ended_at).is_(None), col(Replica.stop_requested_at).is_(None))
+    for each in (await session.exec(select(Replica).where(*going))).all():
+        each.stop_requested_at, each.stop_reason = row.paused_at, replica.PAUSED
+        if each.status == replica.PENDING:
+            each.status, each.ended_at = replica.STOPPED, row.paused_at
+        session.add(each)
+    await session.flush()
 
 
 async def _active(session: Session, ctx: Context, deployment_id: str) -> Deployment:

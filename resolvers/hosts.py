@@ -10,6 +10,7 @@ from burnish.kit import clock
 from burnish.kit.core import Core
 from burnish.kit.errors import NotFound
 from engines.compute import hosts
+from models import audit
 from models.host import Host
 
 
@@ -34,6 +35,9 @@ async def drain(core: Core, name: str | None = None, *, undo: bool = False) -> l
             raise NotFound(f"No host named {name} is running.", hint="`--host` takes the name or the id of one that is.")
         its = col(Host.id).in_(ids)
         await session.exec(update(Host).where(its).values(draining_at=None if undo else clock.now()))
+        action = "hosts.undrain" if undo else "hosts.drain"
+        for host_id in ids:
+            audit.note(session, action, account_id=None, resource_id=host_id, details={"name": name})
     return await states(core, ids)
 
 

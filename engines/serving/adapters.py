@@ -6,7 +6,7 @@ only, and the gateway passes on completions and nothing else.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import httpx2
@@ -25,6 +25,8 @@ LOAD_TIMEOUT_S = 120.0
 IN_USE = "vllm:lora_requests_info"
 # What an engine says at its start that has no adapters for this model, or not for these parts of it.
 NOT_FOR_THE_MODEL = ("does not support LoRA", "could not be wrapped by any LoRA layer")
+# The parts that are prepared where no adapter says which: nearly every model has them.
+USUAL = ("q_proj", "k_proj", "v_proj", "o_proj")
 # The parts of a model that are adapted, by the last word of their names.
 MODULE = re.compile(r"\w+")
 
@@ -55,13 +57,15 @@ def modules_of(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(words))
 
 
-def for_modules(modules: Iterable[str]) -> list[str]:
-    """Return the flags of an engine for adapters of these parts only.
+def flags(engine: Engine, args: EngineArgs, modules: Collection[str]) -> list[str]:
+    """Return the flags of an engine for adapters of these parts only: none, where adapters are only what the user's flag says.
 
     Left to itself vLLM (0.32) prepares the output layer for adapters too, which no job of ours trains, and then dies of a request
     for a prompt's log-probabilities that meets another request.
     """
-    return ["--lora-target-modules", *modules]
+    if not modules and not (args.enable_lora and engine.abilities.lora):
+        return []
+    return ["--lora-target-modules", *(modules or USUAL)]
 
 
 def with_room(args: EngineArgs, rank: int) -> EngineArgs:

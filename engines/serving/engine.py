@@ -124,14 +124,22 @@ async def metrics(client: httpx2.AsyncClient, url: str) -> EngineMetrics:
 async def drain(client: httpx2.AsyncClient, url: str, deadline_s: float) -> bool:
     """Wait until the engine has nothing running or waiting; False where it still has at the deadline.
 
-    Called after the replica has left the routing table. An engine that is gone has nothing left to do.
+    Called after the replica has left the routing table. An engine that is gone has nothing left to do; one that lives and gives
+    no figures may be busy with what would be cut.
     """
     try:
         async with asyncio.timeout(deadline_s):
-            while (await metrics(client, url)).outstanding:
+            while await _is_busy(client, url):
                 await asyncio.sleep(POLL_S)
     except TimeoutError:
         return False
-    except httpx2.HTTPError:
-        return not await health(client, url)
     return True
+
+
+async def _is_busy(client: httpx2.AsyncClient, url: str) -> bool:
+    try:
+        return bool((await metrics(client, url)).outstanding)
+    except httpx2.TimeoutException:
+        return True
+    except httpx2.HTTPError:
+        return await health(client, url)

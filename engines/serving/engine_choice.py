@@ -1,7 +1,8 @@
 """Which engine a replica gets: vLLM wherever it runs, transformers where it does not, or the one that the operator insists on.
 
-Looked at for each replica when it starts, in a child, and remembered for as long as the host process lives. A vLLM that turns out
-at its start not to load here, or not to serve the model, is not tried again for it: the replica gets the other engine.
+Looked at for each replica when it starts, in a child, and remembered for as long as the host process lives. Where vLLM turns out
+at its start not to load here, or not to serve the model, the replica gets the other engine. What a failed start says may come of
+what one tenant asked for, so that no more is remembered of it than which files it refused: nobody else is to lose vLLM by it.
 """
 
 import re
@@ -50,7 +51,7 @@ class Choice:
         ]
 
 
-# What a start of vLLM has shown, by device and architecture; by device alone where it holds for all models.
+# What a start of vLLM has shown, by device and the model's folder; by device alone where it holds for all models.
 _learned: dict[tuple[str, str], str] = {}
 _probed: dict[tuple[str, str], Choice] = {}
 _ALL = ""
@@ -61,10 +62,10 @@ async def choose(settings: Settings, model: Path, device: str) -> Choice:
     """Return the engine for a model's folder on a device, `cpu` or `cuda`."""
     if settings.engine_choice != AUTO:
         return Choice(ENGINES[settings.engine_choice], "as BURNISH_ENGINE_CHOICE says")
-    key = (device, _kind(model))
-    refusal = _learned.get((device, _ALL)) or _learned.get(key)
+    refusal = _learned.get((device, _ALL)) or _learned.get((device, str(model)))
     if refusal is not None:
         return Choice(ENGINES["transformers"], refusal)
+    key = (device, _kind(model))
     if key not in _probed:
         try:
             _probed[key] = await _probe(settings, model, device)
@@ -85,12 +86,14 @@ def instead(
         return None
     text = "\n".join(lines)
     if found := _MODEL_REFUSED.search(text):
-        refusal = _learned[device, _kind(model)] = f"vLLM refused the model: {_sentence(text, found)}"
+        refusal = _learned[device, str(model)] = f"vLLM refused the model: {_sentence(text, found)}"
         return Choice(ENGINES["transformers"], refusal)
-    if code == ILLEGAL_INSTRUCTION or (found := _MACHINE_REFUSED.search(text)):
-        why = _sentence(text, found) if found else "this CPU lacks an instruction that it needs"
-        refusal = _learned[device, _ALL] = f"vLLM does not run here: {why}"
+    if code == ILLEGAL_INSTRUCTION:
+        refusal = _learned[device, _ALL] = "vLLM does not run here: this CPU lacks an instruction that it needs"
         return Choice(ENGINES["transformers"], refusal)
+    if found := _MACHINE_REFUSED.search(text):
+        # Perhaps only of a library that this deployment's flags or files need.
+        return Choice(ENGINES["transformers"], f"vLLM does not run here: {_sentence(text, found)}")
     return None
 
 

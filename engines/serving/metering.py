@@ -7,6 +7,9 @@ from typing import Any
 
 # Written where the client left before there was a status; no client ever sees it.
 CLIENT_GONE = 499
+# What one row of the log has room for.
+MOST = 2**31 - 1
+LONGEST = 64
 
 
 @dataclass
@@ -78,17 +81,28 @@ class Meter:
 
     def _finished(self, choices: Sequence[Mapping[str, Any]]) -> None:
         for choice in choices:
-            self.served.finish_reason = choice.get("finish_reason") or self.served.finish_reason
+            self.served.finish_reason = _word(choice.get("finish_reason")) or self.served.finish_reason
 
     def _so_far(self, usage: Mapping[str, Any], choice: int) -> None:
-        self._prompts[choice // self._per_prompt] = usage.get("prompt_tokens") or 0
-        self._completions[choice] = usage.get("completion_tokens") or 0
+        self._prompts[choice // self._per_prompt] = _count(usage.get("prompt_tokens"))
+        self._completions[choice] = _count(usage.get("completion_tokens"))
         self.served.prompt_tokens = sum(self._prompts.values())
         self.served.completion_tokens = sum(self._completions.values())
 
     def _total(self, usage: Mapping[str, Any]) -> None:
-        self.served.prompt_tokens = usage.get("prompt_tokens") or 0
-        self.served.completion_tokens = usage.get("completion_tokens") or 0
+        self.served.prompt_tokens = _count(usage.get("prompt_tokens"))
+        self.served.completion_tokens = _count(usage.get("completion_tokens"))
+
+
+def _count(value: Any) -> int:
+    """Return a count as an engine tells it, 0 for what is none: a server of somebody else's may say anything, and what no
+    database can hold would keep the log of all requests waiting for ever.
+    """
+    return value if isinstance(value, int) and 0 <= value <= MOST else 0
+
+
+def _word(value: Any) -> str | None:
+    return value if isinstance(value, str) and len(value) <= LONGEST and value.isprintable() else None
 
 
 def _generated(choice: Mapping[str, Any]) -> bool:

@@ -50,6 +50,7 @@ class DeploymentRun(LeasedRun):
         self.waits_for_room = False
         self.upstream: adopted.Seen | None = None
         self.touched: list[str] = []
+        self.found = Outcome(live=1)
         self.scaling = Scaling(self)
         self._sampler: stats.Sampler | None = None
         self._due = asyncio.Event()
@@ -106,11 +107,20 @@ class DeploymentRun(LeasedRun):
         self._wake(self.touched)
         while not self._told_to_end():
             self._due.clear()
-            found = await self._round()
+            found = await self._try_round()
             if found.parked or found.error is not None:
                 break
             await self._pause()
         return found
+
+    async def _try_round(self, *, wind_down: bool = False) -> Outcome:
+        """Do a round; one that the database did not let through has found what the last did, and the next does it again."""
+        try:
+            self.found = await self._round(wind_down=wind_down)
+        except DBAPIError as error:
+            # The heartbeat says when it was away for so long that another host may have the deployment.
+            log.warning("database_unreachable", resource=self.id, error=str(error.orig))
+        return self.found
 
     async def _round(self, *, wind_down: bool = False) -> Outcome:
         async with self.writing() as session:
@@ -151,7 +161,7 @@ class DeploymentRun(LeasedRun):
         deadline = loop.time() + replica_run.SETTLE_S + self.settings.drain_s + LEAVE_S
         while loop.time() < deadline:
             self._due.clear()
-            if not (await self._round(wind_down=True)).live:
+            if not (await self._try_round(wind_down=True)).live:
                 return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._due.wait(), ROUND_S)

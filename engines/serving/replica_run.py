@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 import structlog
 from sqlalchemy import update
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
 from burnish.kit import clock, stream
@@ -42,6 +43,7 @@ HEALTH_MISSES = 5
 SETTLE_S = 1.0
 TERMINATE_S = 5.0
 LAST_WORDS_S = 1.0
+LEAVE_AGAIN_S = 1.0
 LAST_LINES = 50
 
 
@@ -245,8 +247,15 @@ class ReplicaRun(LeasedRun):
 
     async def _drain(self, child: Child) -> None:
         """Take the replica out of routing, let what runs finish, then end it."""
-        if not await self._leave_routing():
-            return
+        while True:
+            try:
+                if not await self._leave_routing():
+                    return
+                break
+            except DBAPIError as error:
+                # Ended now it would cut what it has begun, and be asked on; the heartbeat says when to give up.
+                log.warning("database_unreachable", resource=self.id, error=str(error.orig))
+                await asyncio.sleep(LEAVE_AGAIN_S)
         assert self.url is not None
         self.wake(self.deployment_id)
         await asyncio.sleep(SETTLE_S)

@@ -26,6 +26,7 @@ from engines.serving.parity import Parity
 from engines.serving.weights import Adapter, Files
 from models.deployment import Deployment, DeploymentVersion
 from models.job import Checkpoint
+from models.leases import LeaseLost
 from models.replica import Replica
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Served:
         self._asked = asyncio.Event()
         adapter = files.adapter
         self.args = args if adapter is None else adapters.with_room(args, adapter.rank)
-        self.flags = [] if adapter is None else adapters.for_modules(adapter.modules)
+        self.flags = adapters.flags(choice.engine, args, () if adapter is None else adapter.modules)
         self.environment = {} if adapter is None else adapters.ENVIRONMENT
         self.names = [deployment.name, deployment.id] if adapter is None else [f"{deployment.id}:base"]
 
@@ -178,6 +179,12 @@ class Served:
         except UNABLE as error:
             reason = str(error) or f"it took longer than {self._run.settings.replica_start_s:g} s"
             await self._refuse(target, reason)
+        except (DBAPIError, LeaseLost):
+            raise
+        except Exception as error:
+            # Left to itself the update would wait for this replica for ever.
+            log.error("swap_failed", resource=self._run.id, version=target, exc_info=error)
+            await self._refuse(target, f"the platform failed ({type(error).__name__})")
         else:
             problem = None if found is None else found.problem
             if problem is not None:

@@ -107,7 +107,10 @@ class Upstream:
 
 def address(url: str) -> str:
     """Return a server's URL as it is kept, without `/v1` and what follows; BadUrl for what is none."""
-    parts = urlsplit(url.strip())
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        raise BadUrl("its name cannot be read") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadUrl("a server's URL begins with http:// or https:// and its name")
     if parts.username is not None or parts.password is not None:

@@ -9,6 +9,8 @@ import resolvers
 ROOM = Path(resolvers.__file__).parent
 # Who opens a transaction and has nothing for the audit log.
 SILENT = {
+    "async_completions._end": "the answer to a question, which changes nothing",
+    "async_completions.ask": "a question, as every completion is; those have a log of their own",
     "auth._touch": "when a key was used is no change of it",
     "inference.flush": "requests have a log of their own",
     "jobs.heartbeat": "says every few seconds that somebody is there",

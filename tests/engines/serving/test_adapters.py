@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -13,9 +14,12 @@ from engines.serving import adapters, swaps
 from engines.serving.adapters import Refused
 from engines.serving.batching.engine import Transformers
 from engines.serving.engine_args import EngineArgs
+from engines.serving.engine_choice import Choice
 from engines.serving.plan import Wanted, plan
+from engines.serving.served import Loaded, Served
 from engines.serving.vllm import Vllm
-from models.deployment import DeploymentVersion
+from engines.serving.weights import Files
+from models.deployment import Deployment, DeploymentVersion
 from models.job import Checkpoint
 from models.replica import RUNNING, Replica
 from tests.engines.serving.upstream import Upstream
@@ -55,6 +59,47 @@ def test_an_engine_is_prepared_for_the_parts_that_are_adapted(tmp_path: Path) ->
         config.write_text(json.dumps({"target_modules": named}))
         with pytest.raises(Refused):
             adapters.modules_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("engine", "flags", "modules", "prepared"),
+    [
+        (Vllm(), [], ("q_proj", "up_proj"), ["--lora-target-modules", "q_proj", "up_proj"]),
+        (Vllm(), ["--enable-lora"], ("up_proj",), ["--lora-target-modules", "up_proj"]),
+        # Without parts of its own it would prepare all, the output layer among them.
+        (Vllm(), ["--enable-lora"], (), ["--lora-target-modules", "q_proj", "k_proj", "v_proj", "o_proj"]),
+        (Vllm(), ["--no-enable-lora"], (), []),
+        (Vllm(), [], (), []),
+        (Transformers(), ["--enable-lora"], (), []),
+    ],
+)
+def test_an_engine_never_prepares_its_output_layer(
+    engine: Any, flags: list[str], modules: tuple[str, ...], prepared: list[str]
+) -> None:
+    assert adapters.flags(engine, EngineArgs.parse(flags), modules) == prepared
+
+
+async def test_an_exchange_that_the_platform_fails_is_left_to_another_replica(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not to nobody: the update would wait for this one for ever."""
+    refused: list[tuple[Any, ...]] = []
+
+    async def broken(*_: Any) -> None:
+        raise ValueError("adapter_config.json")
+
+    async def refuse(_: Served, *why: Any) -> None:
+        refused.append(why)
+
+    monkeypatch.setattr(Served, "_successor", broken)
+    monkeypatch.setattr(Served, "_refuse", refuse)
+    run: Any = SimpleNamespace(id="rep_1", settings=SimpleNamespace(replica_start_s=30.0))
+    deployment = Deployment(
+        id="dep_1", account_id="acct", name="d", model="m", source="training_job", gpu_requested=rows.GPU,
+        created_at=clock.now(), updated_at=clock.now(),
+    )  # fmt: skip
+    one = Served(run, Choice(Vllm(), ""), Files(Path("/base")), Path("/run"), deployment, EngineArgs(), 1)
+    async with httpx2.AsyncClient(trust_env=False, verify=False) as client:
+        await one._exchange(client, 2, Loaded(1, "dep_1:v1", Path("/adapter")))
+    assert refused == [(2, "the platform failed (ValueError)")]
 
 
 GAUGE = 'vllm:lora_requests_info{{engine="0",max_lora="2",running_lora_adapters="{}",waiting_lora_adapters="{}"}} {}\n'

@@ -307,7 +307,7 @@ def test_an_address_is_kept_without_its_version(given: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["", "a.example", "file:///etc/passwd", "http://", "http://a:99999", "http://a?x=1", "http://a#x"]
+    "given", ["", "a.example", "file:///etc/passwd", "http://", "http://a:99999", "http://a?x=1", "http://a#x", "http://[a"]
 )
 def test_what_is_no_address_is_refused(given: str) -> None:
     with pytest.raises(BadUrl):

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from sqlmodel import col, select
 
 from burnish.kit.errors import NotFound
 from burnish.kit.settings import Settings
+from models.audit import OPERATOR, AuditEntry
 from models.deployment import Deployment
 from resolvers import deployments, hosts
 from resolvers.context import Context
@@ -70,6 +72,13 @@ async def test_the_only_host_ends_its_replicas_and_starts_them_when_the_drain_is
         assert not state.draining
         await until(lambda: is_at(ctx, row, "serving", running=1))
         assert await hosting.ask(server, row) == ["tiny"]
+    assert await audited(server, only.host_id) == ["hosts.drain", "hosts.undrain"]
+
+
+async def audited(server: Server, host_id: str) -> list[str]:
+    async with server.platform.db.read() as session:
+        its = select(AuditEntry.action).where(AuditEntry.resource_id == host_id, AuditEntry.actor == OPERATOR)
+        return list((await session.exec(its.order_by(col(AuditEntry.id)))).all())
 
 
 async def test_a_host_that_nobody_knows_is_not_drained(server: Server, ctx: Context) -> None:

@@ -107,6 +107,16 @@ async def test_draining_waits_for_the_last_request(upstream: Upstream, client: h
     assert await draining is True
 
 
+async def test_an_engine_that_lives_and_gives_no_figures_is_not_drained(upstream: Upstream, client: httpx2.AsyncClient) -> None:
+    upstream.metrics, upstream.metrics_status = idle(running=1), 500
+    draining = asyncio.create_task(engine.drain(client, upstream.url, 30))
+    while upstream.asked_for_metrics < 2:
+        await asyncio.sleep(0.01)
+        assert not draining.done()
+    upstream.metrics, upstream.metrics_status = idle(), 200
+    assert await draining is True
+
+
 async def test_draining_gives_up_at_the_deadline(upstream: Upstream, client: httpx2.AsyncClient) -> None:
     upstream.metrics = idle(running=1)
     assert await engine.drain(client, upstream.url, 0.05) is False

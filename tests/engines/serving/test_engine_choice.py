@@ -67,11 +67,9 @@ async def test_the_operators_word_is_final(settings: Settings, probes: list[Any]
     assert engine_choice.instead(settings, chosen, MODEL, "cpu", 1, [UNKNOWN]) is None
 
 
-async def test_a_start_that_refuses_the_model_is_not_tried_again_for_its_kind(
-    settings: Settings, probes: list[Any], tmp_path: Path
-) -> None:
-    other = tmp_path
-    (other / "config.json").write_text('{"architectures": ["OtherForCausalLM"]}')
+async def test_a_start_that_refuses_the_model_is_not_tried_again_for_its_files(settings: Settings, probes: list[Any]) -> None:
+    """For others of the same architecture it is: they may be somebody else's, and what is wrong with these may not be in them."""
+    other = Path("/models/other")
     choice = Choice(ENGINES["vllm"], "")
     instead = engine_choice.instead(settings, choice, MODEL, "cpu", 1, ["INFO starting", UNKNOWN, "RuntimeError: engine"])
     assert instead is not None
@@ -81,19 +79,24 @@ async def test_a_start_that_refuses_the_model_is_not_tried_again_for_its_kind(
     assert (await engine_choice.choose(settings, other, "cpu")).engine.name == "vllm"
 
 
-@pytest.mark.parametrize(
-    ("code", "line", "reason"),
-    [
-        (1, "ImportError: libcudart.so.13: no such file", "vLLM does not run here: ImportError: libcudart.so.13: no such file"),
-        (132, "starting", "vLLM does not run here: this CPU lacks an instruction that it needs"),
-    ],
-)
-async def test_a_start_that_shows_that_vllm_does_not_run_here_is_for_all_models(
-    settings: Settings, probes: list[Any], code: int, line: str, reason: str
-) -> None:
-    assert engine_choice.instead(settings, Choice(ENGINES["vllm"], ""), MODEL, "cpu", code, [line]) is not None
+async def test_a_cpu_that_lacks_an_instruction_lacks_it_for_all_models(settings: Settings, probes: list[Any]) -> None:
+    instead = engine_choice.instead(settings, Choice(ENGINES["vllm"], ""), MODEL, "cpu", 132, ["starting"])
     chosen = await engine_choice.choose(settings, Path("/models/other"), "cpu")
-    assert (chosen.engine.name, chosen.reason) == ("transformers", reason)
+    assert chosen == instead
+    assert (chosen.engine.name, chosen.reason) == (
+        "transformers",
+        "vLLM does not run here: this CPU lacks an instruction that it needs",
+    )
+
+
+async def test_a_library_that_one_replica_misses_takes_vllm_from_no_other(settings: Settings, probes: list[Any]) -> None:
+    """A flag of its own may be what needs it."""
+    line = "ImportError: libcudart.so.13: no such file"
+    instead = engine_choice.instead(settings, Choice(ENGINES["vllm"], ""), MODEL, "cpu", 1, [line])
+    assert instead == Choice(ENGINES["transformers"], f"vLLM does not run here: {line}")
+    probes.append({"version": "0.32.0", "refusal": None})
+    chosen = [await engine_choice.choose(settings, model, "cpu") for model in (Path("/models/other"), MODEL)]
+    assert [choice.engine.name for choice in chosen] == ["vllm", "vllm"]
 
 
 @pytest.mark.parametrize("line", ["torch.OutOfMemoryError: CUDA out of memory", "OSError: [Errno 98] Address already in use", ""])

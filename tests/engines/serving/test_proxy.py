@@ -15,7 +15,11 @@ from tests.engines.serving.upstream import STREAM, Upstream, event, usage
 pytestmark = pytest.mark.anyio
 CHAT = "/v1/chat/completions"
 BODY: dict[str, Any] = {"model": "model", "messages": [{"role": "user", "content": "Hi"}], "top_k": 3}
-ANSWER = {"id": "x", "choices": [{"index": 0, "message": {"content": "Hello"}, "finish_reason": "stop"}], "usage": usage(4, 2)}
+ANSWER: dict[str, Any] = {
+    "id": "x",
+    "choices": [{"index": 0, "message": {"content": "Hello"}, "finish_reason": "stop"}],
+    "usage": usage(4, 2),
+}
 
 
 def error(message: str, kind: str = "server_error", code: str | None = None, param: str | None = None) -> dict[str, Any]:
@@ -37,6 +41,18 @@ async def test_a_whole_answer_is_metered(upstream: Upstream, client: httpx2.Asyn
     [one] = served
     assert 0 < one.latency_ms < 30_000
     assert one == Served(200, 4, 2, one.latency_ms, None, False, "stop", False, None)
+
+
+@pytest.mark.parametrize("count", ["4", 4.5, -1, 2**31, [4]])
+@pytest.mark.parametrize("reason", [{"type": "stop"}, 7, "st\0p", "s" * 65])
+async def test_what_no_log_can_hold_is_not_metered(
+    upstream: Upstream, client: httpx2.AsyncClient, served: list[Served], count: Any, reason: Any
+) -> None:
+    choice = {**ANSWER["choices"][0], "finish_reason": reason}
+    upstream.answer = upstream.whole({"choices": [choice], "usage": {"prompt_tokens": count, "completion_tokens": 2}})
+    reply = await forward(client, upstream.url, CHAT, BODY, on_done=served.append)
+    assert reply.status == 200
+    assert [(one.prompt_tokens, one.completion_tokens, one.finish_reason) for one in served] == [(0, 2, None)]
 
 
 async def test_an_engines_refusal_comes_back_in_openais_envelope(

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from sqlmodel import select
 
 from burnish.kit import clock
 from burnish.kit.settings import Settings
 from burnish.kit.tables import StreamChunk
-from engines.serving import engine, stats
+from engines.serving import engine, replica_run, stats
+from engines.serving.replica_run import ReplicaRun
+from engines.serving.rounds import Outcome, Round
 from models.account import Account
 from models.deployment import Deployment
 from models.ledger import Hold
@@ -135,6 +138,28 @@ async def test_an_engine_that_dies_is_replaced_and_the_deployment_recovers(serve
     assert [each["replica_id"] for each in await hosting.events_of(ctx, row, "replica_failed")] == [first.id]
 
 
+async def test_a_database_that_is_away_for_a_moment_stops_no_reconciling(
+    server: Server, ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host would have kept the lease, and nobody had started, stopped or woken a replica until it had lapsed."""
+    failed: list[str] = []
+    go = Round.go
+
+    async def once(self: Round) -> Outcome:
+        if not failed:
+            failed.append(self.run.id)
+            raise OperationalError("BEGIN IMMEDIATE", None, TimeoutError())
+        return await go(self)
+
+    async with hosted(server):
+        row = await serving(ctx, max_replicas=2)
+        monkeypatch.setattr(Round, "go", once)
+        await want(server, row, 2)
+        await until(lambda: is_at(ctx, row, "serving", running=2))
+        assert failed == [row.id]
+        assert (await deployments.get(ctx, row.id)).attempt == row.attempt == 1
+
+
 async def is_healed(ctx: Context, row: Deployment, before: str) -> bool:
     live = await live_replicas(ctx, row)
     return [each.status for each in live] == ["running"] and live[0].id != before and await is_at(ctx, row, "serving", running=1)
@@ -246,6 +271,31 @@ async def test_a_stop_cuts_no_request(server: Server, ctx: Context, tmp_path: Pa
         assert (await answer).status_code == 200
         await until(lambda: has_ended(ctx, row))
     assert (await told(ctx, row, "logs"))[-1].endswith("has stopped: the deployment has ended")
+
+
+async def test_a_database_that_is_away_while_a_replica_leaves_cuts_no_request(
+    server: Server, ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[str] = []
+    leave = ReplicaRun._leave_routing
+
+    async def once(self: ReplicaRun) -> bool:
+        if not failed:
+            failed.append(self.id)
+            raise OperationalError("BEGIN IMMEDIATE", None, TimeoutError())
+        return await leave(self)
+
+    monkeypatch.setattr(ReplicaRun, "_leave_routing", once)
+    monkeypatch.setattr(replica_run, "LEAVE_AGAIN_S", 0.05)
+    async with hosted(server):
+        row = await serving(ctx)
+        answer = await hosting.asked_in_background(server, row)
+        await deployments.stop(ctx, row.id)
+        await until(lambda: drains(ctx, row))
+        (tmp_path / "tiny" / "go").touch()
+        assert (await answer).status_code == 200
+        await until(lambda: has_ended(ctx, row))
+    assert len(failed) == 1
 
 
 async def drains(ctx: Context, row: Deployment) -> bool:

@@ -86,6 +86,24 @@ async def holds(server: Server, row: Deployment, count: int) -> bool:
     return await held(server, row) == count * RATE
 
 
+async def test_no_replica_outlives_a_pause_that_is_taken_back_at_once(server: Server, ctx: Context) -> None:
+    """Nobody need have looked in between: its billing has ended, and it would serve on for nothing."""
+    core = server.platform.core
+    deployment_id = await rows.deployment(core.db, ctx.account.id, status="serving", serving_since=clock.now())
+    its = {"account_id": ctx.account.id}
+    running = await rows.replica(core.db, deployment_id, **its)
+    waiting = await rows.replica(core.db, deployment_id, **its, attempt=2, status="pending", lease_holder=None)
+    async with core.db.transaction() as session:
+        await ledger.hold(session, ctx.account.id, deployment_id, RATE)
+        await ledger.start_meter(session, ctx.account.id, deployment_id, 1, RATE, clock.now(), beside=True)
+    await deployment_changes.pause(ctx, deployment_id)
+    await deployment_changes.resume(ctx, deployment_id)
+    found = {each.id: each for each in await deployments.replicas(ctx, deployment_id)}
+    assert {each.stop_reason for each in found.values()} == {"the deployment is paused"}
+    assert (found[running.id].status, found[running.id].ended_at) == ("running", None)
+    assert found[waiting.id].status == "stopped" and found[waiting.id].ended_at is not None
+
+
 async def test_an_account_whose_money_ends_stops_its_deployment_with_all_replicas(
     server: Server, ctx: Context, settings: Settings
 ) -> None:

@@ -21,6 +21,7 @@ class Upstream:
     def __init__(self) -> None:
         self.healthy = True
         self.metrics = ""
+        self.metrics_status = 200
         self.asked_for_metrics = 0
         self.models = ["model"]
         self.key: str | None = None
@@ -62,7 +63,7 @@ class Upstream:
 
     async def _metrics(self, _: Request) -> Response:
         self.asked_for_metrics += 1
-        return PlainTextResponse(self.metrics)
+        return PlainTextResponse(self.metrics, self.metrics_status)
 
     async def _models(self, request: Request) -> Response:
         if refused := self._refused(request):
