@@ -121,7 +121,7 @@ export class Samples {
     const highest = highestOf(drawn.map(({ field }) => this.columns.get(field) ?? []));
     // Nothing that was measured needs nothing to be held against.
     const steps = highest === null ? [] : this.at;
-    const isNear = highest !== null && highest >= NEAR * Math.max(0, ...told.filter(isThere));
+    const isNear = highest !== null && highest >= NEAR * Math.max(0, ...told.map((value) => value ?? 0));
     return {
       key: "target",
       label,
