@@ -147,7 +147,9 @@ async def test_lists_have_their_documented_length(server: Server, client: httpx2
     }
     fifty = {"/v1/deployments", "/v1/deployments/{deployment_id}/requests", "/v1/training_jobs/{job_id}/events"}
     assert {path for path, default in defaults.items() if default == 50} == fifty
-    assert {default for path, default in defaults.items() if path not in fifty} == {20}
+    lines = {"/v1/deployment_logs/query"}
+    assert {path for path, default in defaults.items() if default == 100} == lines
+    assert {default for path, default in defaults.items() if path not in fifty | lines} == {20}
 
 
 # --- training jobs

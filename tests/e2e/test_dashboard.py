@@ -195,7 +195,7 @@ def deploy_it(page: Page, world: World) -> None:
     page.goto(f"{world.running.url}/jobs/{world.made['job']}")
     page.get_by_role("button", name="Deploy").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Hardware").fill("L4-24GB")
+    dialog.get_by_label("Hardware").select_option("L4-24GB")
     dialog.get_by_role("button", name="Deploy").click()
     expect(page).to_have_url(re.compile(r"/deployments/dep_\w+"))
     world.made["deployment"] = page.url.partition("/deployments/")[2].partition("?")[0]
