@@ -6,6 +6,7 @@ import pytest
 from sqlmodel import select
 
 from engines.serving.engine import free_port
+from models.audit import AuditEntry
 from models.deployment import Deployment
 from resolvers import accounts
 from tests.cli.conftest import Commands
@@ -38,5 +39,7 @@ async def test_the_operator_adopts_a_server_and_its_key_is_never_an_argument(
     assert "adopted" in made.stdout and KEY not in made.stdout + made.stderr
     async with server.platform.db.read() as session:
         [row] = (await session.exec(select(Deployment))).all()
+        logged = (await session.exec(select(AuditEntry.action).where(AuditEntry.resource_id == row.id))).all()
+    assert list(logged) == ["deployments.adopt"]
     assert (row.name, row.upstream_url, row.upstream_model) == ("theirs", theirs.url, "model")
     assert server.platform.core.secrets.decrypt(row.sealed_upstream_key or "", row.id) == KEY

@@ -13,6 +13,7 @@ from sqlmodel import col, select
 from burnish.kit import clock
 from burnish.kit.errors import Conflict
 from models.audit import AuditEntry
+from models.host import Host
 from resolvers import accounts, base_models, secrets
 from tests.conftest import Server, Tenant
 from tests.rest_compat import described, things
@@ -24,6 +25,14 @@ NO_CHANGE = "looks, and changes nothing"
 INFERENCE = "inference has a log of its own"
 BY_STRIPE = "is Stripe's, under no key: what it tells of is logged where it is booked"
 CONNECTED = {"name": "sums", "source_type": "hf", "huggingface_dataset": "openai/gsm8k"}
+BY_THE_OPERATOR = "is for the operator alone: tests/cli/test_adopting.py has its entry"
+INFERENCE_SERVICE = {
+    "hf_model_id": "Qwen/Qwen3-4B",
+    "hardware_profile": "cpu",
+    "target_rps": 10,
+    "target_latency_p95_ms": 5000,
+    "stabilisation_window": 300,
+}
 HEARTBEAT = "says every few seconds that somebody is there"
 
 
@@ -67,6 +76,35 @@ async def an_active_deployment(client: httpx2.AsyncClient, server: Server) -> Re
     return f"/v1/deployments/{(await things.queued_deployment(server)).id}/stop", {}
 
 
+async def a_host(server: Server) -> None:
+    now = clock.now()
+    offers = {"gpus": [], "cpu_slots": 2, "cpu_fallback": True}
+    async with server.platform.db.transaction() as session:
+        session.add(Host(id="host_1", name="here", offers=offers, started_at=now, seen_at=now))
+
+
+async def a_recommendation(client: httpx2.AsyncClient, server: Server) -> Request:
+    await a_host(server)
+    return "/deploy/hf/", {"json": {"model_name": "Qwen/Qwen3-4B"}}
+
+
+def of_a_deployment(path: str, *, first: str | None = None, **body: Any) -> Prepare:
+    """Ask for something of an active deployment, after `first` where it has to stand otherwise."""
+
+    async def prepare(client: httpx2.AsyncClient, server: Server) -> Request:
+        row = await things.queued_deployment(server)
+        if first is not None:
+            assert (await client.post(first.format(id=row.id))).is_success
+        return path.format(id=row.id), {"json": body} if body else {}
+
+    return prepare
+
+
+async def an_inference_service(client: httpx2.AsyncClient, server: Server) -> Request:
+    row = await things.queued_deployment(server)
+    return "/api/v2/external/inference/stop", {"json": {"deployment_id": row.id}}
+
+
 async def a_dataset(client: httpx2.AsyncClient, server: Server) -> Request:
     return f"/v1/datasets/{(await things.dataset(client))['id']}", {}
 
@@ -87,6 +125,8 @@ async def a_stopped_deployment(client: httpx2.AsyncClient, server: Server) -> Re
 
 # How each operation that is no GET is asked, or why it leaves no entry.
 CHANGES: dict[str, Prepare | str] = {
+    "DELETE /api/v2/external/inference/stop": an_inference_service,
+    "DELETE /deploy/{deploy_id}": of_a_deployment("/deploy/{id}"),
     "DELETE /v1/api_keys/{key_id}": a_key,
     "DELETE /v1/datasets/{dataset_id}": a_dataset,
     "DELETE /v1/deployments/{deployment_id}": a_stopped_deployment,
@@ -94,6 +134,12 @@ CHANGES: dict[str, Prepare | str] = {
     "DELETE /v1/settings/integrations/{provider}": an_integration,
     "DELETE /v1/ssh_keys/{ssh_key_id}": an_ssh_key,
     "DELETE /v1/training_jobs/{job_id}": an_ended_job,
+    "PATCH /v1/deployments/{deployment_id}": of_a_deployment("/v1/deployments/{id}", max_replicas=3),
+    "POST /api/v2/external/inference/create": sent("/api/v2/external/inference/create", json=INFERENCE_SERVICE),
+    "POST /deploy/hf/": a_recommendation,
+    "POST /deploy/llm": sent("/deploy/llm", json={"model_name": "me/q", "gpu": "L4-24GB", "hf": {"repo": "Qwen/Qwen3-4B"}}),
+    "POST /deploy/{deploy_id}/start": of_a_deployment("/deploy/{id}/start", first="/deploy/{id}/stop"),
+    "POST /deploy/{deploy_id}/stop": of_a_deployment("/deploy/{id}/stop"),
     "POST /v1/api_keys": sent("/v1/api_keys", json={"name": "ci"}),
     "POST /v1/billing/check_balance": NO_CHANGE,
     "POST /v1/billing/stripe/webhook": BY_STRIPE,
@@ -103,8 +149,16 @@ CHANGES: dict[str, Prepare | str] = {
     "POST /v1/datasets/connect": sent("/v1/datasets/connect", json=CONNECTED),
     "POST /v1/datasets/connect/validate": NO_CHANGE,
     "POST /v1/deployments": a_deployment,
+    "POST /v1/deployments/adopt": BY_THE_OPERATOR,
     "POST /v1/deployments/{deployment_id}/chat/completions": INFERENCE,
     "POST /v1/deployments/{deployment_id}/completions": INFERENCE,
+    "POST /v1/deployments/{deployment_id}/pause": of_a_deployment("/v1/deployments/{id}/pause"),
+    "POST /v1/deployments/{deployment_id}/resume": of_a_deployment(
+        "/v1/deployments/{id}/resume", first="/v1/deployments/{id}/pause"
+    ),
+    "POST /v1/deployments/{deployment_id}/versions": of_a_deployment(
+        "/v1/deployments/{id}/versions", model="Qwen/Qwen3-8B", source="huggingface"
+    ),
     "POST /v1/deployments/{deployment_id}/stop": an_active_deployment,
     "POST /v1/openai/chat/completions": INFERENCE,
     "POST /v1/openai/completions": INFERENCE,
@@ -115,6 +169,7 @@ CHANGES: dict[str, Prepare | str] = {
     "POST /v1/training_jobs/plan": NO_CHANGE,
     "POST /v1/training_jobs/{job_id}/cancel": a_running_job,
     "POST /v1/training_jobs/{job_id}/heartbeat": HEARTBEAT,
+    "PUT /deploy/{deploy_id}": of_a_deployment("/deploy/{id}", settings={"min_instances": 1, "max_instances": 2}),
     "PUT /v1/billing/budget": sent("/v1/billing/budget", json={"limit_usd": 5, "period": "month"}),
     "PUT /v1/settings/integrations/{provider}": sent("/v1/settings/integrations/wandb", json={"token": "w" * 40}),
 }

@@ -21,6 +21,7 @@ Prepare = Callable[[Api, NewRun], Awaitable[Answer]]
 NO_CHANGE = "looks, and changes nothing"
 HEARTBEAT = "says every few seconds that somebody is there"
 NOTHING_YET = "makes room for a file, and nothing of it before the data set is made"
+BY_THE_OPERATOR = "is for the operator alone: tests/cli/test_adopting.py has its entry"
 OWN_ACTOR = "its entry is the session's own, as tests/schema/test_sessions.py has it"
 FIELDS = build_schema(export.text()).mutation_type
 LOG = """query Log($first: Int, $after: Cursor, $filter: AuditFilter) { auditLog(first: $first, after: $after, filter: $filter) {
@@ -112,12 +113,28 @@ async def a_stopped_deployment(api: Api, new_run: NewRun) -> Answer:
     return found
 
 
+async def a_paused_deployment(api: Api, new_run: NewRun) -> Answer:
+    found = await an_active_deployment(api, new_run)
+    query = "mutation($input: DeploymentActionInput!) { pauseDeployment(input: $input) { errors { message } } }"
+    assert (await api.data(query, input=found))["pauseDeployment"] == {"errors": []}
+    return found
+
+
+async def another_bound(api: Api, new_run: NewRun) -> Answer:
+    return {**await an_active_deployment(api, new_run), "maxReplicas": 3}
+
+
+async def another_model(api: Api, new_run: NewRun) -> Answer:
+    return {**await an_active_deployment(api, new_run), "model": "Qwen/Qwen3-8B", "source": "HUGGINGFACE"}
+
+
 async def a_session(api: Api, new_run: NewRun) -> Answer:
     return {"id": await made(api, "signIn", "SignInInput", "session", {"apiKey": api.tenant.key})}
 
 
 # The input of each mutation, or why it leaves no entry.
 MUTATIONS: dict[str, Prepare | str] = {
+    "adoptDeployment": BY_THE_OPERATOR,
     "cancelTrainingJob": a_running_job,
     "connectDataset": given(name="sums", sourceType="HF", huggingfaceDataset="openai/gsm8k"),
     "createApiKey": given(name="ci"),
@@ -133,10 +150,13 @@ MUTATIONS: dict[str, Prepare | str] = {
     "deleteSshKey": an_ssh_key,
     "deleteTrainingJob": an_ended_job,
     "heartbeatTrainingJob": HEARTBEAT,
+    "pauseDeployment": an_active_deployment,
     "planTrainingJob": NO_CHANGE,
     "removeIntegration": an_integration,
+    "resumeDeployment": a_paused_deployment,
     "revokeApiKey": a_key,
     "revokeSession": a_session,
+    "scaleDeployment": another_bound,
     "setBudget": given(limitUsd="5", period="MONTH"),
     "setIntegration": given(provider="WANDB", token="w" * 40),
     "setPassword": given(newPassword="correct horse battery"),
@@ -144,6 +164,7 @@ MUTATIONS: dict[str, Prepare | str] = {
     "signOut": OWN_ACTOR,
     "stopDeployment": an_active_deployment,
     "testReward": NO_CHANGE,
+    "updateDeployment": another_model,
     "validateDatasetSource": NO_CHANGE,
 }
 
