@@ -24,7 +24,6 @@ from resolvers.context import Context
 from resolvers.waking import Patience, Waking
 
 log = structlog.get_logger(__name__)
-PATHS = ("/v1/chat/completions", "/v1/completions")
 FLUSH_S = 0.25
 MAX_CONNECTIONS = 1000
 TIMEOUT = httpx2.Timeout(600.0, connect=5.0)

@@ -9,8 +9,9 @@ import { type Decision, desiredOver } from "./scaling";
 import { readiness, wantedOf } from "./timeline";
 
 const DAY_MS = 86_400_000;
+const MINUTES_MS = 5 * 60_000;
 
-/** An axis has room for hours and minutes; of several days it says which. */
+/** An axis has room for hours and minutes; of several days it says which, and of a few minutes the second. */
 export const clockOf =
   ([from, to]: Range) =>
   (at: number): string =>
@@ -18,7 +19,7 @@ export const clockOf =
       ? dateTime(new Date(at))
           .replace(/ \d{4},/, "")
           .replace(/:\d\d$/, "")
-      : timeOfDay(new Date(at)).slice(0, 5);
+      : timeOfDay(new Date(at)).slice(0, to - from < MINUTES_MS ? 8 : 5);
 
 interface Props {
   deployment: Deployment;

@@ -1,21 +1,6 @@
 /** What there is to choose from where a deployment is made or changed. */
 import { graphql } from "@/lib/graphql";
 
-export const OfferQuery = graphql(`
-  query DeploymentOffer($type: String!, $count: Int!) {
-    hardwareOffers(type: $type, count: $count) {
-      hardware {
-        type
-        count
-        provider
-      }
-      pricePerHour {
-        amount
-      }
-    }
-  }
-`);
-
 export const ChoicesQuery = graphql(`
   query DeploymentChoices($search: String) {
     jobs(first: 100, filter: { status: [COMPLETED], search: $search }) {

@@ -1,15 +1,16 @@
 /** What a job costs while it runs: what was posted, and what has run up since. */
 import { useQuery } from "urql";
 import { usd } from "@/lib/format";
+import { OfferQuery } from "@/lib/offers";
 import { useNow } from "@/ui/Time";
-import { hasEnded, type Job, type JobEvent, PriceQuery } from "./queries";
+import { hasEnded, type Job, type JobEvent } from "./queries";
 
 const MS_PER_HOUR = 3_600_000;
 
 /** The price of an hour of what it runs on, or of what was asked for until it is placed. */
 export function useHourly(job: Job): number | undefined {
   const { type, count, provider } = job.hardware ?? job.hardwareRequested;
-  const [{ data }] = useQuery({ query: PriceQuery, variables: { type, count }, requestPolicy: "cache-first" });
+  const [{ data }] = useQuery({ query: OfferQuery, variables: { type, count }, requestPolicy: "cache-first" });
   const offers = data?.hardwareOffers ?? [];
   const offer = offers.find((one) => one.hardware.provider === provider) ?? offers[0];
   return offer ? Number(offer.pricePerHour.amount) : undefined;

@@ -192,21 +192,6 @@ export const JobEventsQuery = graphql(`
   }
 `);
 
-export const PriceQuery = graphql(`
-  query Price($type: String!, $count: Int!) {
-    hardwareOffers(type: $type, count: $count) {
-      hardware {
-        type
-        count
-        provider
-      }
-      pricePerHour {
-        amount
-      }
-    }
-  }
-`);
-
 export type Job = NonNullable<ResultOf<typeof JobQuery>["job"]>;
 export type Checkpoint = Job["checkpoints"][number];
 export type JobEventFrame = ResultOf<typeof JobEventsSubscription>["jobEvents"];
