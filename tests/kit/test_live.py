@@ -254,8 +254,11 @@ async def test_slow_and_fast_followers_beside_a_writer_all_get_each_row_once(
         return seen
 
     async with running(one.hub):
+        # A cursor past the end of a stream without a row would be that of a deleted stream.
+        for number in range(20):
+            await one.say(str(number))
         following = [asyncio.create_task(slow(one.hub.follow("job_1", "logs", after), after * 20)) for after in range(20)]
-        for number in range(60):
+        for number in range(20, 60):
             await (silent if number % 7 == 3 else one).say(str(number))
         await one.say(end="completed")
         async with asyncio.timeout(20):
