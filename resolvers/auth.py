@@ -148,10 +148,25 @@ async def caller(
     if session is not None and not shows_key(headers):
         account, row = await authenticate_session(platform.core, session, address)
         return Context(platform, account, row, request_id, once, frozenset(row.scopes))
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    key = token.strip() if scheme.lower() == "bearer" else headers.get("xi-api-key")
-    account, api_key = await authenticate(platform.core, key, address)
+    account, api_key = await authenticate(platform.core, _key(headers), address)
     return Context(platform, account, api_key, request_id, once, frozenset(api_key.scopes))
+
+
+def remembered(platform: Platform, headers: Mapping[str, str], request_id: str) -> Context | None:
+    """Return the context of a request whose key was looked up within the last second; else `caller` tells who it is."""
+    memory, key = _memories.get(platform.core), _key(headers)
+    secret = bare_secret(key) if memory is not None and key else None
+    if memory is None or secret is None:
+        return None
+    found = memory.get(platform.core.secrets.hash_key(secret))
+    if found is None or found.key.kind != KEY or (found.key.expires_at is not None and found.key.expires_at <= clock.now()):
+        return None
+    return Context(platform, *found, request_id, headers.get("idempotency-key"), frozenset(found.key.scopes))
+
+
+def _key(headers: Mapping[str, str]) -> str | None:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else headers.get("xi-api-key")
 
 
 async def ended(core: Core, key_ids: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ get every row within a second, because the cursor is the database's.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import orjson
@@ -78,6 +78,11 @@ class Hub:
         self._topics: dict[tuple[str, str], set[_Follower]] = {}
         self._unsent: deque[Frame] = deque(maxlen=BUFFERED_FRAMES)
         self._sending: asyncio.Task[None] | None = None
+        self._watchers: dict[str, list[Callable[[str], None]]] = {}
+
+    def watch(self, kind: str, heard: Callable[[str], None]) -> None:
+        """Call `heard` with a resource's id whenever any process has written to its stream of this kind: a hint, it may be lost."""
+        self._watchers.setdefault(kind, []).append(heard)
 
     async def publish(self, frames: list[Frame]) -> None:
         """Tell the followers of all processes; those of this one hear of it even with Redis gone.
@@ -174,8 +179,13 @@ class Hub:
                 await asyncio.sleep(HEAL_S)
 
     def _deliver(self, frame: Frame) -> None:
+        self._tell(frame.resource_id, frame.kind)
         for follower in self._topics.get((frame.resource_id, frame.kind), ()):
             follower.offer(frame)
+
+    def _tell(self, resource_id: str, kind: str) -> None:
+        for heard in self._watchers.get(kind, ()):
+            heard(resource_id)
 
     async def _listen(self) -> None:
         while True:
@@ -193,6 +203,7 @@ class Hub:
     def _hear(self, channel: bytes, raw: bytes) -> None:
         resource_id, _, kind = channel.decode(errors="replace").removeprefix(CHANNEL).partition("/")
         if (resource_id, kind) not in self._topics:
+            self._tell(resource_id, kind)
             return
         try:
             self._deliver(unpack(raw))
