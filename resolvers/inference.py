@@ -14,8 +14,8 @@ from burnish.kit import clock, ids
 from burnish.kit.core import Core
 from burnish.kit.errors import BurnishError, RateLimited, Unavailable
 from engines.serving import http1
-from engines.serving.metering import CLIENT_GONE, Served
 from engines.serving.engine_errors import SERVER_ERROR, envelope
+from engines.serving.metering import CLIENT_GONE, Served
 from engines.serving.proxy import JSON, TIMED_OUT, Call, ReplicaUnreachable, Reply, forward
 from engines.serving.router import Lease, Outcome, QueueFull, QueueSlow, Table
 from models.deployment import Deployment

@@ -39,7 +39,7 @@ INFERENCE = "inference"
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """`handler` answers, or `app`: an ASGI application that does everything. `answers` is the model of a JSON answer, or what media
+    """`handler` answers, or `app`: an ASGI application that does it all. `answers` is the model of a JSON answer, or what media
     types any other has. `upload` sends `body` as a form with a file.
 
     `schema` describes a body that is passed on as it is; `streams` says that the answer may be server-sent events instead.

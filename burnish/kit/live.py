@@ -81,7 +81,7 @@ class Hub:
         self._watchers: dict[str, list[Callable[[str], None]]] = {}
 
     def watch(self, kind: str, heard: Callable[[str], None]) -> None:
-        """Call `heard` with a resource's id whenever any process has written to its stream of this kind: a hint, it may be lost."""
+        """Call `heard` with a resource's id whenever any process writes to its stream of this kind: a hint that may be lost."""
         self._watchers.setdefault(kind, []).append(heard)
 
     async def publish(self, frames: list[Frame]) -> None:

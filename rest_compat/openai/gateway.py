@@ -197,7 +197,7 @@ class _Watch:
 
 
 async def _body(receive: Receive, headers: Mapping[str, str], most: int) -> bytes:
-    """Return the body as it was sent; PayloadTooLarge past `most` bytes, ClientDisconnect where the client left before its end."""
+    """Return the body as it was sent; PayloadTooLarge past `most` bytes, ClientDisconnect where it has no end."""
     left, pieces, more = most, [], http.fits(headers.get("content-length", "0"), most)
     while more:
         message = await receive()
