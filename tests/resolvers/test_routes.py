@@ -7,6 +7,7 @@ import httpx2
 import pytest
 from sqlmodel import select
 
+from engines.serving import replica_run
 from models.deployment import Deployment
 from models.replica import Replica as Row
 from resolvers import routes
@@ -161,3 +162,7 @@ async def test_what_was_read_before_a_change_is_not_taken_for_what_is_after_it(
     go_on.set()
     await finding
     assert found.get(words) is None
+
+
+def test_nothing_is_remembered_for_as_long_as_a_replica_that_leaves_goes_on() -> None:
+    assert routes.REFRESH_S < routes.FRESH_S < replica_run.SETTLE_S
