@@ -5,8 +5,9 @@ parsed that need not be, and whoever only waits costs nothing. What goes wrong i
 """
 
 import asyncio
-from collections.abc import Mapping
-from time import monotonic, perf_counter
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from time import perf_counter
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -68,7 +69,7 @@ class Completion:
                 response = await asynchronous.accept(ctx, call, wanted)
                 await answering.whole(response.status_code, {"content-type": JSON}, bytes(response.body))
                 return
-            with _Watch(receive):
+            with _Meanwhile(partial(_until_gone, receive), UNWATCHED_S):
                 reply = await inference.complete(
                     ctx, call, deployment_id=wanted.deployment_id, timeout_s=wanted.timeout_s, started=started
                 )
@@ -144,12 +145,9 @@ class _Answer:
         send = self._send
         try:
             await self._begin(reply.status, _pairs(reply.headers))
-            looked_at = monotonic()
-            while frames := await stream.next():
-                if monotonic() - looked_at >= sse.CHECK_S:
-                    await KEYS.check(ctx)
-                    looked_at = monotonic()
-                await send({"type": "http.response.body", "body": frames, "more_body": True})
+            with _Meanwhile(partial(_while_in_force, ctx), sse.CHECK_S):
+                while frames := await stream.next():
+                    await send({"type": "http.response.body", "body": frames, "more_body": True})
         except Unauthenticated as error:
             frames = sse.event(OPENAI.body(error).model_dump_json(exclude_unset=True))
             await send({"type": "http.response.body", "body": frames, "more_body": True})
@@ -163,37 +161,56 @@ class _Answer:
         await self._send({"type": "http.response.start", "status": status, "headers": [*self.headers, took, *headers]})
 
 
-class _Watch:
-    """Cancels the task within it when the client leaves, and turns that into ClientDisconnect. The body must have been read."""
+class _Meanwhile:
+    """Does `work` beside the task within it, from `after_s` on; what it raises ends that task.
 
-    __slots__ = ("_has_left", "_receive", "_task", "_timer", "_watching")
+    The work is a task of its own, which most requests have ended without.
+    """
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._has_left = False
-        self._watching: asyncio.Task[None] | None = None
+    __slots__ = ("_after_s", "_error", "_task", "_timer", "_work", "_working")
+
+    def __init__(self, work: Callable[[], Coroutine[None, None, None]], after_s: float) -> None:
+        self._work = work
+        self._after_s = after_s
+        self._error: Exception | None = None
+        self._working: asyncio.Task[None] | None = None
 
     def __enter__(self) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
-        self._timer = task.get_loop().call_later(UNWATCHED_S, self._begin)
+        self._timer = task.get_loop().call_later(self._after_s, self._begin)
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         self._timer.cancel()
-        if self._watching is not None:
-            self._watching.cancel()
-        if self._has_left and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
-            raise ClientDisconnect
+        if self._working is not None:
+            self._working.cancel()
+        if self._error is not None and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
+            raise self._error from None
 
     def _begin(self) -> None:
-        self._watching = self._task.get_loop().create_task(self._watch())
+        self._working = self._task.get_loop().create_task(self._run())
 
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._has_left = True
-        self._task.cancel()
+    async def _run(self) -> None:
+        try:
+            await self._work()
+        except Exception as error:
+            self._error = error
+            self._task.cancel()
+
+
+async def _until_gone(receive: Receive) -> None:
+    """Raise ClientDisconnect when the client leaves. The body must have been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    raise ClientDisconnect
+
+
+async def _while_in_force(ctx: Context) -> None:
+    """Raise Unauthenticated when the caller's key ends, also while the engine says nothing."""
+    while True:
+        await KEYS.check(ctx)
+        await asyncio.sleep(sse.CHECK_S)
 
 
 async def _body(receive: Receive, headers: Mapping[str, str], most: int) -> bytes:
