@@ -296,7 +296,7 @@ class Connection(asyncio.Protocol):
         self._headers = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
+        name, value = name.lower(), value.strip()
         headers = self._headers
         headers[name] = value if name not in headers else headers[name] + b", " + value
 
