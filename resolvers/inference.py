@@ -15,17 +15,19 @@ from sqlmodel import col
 
 from burnish.kit import clock, ids, stream
 from burnish.kit.core import Core
-from burnish.kit.errors import Invalid, NotFound
+from burnish.kit.errors import Invalid, NotFound, RateLimited, Unavailable
 from engines.serving.proxy import ReplicaUnreachable, Reply, Served, forward
-from engines.serving.router import Table, Target
+from engines.serving.router import Lease, Outcome, QueueFull, QueueSlow, Table, Target
 from models.deployment import Deployment, InferenceRequest
 from resolvers import adopting, deployment_names, deployments, waking
 from resolvers.context import Context
+from resolvers.gateway_sharing import Sharing
 from resolvers.waking import Patience, Waking
 
 log = structlog.get_logger(__name__)
 FLUSH_S = 0.25
 MAX_CONNECTIONS = 1000
+BUSY_S = 1
 TIMEOUT = httpx2.Timeout(600.0, connect=5.0)
 
 
@@ -37,12 +39,18 @@ class Gateway:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._log: list[InferenceRequest] = []
-        self.table = Table()
+        self.table = Table(cap=core.settings.replica_requests, queue=core.settings.queued_requests)
+        self.sharing = Sharing(core, self.table)
         self.waking = Waking(core)
         limits = httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
         self.client = httpx2.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False)
 
     async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._write())
+            tasks.create_task(self.sharing.run())
+
+    async def _write(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_S)
             try:
@@ -52,6 +60,7 @@ class Gateway:
 
     async def close(self) -> None:
         await self.waking.close()
+        await self.sharing.close()
         with contextlib.suppress(Exception):
             await self.flush()
         await self.client.aclose()
@@ -88,7 +97,7 @@ async def complete(ctx: Context, path: str, body: dict[str, Any], *, deployment_
     while where it has served before and no replica is ready.
 
     NotFound (`model_not_found`) for what names none of the caller's deployments, Invalid (`deployment_not_serving`) for one that
-    has ended or is paused, Unavailable while none of its replicas is ready.
+    has ended or is paused, Unavailable while none of its replicas is ready or all are busy, RateLimited where too many wait.
     """
     ctx.require("inference")
     deployment, targets = await _find(ctx, body.get("model"), deployment_id)
@@ -97,15 +106,21 @@ async def complete(ctx: Context, path: str, body: dict[str, Any], *, deployment_
     gateway.table.set(deployment.id, targets)
     patience = Patience(ctx.core.settings.hold_s)
     while True:
-        target = gateway.table.pick(deployment.id, patience.failed())
-        if target is None:
+        try:
+            lease = await gateway.table.take(deployment.id, without=patience.failed(), wait_s=patience.left_s)
+        except QueueFull:
+            raise RateLimited(f"Too many requests wait for the deployment {deployment.name}.", retry_after_s=BUSY_S) from None
+        except QueueSlow:
+            message = f"All replicas of the deployment {deployment.name} are busy."
+            raise Unavailable(message, retry_after_s=BUSY_S, code="deployment_busy") from None
+        if lease is None:
             targets = await gateway.waking.targets(deployment, patience)
             gateway.table.set(deployment.id, targets)
             continue
         try:
-            return await _ask(ctx, deployment, target, path, body)
+            return await _ask(ctx, deployment, lease, path, body)
         except ReplicaUnreachable:
-            patience.fail(target)
+            patience.fail(lease.target)
 
 
 async def named(ctx: Context, model: Any, deployment_id: str | None) -> Deployment:
@@ -116,13 +131,12 @@ async def named(ctx: Context, model: Any, deployment_id: str | None) -> Deployme
     return deployment
 
 
-async def _ask(ctx: Context, deployment: Deployment, target: Target, path: str, body: dict[str, Any]) -> Reply:
-    gateway = ctx.platform.gateway
-    lease = gateway.table.acquire(target)
+async def _ask(ctx: Context, deployment: Deployment, lease: Lease, path: str, body: dict[str, Any]) -> Reply:
+    gateway, target = ctx.platform.gateway, lease.target
     started = clock.now()
 
     def on_done(served: Served) -> None:
-        lease.release()
+        lease.release(_outcome(served))
         gateway.record(
             InferenceRequest(
                 id=ids.new("req"),
@@ -148,9 +162,18 @@ async def _ask(ctx: Context, deployment: Deployment, target: Target, path: str, 
         return await forward(
             gateway.client, target.url, path, asked, on_done=on_done, shown_model=deployment.name, upstream=upstream
         )
-    except BaseException:
-        lease.release()
+    except ReplicaUnreachable:
+        lease.release(Outcome.UNREACHABLE)
         raise
+    except BaseException:
+        lease.release(Outcome.NEITHER)
+        raise
+
+
+def _outcome(served: Served) -> Outcome:
+    if served.client_cancelled or 400 <= served.status_code < 500:
+        return Outcome.NEITHER
+    return Outcome.FAULT if served.status_code >= 500 else Outcome.OK
 
 
 async def _find(ctx: Context, model: Any, deployment_id: str | None) -> tuple[Deployment, list[Target]]:
