@@ -4,27 +4,21 @@ The gateway adds no meaning of its own: what the engine understands passes throu
 path of the answer.
 """
 
-import asyncio
-import contextlib
 from typing import Any
 
 import httpx2
-import structlog
-from sqlalchemy import update
-from sqlmodel import col
 
-from burnish.kit import clock, ids, stream
+from burnish.kit import clock, ids
 from burnish.kit.core import Core
 from burnish.kit.errors import Invalid, NotFound
 from engines.serving.proxy import ReplicaUnreachable, Reply, Served, forward
 from engines.serving.router import Table, Target
-from models.deployment import Deployment, InferenceRequest
+from models.deployment import Deployment
 from resolvers import adopting, deployment_names, deployments, waking
 from resolvers.context import Context
+from resolvers.request_log import Logged, RequestLog
 from resolvers.waking import Patience, Waking
 
-log = structlog.get_logger(__name__)
-FLUSH_S = 0.25
 MAX_CONNECTIONS = 1000
 TIMEOUT = httpx2.Timeout(600.0, connect=5.0)
 
@@ -36,51 +30,22 @@ class Gateway:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._log: list[InferenceRequest] = []
+        self.request_log = RequestLog(core)
         self.table = Table()
         self.waking = Waking(core)
         limits = httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
         self.client = httpx2.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False)
 
     async def run(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_S)
-            try:
-                await self.flush()
-            except Exception as error:
-                log.warning("request_log_waits", error=str(error), waiting=len(self._log))
+        await self.request_log.run()
+
+    async def flush(self) -> None:
+        await self.request_log.flush()
 
     async def close(self) -> None:
         await self.waking.close()
-        with contextlib.suppress(Exception):
-            await self.flush()
+        await self.request_log.close()
         await self.client.aclose()
-
-    def record(self, row: InferenceRequest) -> None:
-        if row.error_message is not None:
-            # An engine quotes what it was asked: what no database can hold would keep the whole log waiting for ever.
-            row.error_message = row.error_message.replace("\0", "\ufffd").encode(errors="replace").decode()
-        self._log.append(row)
-
-    async def flush(self) -> None:
-        """Write the log so far, and with it the totals of its deployments and what the followers of their requests read.
-
-        Also for a deployment that has ended, and whose stream may be marked so: who reads it later finds these rows too.
-        """
-        rows, self._log = self._log, []
-        if not rows:
-            return
-        try:
-            async with self._core.db.transaction() as session:
-                session.add_all(rows)
-                # In one order, and the deployment before its stream, as its host locks them.
-                for deployment_id in sorted({row.deployment_id for row in rows}):
-                    its = [row for row in rows if row.deployment_id == deployment_id]
-                    await session.exec(_add_totals(its))
-                    await stream.append(session, deployment_id, "requests", [row.as_row() for row in its])
-        except Exception:
-            self._log = rows + self._log
-            raise
 
 
 async def complete(ctx: Context, path: str, body: dict[str, Any], *, deployment_id: str | None = None) -> Reply:
@@ -119,12 +84,12 @@ async def named(ctx: Context, model: Any, deployment_id: str | None) -> Deployme
 async def _ask(ctx: Context, deployment: Deployment, target: Target, path: str, body: dict[str, Any]) -> Reply:
     gateway = ctx.platform.gateway
     lease = gateway.table.acquire(target)
-    started = clock.now()
+    started = clock.now_micros()
 
     def on_done(served: Served) -> None:
         lease.release()
-        gateway.record(
-            InferenceRequest(
+        gateway.request_log.add(
+            Logged(
                 id=ids.new("req"),
                 account_id=ctx.account.id,
                 deployment_id=deployment.id,
@@ -138,7 +103,7 @@ async def _ask(ctx: Context, deployment: Deployment, target: Target, path: str, 
                 finish_reason=served.finish_reason,
                 client_cancelled=served.client_cancelled,
                 error_message=served.error_message,
-                created_at=started,
+                created_micros=started,
             )
         )
 
@@ -174,16 +139,3 @@ async def _find(ctx: Context, model: Any, deployment_id: str | None) -> tuple[De
 
 def _unknown(model: str) -> NotFound:
     return NotFound(f"The model '{model}' does not exist.", code="model_not_found", param="model")
-
-
-def _add_totals(rows: list[InferenceRequest]) -> Any:
-    table = Deployment
-    return (
-        update(table)
-        .where(col(table.id) == rows[0].deployment_id)
-        .values(
-            total_requests=col(table.total_requests) + len(rows),
-            total_prompt_tokens=col(table.total_prompt_tokens) + sum(row.prompt_tokens for row in rows),
-            total_completion_tokens=col(table.total_completion_tokens) + sum(row.completion_tokens for row in rows),
-        )
-    )
