@@ -37,7 +37,7 @@ class Gateway:
 
     def __init__(self, core: Core) -> None:
         settings = core.settings
-        self.log = RequestLog(core)
+        self.request_log = RequestLog(core)
         self.table = Table(cap=settings.replica_requests, queue=settings.queued_requests)
         self.routes = Routes(core, self.table)
         self.waking = Waking(core)
@@ -46,13 +46,17 @@ class Gateway:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            for work in (self.log.run(), self.routes.run(), self._sharing.run()):
+            for work in (self.request_log.run(), self.routes.run(), self._sharing.run()):
                 tasks.create_task(work)
+
+    async def flush(self) -> None:
+        """Write the request log as far as it goes."""
+        await self.request_log.flush()
 
     async def close(self) -> None:
         await self.waking.close()
         await self._sharing.close()
-        await self.log.close()
+        await self.request_log.close()
         await self.client.close()
 
 
@@ -174,7 +178,7 @@ class _Asking:
         self._allowance.charge(served.prompt_tokens + served.completion_tokens)
         if served.status_code == CLIENT_GONE:
             self._cut(served)
-        self._gateway.log.add(
+        self._gateway.request_log.add(
             Logged(
                 ids.new("req"),
                 self._ctx.account.id,

@@ -378,7 +378,7 @@ async def test_no_commit_waits_for_a_broker_that_hangs(start: Start, broker: Bro
         async with asyncio.timeout(20):
             for number in range(10):
                 await one.say(str(number))
-            await one.hub.publish([stream.Frame("job_2", "logs", number, 0, ()) for number in range(600)])
+            await one.hub.publish([stream.Frame("job_2", "logs", number, 0) for number in range(600)])
         assert len(one.hub._unsent) == live.BUFFERED_FRAMES
     finally:
         broker.send(signal.SIGCONT)
