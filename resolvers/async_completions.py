@@ -24,6 +24,7 @@ from models import async_completion as later
 from models.async_completion import AsyncCompletion
 from resolvers import inference
 from resolvers.context import Context
+from resolvers.rate_limits import InferenceAllowance
 
 log = structlog.get_logger(__name__)
 DEFAULT_S = 60
@@ -46,7 +47,13 @@ async def within(seconds: float | None, work: Coroutine[Any, Any, Reply]) -> Rep
 
 
 async def ask(
-    ctx: Context, path: str, body: dict[str, Any], *, deployment_id: str | None = None, timeout_s: int = DEFAULT_S
+    ctx: Context,
+    path: str,
+    body: dict[str, Any],
+    allowance: InferenceAllowance,
+    *,
+    deployment_id: str | None = None,
+    timeout_s: int = DEFAULT_S,
 ) -> AsyncCompletion:
     """Begin a completion and return at once what it can be fetched by.
 
@@ -72,7 +79,7 @@ async def ask(
     except BaseException:
         answering.give_back(ctx.account.id)
         raise
-    answering.start(ctx.account.id, _answer(ctx, row.id, path, body, deployment.id, timeout_s))
+    answering.start(ctx.account.id, _answer(ctx, row, path, body, allowance, timeout_s))
     return row
 
 
@@ -88,10 +95,12 @@ async def get(ctx: Context, request_id: str) -> AsyncCompletion:
     return row
 
 
-async def _answer(ctx: Context, request_id: str, path: str, body: dict[str, Any], deployment_id: str, timeout_s: int) -> None:
-    core = ctx.core
+async def _answer(
+    ctx: Context, row: AsyncCompletion, path: str, body: dict[str, Any], allowance: InferenceAllowance, timeout_s: int
+) -> None:
+    core, request_id = ctx.core, row.id
     try:
-        work = inference.complete(ctx, path, body, deployment_id=deployment_id)
+        work = inference.complete(ctx, path, body, allowance, deployment_id=row.deployment_id)
         result, error = _read(await within(timeout_s, work))
     except BurnishError as refused:
         result, error = None, refused.message

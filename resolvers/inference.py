@@ -21,6 +21,7 @@ from engines.serving.router import Table, Target
 from models.deployment import Deployment, InferenceRequest
 from resolvers import adopting, deployment_names, deployments, waking
 from resolvers.context import Context
+from resolvers.rate_limits import InferenceAllowance
 from resolvers.waking import Patience, Waking
 
 log = structlog.get_logger(__name__)
@@ -83,9 +84,11 @@ class Gateway:
             raise
 
 
-async def complete(ctx: Context, path: str, body: dict[str, Any], *, deployment_id: str | None = None) -> Reply:
+async def complete(
+    ctx: Context, path: str, body: dict[str, Any], allowance: InferenceAllowance, *, deployment_id: str | None = None
+) -> Reply:
     """Answer a completion request with a replica of the deployment that `model`, or the URL's `deployment_id`, names; held for a
-    while where it has served before and no replica is ready.
+    while where it has served before and no replica is ready. What it uses is charged to `allowance`, which has admitted it.
 
     NotFound (`model_not_found`) for what names none of the caller's deployments, Invalid (`deployment_not_serving`) for one that
     has ended or is paused, Unavailable while none of its replicas is ready.
@@ -103,7 +106,7 @@ async def complete(ctx: Context, path: str, body: dict[str, Any], *, deployment_
             gateway.table.set(deployment.id, targets)
             continue
         try:
-            return await _ask(ctx, deployment, target, path, body)
+            return await _ask(ctx, deployment, target, path, body, allowance)
         except ReplicaUnreachable:
             patience.fail(target)
 
@@ -116,13 +119,16 @@ async def named(ctx: Context, model: Any, deployment_id: str | None) -> Deployme
     return deployment
 
 
-async def _ask(ctx: Context, deployment: Deployment, target: Target, path: str, body: dict[str, Any]) -> Reply:
+async def _ask(
+    ctx: Context, deployment: Deployment, target: Target, path: str, body: dict[str, Any], allowance: InferenceAllowance
+) -> Reply:
     gateway = ctx.platform.gateway
     lease = gateway.table.acquire(target)
     started = clock.now()
 
     def on_done(served: Served) -> None:
         lease.release()
+        allowance.charge(served.prompt_tokens + served.completion_tokens)
         gateway.record(
             InferenceRequest(
                 id=ids.new("req"),

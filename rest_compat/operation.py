@@ -155,6 +155,8 @@ def guarded(
             response = dialect.response(public(error, request))
         if (standing := getattr(request.state, "standing", None)) is not None:
             response.headers.update(_told(standing))
+        if (allowance := getattr(request.state, "inference", None)) is not None:
+            response.raw_headers.extend(allowance.headers())
         if dialect is OPENAI:
             response.headers.update({} if standing is None else _told_openai(standing))
             response.headers["openai-processing-ms"] = str(round((time.perf_counter() - started) * 1000))

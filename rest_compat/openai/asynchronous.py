@@ -13,6 +13,7 @@ from burnish.kit.errors import Invalid
 from resolvers import async_completions
 from resolvers.async_completions import LONGEST_S, SHORTEST_S
 from resolvers.context import Context
+from resolvers.rate_limits import InferenceAllowance
 from rest_compat.errors import OPENAI
 from rest_compat.operation import INFERENCE, JSON, Operation
 from rest_compat.wire import Wire
@@ -81,10 +82,10 @@ def _seconds(text: str | None) -> int | None:
     return int(text)
 
 
-async def accept(ctx: Context, path: str, body: dict[str, Any], wanted: Wanted) -> Response:
+async def accept(ctx: Context, path: str, body: dict[str, Any], allowance: InferenceAllowance, wanted: Wanted) -> Response:
     """Begin a completion whose answer is fetched later."""
     timeout_s = wanted.timeout_s or async_completions.DEFAULT_S
-    row = await async_completions.ask(ctx, path, body, deployment_id=wanted.deployment_id, timeout_s=timeout_s)
+    row = await async_completions.ask(ctx, path, body, allowance, deployment_id=wanted.deployment_id, timeout_s=timeout_s)
     return Response(AcceptedObject(request_id=row.id).model_dump_json(), 202, media_type=JSON)
 
 

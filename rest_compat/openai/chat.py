@@ -11,6 +11,7 @@ from starlette.responses import Response
 from burnish.kit.errors import Unauthenticated
 from resolvers import async_completions, inference
 from resolvers.context import Context
+from resolvers.rate_limits import InferenceAllowance
 from rest_compat import http, sse
 from rest_compat.errors import OPENAI
 from rest_compat.keys import Keys
@@ -79,10 +80,13 @@ async def text(ctx: Context, request: Request) -> Response:
 
 async def _complete(ctx: Context, request: Request, path: str) -> Response:
     wanted = asynchronous.wanted(request)
+    # On the request, so that a refusal tells how the limits stand as well.
+    allowance = request.state.inference = InferenceAllowance.of(ctx.core, ctx.key)
+    allowance.admit()
     body = await http.json_object(request, ctx.core.settings)
     if wanted.later:
-        return await asynchronous.accept(ctx, path, body, wanted)
-    work = inference.complete(ctx, path, body, deployment_id=wanted.deployment_id)
+        return await asynchronous.accept(ctx, path, body, allowance, wanted)
+    work = inference.complete(ctx, path, body, allowance, deployment_id=wanted.deployment_id)
     reply = await http.unless_gone(request, async_completions.within(wanted.timeout_s, work))
     if reply.stream is not None:
         return Stream(_in_force(ctx, reply.stream), reply.status, reply.headers)
