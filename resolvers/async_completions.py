@@ -21,6 +21,7 @@ from models import async_completion as later
 from models.async_completion import AsyncCompletion
 from resolvers import inference
 from resolvers.context import Context
+from resolvers.rate_limits import InferenceAllowance
 
 log = structlog.get_logger(__name__)
 DEFAULT_S = 60
@@ -32,7 +33,9 @@ TOO_LATE = "It was not answered in time."
 CUT_OFF = "The process that worked on it was stopped."
 
 
-async def ask(ctx: Context, call: Call, *, deployment_id: str | None = None, timeout_s: int = DEFAULT_S) -> AsyncCompletion:
+async def ask(
+    ctx: Context, call: Call, allowance: InferenceAllowance, *, deployment_id: str | None = None, timeout_s: int = DEFAULT_S
+) -> AsyncCompletion:
     """Begin a completion and return at once what it can be fetched by.
 
     Errors are those of `inference.complete`, as far as they show at once; Invalid for a streamed one, RateLimited where too many
@@ -57,7 +60,7 @@ async def ask(ctx: Context, call: Call, *, deployment_id: str | None = None, tim
     except BaseException:
         answering.give_back(ctx.account.id)
         raise
-    answering.start(ctx.account.id, _answer(ctx, row.id, call, deployment.id, timeout_s))
+    answering.start(ctx.account.id, _answer(ctx, row, call, allowance, timeout_s))
     return row
 
 
@@ -73,10 +76,11 @@ async def get(ctx: Context, request_id: str) -> AsyncCompletion:
     return row
 
 
-async def _answer(ctx: Context, request_id: str, call: Call, deployment_id: str, timeout_s: int) -> None:
-    core = ctx.core
+async def _answer(ctx: Context, row: AsyncCompletion, call: Call, allowance: InferenceAllowance, timeout_s: int) -> None:
+    core, request_id = ctx.core, row.id
     try:
-        result, error = _read(await inference.complete(ctx, call, deployment_id=deployment_id, timeout_s=timeout_s))
+        reply = await inference.complete(ctx, call, allowance, deployment_id=row.deployment_id, timeout_s=timeout_s)
+        result, error = _read(reply)
     except BurnishError as refused:
         result, error = None, refused.message
     except asyncio.CancelledError:

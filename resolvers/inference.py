@@ -61,19 +61,23 @@ class Gateway:
 
 
 async def complete(
-    ctx: Context, call: Call, *, deployment_id: str | None = None, timeout_s: float | None = None, started: float | None = None
+    ctx: Context,
+    call: Call,
+    allowance: InferenceAllowance,
+    *,
+    deployment_id: str | None = None,
+    timeout_s: float | None = None,
+    started: float | None = None,
 ) -> Reply:
     """Answer a completion request with a replica of the deployment that `model`, or the URL's `deployment_id`, names; held for a
-    while where it has served before and no replica is ready, or all are busy.
+    while where it has served before and no replica is ready, or all are busy. What it uses is charged to `allowance`, which has
+    admitted it.
 
     After `timeout_s` the answer is 504; of a stream that is how long its first word may take. `started` is when the request came,
     by `perf_counter`. NotFound (`model_not_found`) for what names none of the caller's deployments, Invalid
-    (`deployment_not_serving`) for one that has ended or is paused, RateLimited where the key has used up its share or too many
-    wait already, Unavailable while no replica is ready.
+    (`deployment_not_serving`) for one that has ended or is paused, RateLimited where too many wait already, Unavailable while no replica is ready.
     """
     ctx.require("inference")
-    allowance = InferenceAllowance.of(ctx.core, ctx.key)
-    allowance.admit()
     model, gateway = call.body.get("model"), ctx.platform.gateway
     route = gateway.routes.get((ctx.account.id, deployment_id, model)) if isinstance(model, str | None) else None
     route = route or await gateway.routes.find(ctx, model, deployment_id)

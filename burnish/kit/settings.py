@@ -145,6 +145,12 @@ class Settings(BaseSettings):
         description="The cost of GraphQL operations of an API key, and a point for each REST request; a tenth without one; "
         "0 for no limit.",
     )
+    inference_requests_per_minute: int = Field(
+        0, ge=0, description="Completions that an API key may ask for, unless it has a lower limit of its own; 0 for no limit."
+    )
+    inference_tokens_per_minute: int = Field(
+        0, ge=0, description="Prompt and completion tokens of an API key, unless it has a lower limit of its own; 0 for no limit."
+    )
     keep_logs_days: int = Field(
         365, ge=0, description="Days that logs are kept: of a job after its end, of a deployment each line; 0 for ever."
     )

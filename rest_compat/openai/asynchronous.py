@@ -14,6 +14,7 @@ from engines.serving.proxy import Call
 from resolvers import async_completions
 from resolvers.async_completions import LONGEST_S, SHORTEST_S
 from resolvers.context import Context
+from resolvers.rate_limits import InferenceAllowance
 from rest_compat.errors import OPENAI
 from rest_compat.operation import INFERENCE, JSON, Operation
 from rest_compat.wire import Wire
@@ -81,10 +82,10 @@ def _seconds(text: str | None) -> int | None:
     return int(text)
 
 
-async def accept(ctx: Context, call: Call, wanted: Wanted) -> Response:
+async def accept(ctx: Context, call: Call, allowance: InferenceAllowance, wanted: Wanted) -> Response:
     """Begin a completion whose answer is fetched later."""
     timeout_s = wanted.timeout_s or async_completions.DEFAULT_S
-    row = await async_completions.ask(ctx, call, deployment_id=wanted.deployment_id, timeout_s=timeout_s)
+    row = await async_completions.ask(ctx, call, allowance, deployment_id=wanted.deployment_id, timeout_s=timeout_s)
     return Response(AcceptedObject(request_id=row.id).model_dump_json(), 202, media_type=JSON)
 
 

@@ -53,7 +53,6 @@ class Completion:
         request_id = known_as(headers.get("x-request-id"))
         scope.setdefault("state", {})["request_id"] = request_id
         answering = _Answer(send, request_id, started)
-        ctx: Context | None = None
         try:
             if deployment_id is not None and "\0" in deployment_id:
                 # No id holds a NUL, and Postgres refuses to look for one.
@@ -61,19 +60,20 @@ class Completion:
             platform: Platform = scope["app"].state.platform
             ctx = auth.remembered(platform, headers, request_id) or await caller(Request(scope), self._cookie)
             ctx.require("inference")
+            allowance = answering.allowance = InferenceAllowance.of(ctx.core, ctx.key)
+            allowance.admit()
             wanted = asynchronous.wanted(headers, deployment_id)
             http.check_json(http.media_type_of(headers.get("content-type", "")))
             raw = await _body(receive, headers, ctx.core.settings.max_body_bytes)
             call = Call(self._path, raw, http.json_of(raw))
             if wanted.later:
-                response = await asynchronous.accept(ctx, call, wanted)
+                response = await asynchronous.accept(ctx, call, allowance, wanted)
                 await answering.whole(response.status_code, {"content-type": JSON}, bytes(response.body))
                 return
             with _Meanwhile(partial(_until_gone, receive), UNWATCHED_S):
                 reply = await inference.complete(
-                    ctx, call, deployment_id=wanted.deployment_id, timeout_s=wanted.timeout_s, started=started
+                    ctx, call, allowance, deployment_id=wanted.deployment_id, timeout_s=wanted.timeout_s, started=started
                 )
-                answering.headers += _limits(ctx)
                 await answering.reply(ctx, reply)
         except ClientDisconnect:
             return
@@ -82,7 +82,7 @@ class Completion:
                 raise
             response = OPENAI.response(public(error, request_id, self._path))
             response.headers.update(told(Request(scope), OPENAI, started))
-            response.raw_headers += answering.headers + _limits(ctx)
+            response.raw_headers += answering.headers()
             await response(scope, receive, send)
 
 
@@ -119,15 +119,16 @@ class FrontDoor:
 
 
 class _Answer:
-    """What is sent for one request; `headers` go before those of the reply."""
+    """What is sent for one request. `allowance` is that of its key, once it is known."""
 
-    __slots__ = ("_send", "_started", "has_begun", "headers")
+    __slots__ = ("_request_id", "_send", "_started", "allowance", "has_begun")
 
     def __init__(self, send: Send, request_id: str, started: float) -> None:
         self._send = send
         self._started = started
         self.has_begun = False
-        self.headers: Pairs = [(b"x-request-id", request_id.encode())]
+        self._request_id = request_id
+        self.allowance: InferenceAllowance | None = None
 
     async def reply(self, ctx: Context, reply: Reply) -> None:
         if reply.stream is None:
@@ -158,7 +159,12 @@ class _Answer:
     async def _begin(self, status: int, headers: Pairs) -> None:
         took = (PROCESSING.encode(), milliseconds(self._started).encode())
         self.has_begun = True
-        await self._send({"type": "http.response.start", "status": status, "headers": [*self.headers, took, *headers]})
+        await self._send({"type": "http.response.start", "status": status, "headers": [*self.headers(), took, *headers]})
+
+    def headers(self) -> Pairs:
+        """Return what goes before the headers of every answer."""
+        known_as = (b"x-request-id", self._request_id.encode())
+        return [known_as] if self.allowance is None else [known_as, *self.allowance.headers()]
 
 
 class _Meanwhile:
@@ -227,10 +233,6 @@ async def _body(receive: Receive, headers: Mapping[str, str], most: int) -> byte
     if not pieces or left < 0:
         raise PayloadTooLarge(f"{http.BODY} has at most {most} bytes.")
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def _limits(ctx: Context | None) -> Pairs:
-    return [] if ctx is None else InferenceAllowance.of(ctx.core, ctx.key).headers()
 
 
 def _pairs(headers: Mapping[str, str]) -> Pairs:
