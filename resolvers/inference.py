@@ -26,7 +26,7 @@ from resolvers.request_log import Logged, RequestLog
 from resolvers.routes import Route, Routes
 from resolvers.waking import Patience, Waking
 
-FAILED_FROM = 500
+OK = 200
 RETRY_AFTER_S = 1
 
 
@@ -75,7 +75,8 @@ async def complete(
 
     After `timeout_s` the answer is 504; of a stream that is how long its first word may take. `started` is when the request came,
     by `perf_counter`. NotFound (`model_not_found`) for what names none of the caller's deployments, Invalid
-    (`deployment_not_serving`) for one that has ended or is paused, RateLimited where too many wait already, Unavailable while no replica is ready.
+    (`deployment_not_serving`) for one that has ended or is paused, RateLimited
+    where too many wait already, Unavailable while no replica is ready.
     """
     ctx.require("inference")
     model, gateway = call.body.get("model"), ctx.platform.gateway
@@ -118,7 +119,7 @@ class _Asking:
                 self._timeout_s = timeout_s
                 return await self.answer()
         except TimeoutError:
-            return Reply(TIMED_OUT, dict(JSON), orjson.dumps(envelope(_late(timeout_s), SERVER_ERROR, code="timeout")))
+            return Reply(TIMED_OUT, JSON, orjson.dumps(envelope(_late(timeout_s), SERVER_ERROR, code="timeout")))
 
     async def answer(self) -> Reply:
         table, route, patience = self._gateway.table, self._route, None
@@ -217,10 +218,8 @@ def _late(timeout_s: float) -> str:
 
 def _outcome(served: Served) -> Outcome:
     if served.replica_failed:
-        return Outcome.UNREACHABLE
-    if served.client_cancelled or served.status_code == CLIENT_GONE:
-        return Outcome.NEITHER
-    return Outcome.FAULT if served.status_code >= FAILED_FROM else Outcome.OK
+        return Outcome.FAULT
+    return Outcome.OK if served.status_code == OK and not served.client_cancelled else Outcome.NEITHER
 
 
 def _busy(route: Route, error: QueueFull | QueueSlow) -> BurnishError:

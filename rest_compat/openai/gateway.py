@@ -5,7 +5,7 @@ parsed that need not be, and whoever only waits costs nothing. What goes wrong i
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from time import perf_counter
 
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from burnish.kit.errors import NotFound, PayloadTooLarge, Unauthenticated
 from burnish.requests import known_as
-from engines.serving.proxy import Call, Reply
+from engines.serving.proxy import JSON, Call, Reply
 from engines.serving.relay import Relay
 from resolvers import auth, inference
 from resolvers.context import Context, Platform
@@ -23,14 +23,14 @@ from rest_compat import http, sse
 from rest_compat.errors import OPENAI, public
 from rest_compat.keys import Keys
 from rest_compat.openai import asynchronous
-from rest_compat.operation import JSON, PROCESSING, caller, milliseconds, told
+from rest_compat.operation import PROCESSING, caller, milliseconds, told
 
 CHAT = "/v1/chat/completions"
 TEXT = "/v1/completions"
 # Whoever gets an answer so soon is not watched for leaving before it.
 UNWATCHED_S = 0.05
 KEYS = Keys()
-Pairs = list[tuple[bytes, bytes]]
+Pairs = Sequence[tuple[bytes, bytes]]
 
 
 class Completion:
@@ -68,7 +68,7 @@ class Completion:
             call = Call(self._path, raw, http.json_of(raw))
             if wanted.later:
                 response = await asynchronous.accept(ctx, call, allowance, wanted)
-                await answering.whole(response.status_code, {"content-type": JSON}, bytes(response.body))
+                await answering.whole(response.status_code, JSON, bytes(response.body))
                 return
             with _Meanwhile(partial(_until_gone, receive), UNWATCHED_S):
                 reply = await inference.complete(
@@ -132,20 +132,19 @@ class _Answer:
 
     async def reply(self, ctx: Context, reply: Reply) -> None:
         if reply.stream is None:
-            await self.whole(reply.status, reply.headers, reply.body or b"")
+            await self.whole(reply.status, reply.pairs, reply.body or b"")
         else:
             await self._stream(ctx, reply, reply.stream)
 
-    async def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        length = (b"content-length", str(len(body)).encode())
-        await self._begin(status, [length, *_pairs(headers)])
+    async def whole(self, status: int, headers: Pairs, body: bytes) -> None:
+        await self._begin(status, (b"content-length", b"%d" % len(body)), *headers)
         await self._send({"type": "http.response.body", "body": body})
 
     async def _stream(self, ctx: Context, reply: Reply, stream: Relay) -> None:
         """Pass a streamed answer on while the caller's key is in force; then one error event ends it, and the engine stops."""
         send = self._send
         try:
-            await self._begin(reply.status, _pairs(reply.headers))
+            await self._begin(reply.status, *reply.pairs)
             with _Meanwhile(partial(_while_in_force, ctx), sse.CHECK_S):
                 while frames := await stream.next():
                     await send({"type": "http.response.body", "body": frames, "more_body": True})
@@ -153,15 +152,15 @@ class _Answer:
             frames = sse.event(OPENAI.body(error).model_dump_json(exclude_unset=True))
             await send({"type": "http.response.body", "body": frames, "more_body": True})
         finally:
-            await stream.aclose()
+            stream.close()
         await send({"type": "http.response.body", "body": b""})
 
-    async def _begin(self, status: int, headers: Pairs) -> None:
+    async def _begin(self, status: int, *headers: tuple[bytes, bytes]) -> None:
         took = (PROCESSING.encode(), milliseconds(self._started).encode())
         self.has_begun = True
         await self._send({"type": "http.response.start", "status": status, "headers": [*self.headers(), took, *headers]})
 
-    def headers(self) -> Pairs:
+    def headers(self) -> list[tuple[bytes, bytes]]:
         """Return what goes before the headers of every answer."""
         known_as = (b"x-request-id", self._request_id.encode())
         return [known_as] if self.allowance is None else [known_as, *self.allowance.headers()]
@@ -233,7 +232,3 @@ async def _body(receive: Receive, headers: Mapping[str, str], most: int) -> byte
     if not pieces or left < 0:
         raise PayloadTooLarge(f"{http.BODY} has at most {most} bytes.")
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def _pairs(headers: Mapping[str, str]) -> Pairs:
-    return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
