@@ -147,6 +147,10 @@ class Client:
             raise Unreachable(f"{name}: no connection within {self._connect_s:g} s") from None
         except (OSError, ValueError) as error:
             raise Unreachable(f"{name}: no connection ({error})") from error
+        if connection.lost:
+            raise Unreachable(f"{name}: it ended the connection at once")
+        # Only now: of a connection whose maker was cancelled, uvloop says no more.
+        self._terms.open.add(connection)
         if self._closed:
             connection.fail(Unreachable, "the client was closed")
             raise Unreachable(f"{name}: the client is closed")
