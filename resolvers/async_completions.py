@@ -42,7 +42,7 @@ async def within(seconds: float | None, work: Coroutine[Any, Any, Reply]) -> Rep
             return await work
     except TimeoutError:
         message = f"There was no answer within {seconds:g} s."
-        return Reply(TIMED_OUT, dict(JSON), orjson.dumps(envelope(message, SERVER_ERROR, code="timeout")))
+        return Reply(TIMED_OUT, JSON, orjson.dumps(envelope(message, SERVER_ERROR, code="timeout")))
 
 
 async def ask(

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from typing import Any
 
-import httpx2
+import orjson
 import structlog
 from sqlalchemy import update
 from sqlmodel import col
@@ -16,7 +16,8 @@ from sqlmodel import col
 from burnish.kit import clock, ids, stream
 from burnish.kit.core import Core
 from burnish.kit.errors import Invalid, NotFound
-from engines.serving.proxy import ReplicaUnreachable, Reply, Served, forward
+from engines.serving import http1
+from engines.serving.proxy import Call, ReplicaUnreachable, Reply, Served, forward
 from engines.serving.router import Table, Target
 from models.deployment import Deployment, InferenceRequest
 from resolvers import adopting, deployment_names, deployments, waking
@@ -25,8 +26,6 @@ from resolvers.waking import Patience, Waking
 
 log = structlog.get_logger(__name__)
 FLUSH_S = 0.25
-MAX_CONNECTIONS = 1000
-TIMEOUT = httpx2.Timeout(600.0, connect=5.0)
 
 
 class Gateway:
@@ -39,8 +38,7 @@ class Gateway:
         self._log: list[InferenceRequest] = []
         self.table = Table()
         self.waking = Waking(core)
-        limits = httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
-        self.client = httpx2.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False)
+        self.client = http1.Client()
 
     async def run(self) -> None:
         while True:
@@ -54,7 +52,7 @@ class Gateway:
         await self.waking.close()
         with contextlib.suppress(Exception):
             await self.flush()
-        await self.client.aclose()
+        await self.client.close()
 
     def record(self, row: InferenceRequest) -> None:
         if row.error_message is not None:
@@ -143,10 +141,14 @@ async def _ask(ctx: Context, deployment: Deployment, target: Target, path: str, 
         )
 
     try:
-        asked = {**body, "model": target.served_name or deployment.name}
-        upstream = adopting.upstream_of(ctx.core, deployment)
         return await forward(
-            gateway.client, target.url, path, asked, on_done=on_done, shown_model=deployment.name, upstream=upstream
+            gateway.client,
+            target.url,
+            Call(path, orjson.dumps(body), body),
+            model=target.served_name or deployment.name,
+            on_done=on_done,
+            shown_model=deployment.name,
+            upstream=adopting.upstream_of(ctx.core, deployment),
         )
     except BaseException:
         lease.release()
