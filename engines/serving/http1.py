@@ -133,8 +133,7 @@ class Client:
             # It reads hundreds of certificates.
             self._tls = await asyncio.to_thread(create_ssl_context)
         name = f"{origin.host}:{origin.port}"
-        if self._closed:
-            raise Unreachable(f"{name}: the client is closed")
+        self._must_be_open(name)
         try:
             async with asyncio.timeout(self._connect_s):
                 _, connection = await asyncio.get_running_loop().create_connection(
@@ -147,10 +146,20 @@ class Client:
             raise Unreachable(f"{name}: no connection within {self._connect_s:g} s") from None
         except (OSError, ValueError) as error:
             raise Unreachable(f"{name}: no connection ({error})") from error
-        if self._closed:
+        if connection.lost:
+            raise Unreachable(f"{name}: it ended the connection at once")
+        # Only now: of a connection whose maker was cancelled, uvloop says no more.
+        self._terms.open.add(connection)
+        try:
+            self._must_be_open(name)
+        except Unreachable:
             connection.fail(Unreachable, "the client was closed")
-            raise Unreachable(f"{name}: the client is closed")
+            raise
         return connection
+
+    def _must_be_open(self, name: str) -> None:
+        if self._closed:
+            raise Unreachable(f"{name}: the client is closed")
 
     def _origin(self, base: str) -> _Origin:
         """Read a base and remember it; ValueError for what is none."""

@@ -174,6 +174,7 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_without_body",
         "loop",
+        "lost",
         "on_body",
     )
 
@@ -182,6 +183,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, name: str, idle: list["Connection"], terms: Terms) -> None:
         self.loop = asyncio.get_running_loop()
+        self.lost = False
         self._name = name
         self._idle = idle
         self._terms = terms
@@ -229,7 +231,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._parser = HttpResponseParser(self)
-        self._terms.open.add(self)
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer
@@ -272,6 +273,7 @@ class Connection(asyncio.Protocol):
             self._leave()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
         self._terms.open.discard(self)
         if self._alarm is not None:
             self._alarm.cancel()

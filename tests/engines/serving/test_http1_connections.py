@@ -343,7 +343,7 @@ async def test_closing_the_client_ends_everything(client: Client) -> None:
         assert await ask(client, other) == b"Hi"
         await until(lambda: bool(silent.requests))
         await client.close()
-        with pytest.raises(Unreachable, match="the client is closed"):
+        with pytest.raises(Broken, match="the client was closed"):
             await waiting
         assert await answer.chunk() == b"Hi"
         with pytest.raises(Broken, match="the client was closed"):
@@ -361,6 +361,16 @@ async def test_closing_the_client_while_it_connects(client: Client) -> None:
         await client.close()
         with pytest.raises(Unreachable):
             await asking
+
+
+async def test_a_server_that_ends_each_connection_at_once_is_unreachable(client: Client) -> None:
+    async def script(peer: Peer) -> None:
+        pass
+
+    async with scripted(script) as server:
+        for _ in range(100):
+            with pytest.raises(Unreachable):
+                await asyncio.wait_for(ask(client, server), 10)
 
 
 async def test_as_many_addresses_as_are_remembered_are_kept(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -426,7 +436,7 @@ async def test_nothing_is_left_of_a_storm() -> None:
     await client.close()
 
 
-def test_what_a_socket_is_counted_by() -> None:
+async def test_what_a_socket_is_counted_by() -> None:
     """The check of each test sees a socket that is open, also one of TLS."""
     before = sockets()
     with socket.socket() as one, ssl.create_default_context().wrap_socket(socket.socket(), server_hostname="x") as two:
