@@ -10,7 +10,7 @@ from sqlmodel import select
 from engines.serving import replica_run
 from models.deployment import Deployment
 from models.replica import Replica as Row
-from resolvers import routes
+from resolvers import deployments, routes
 from tests.conftest import Server
 from tests.rest_compat import replica, things
 from tests.rest_compat.replica import Replica
@@ -81,7 +81,7 @@ async def test_what_its_owner_does_holds_from_the_next_request_on(server: Server
         assert await chat(client, row.name) == (200, None)
         await client.post(f"/v1/deployments/{row.id}/pause")
         assert await chat(client, row.name) == (400, "deployment_not_serving")
-        await client.delete(f"/v1/deployments/{row.id}")
+        await deployments.stop(await server.context(), row.id)
         assert await chat(client, row.id) == (400, "deployment_not_serving")
         assert await chat(client, row.name) == (404, "model_not_found")
 
@@ -91,7 +91,7 @@ async def test_a_name_that_is_given_again_means_the_new_deployment(server: Serve
     first = await things.serving_deployment(server, "http://127.0.0.1:9", "sums")
     async with server.client() as client:
         await server.platform.gateway.routes.find(await server.context(), "sums", None)
-        await client.delete(f"/v1/deployments/{first.id}")
+        await deployments.stop(await server.context(), first.id)
         second = await things.serving_deployment(server, engine.url, "sums")
         assert await chat(client, "sums") == (200, None)
     await server.platform.gateway.flush()
