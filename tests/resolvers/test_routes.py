@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx2
 import pytest
@@ -10,7 +11,7 @@ from sqlmodel import select
 from engines.serving import replica_run
 from models.deployment import Deployment
 from models.replica import Replica as Row
-from resolvers import deployments, routes
+from resolvers import deployments, routes, waking
 from tests.conftest import Server
 from tests.rest_compat import replica, things
 from tests.rest_compat.replica import Replica
@@ -148,14 +149,14 @@ async def test_what_was_read_before_a_change_is_not_taken_for_what_is_after_it(
     await found.find(ctx, row.name, None)
     assert found.get(words) is not None
     reading, go_on = asyncio.Event(), asyncio.Event()
-    running = routes.waking.running
+    running = waking.running
 
-    async def slowly(*args: object) -> object:
+    async def slowly(*args: Any) -> Any:
         reading.set()
         await go_on.wait()
-        return await running(*args)  # type: ignore[arg-type]
+        return await running(*args)
 
-    monkeypatch.setattr(routes.waking, "running", slowly)
+    monkeypatch.setattr(waking, "running", slowly)
     finding = asyncio.create_task(found.find(ctx, row.name, None))
     await reading.wait()
     found.changed(row.id)
