@@ -81,8 +81,7 @@ WORDS = {
     "inference_requests_per_minute": "How many completions the key may ask for a minute, within what this installation allows; "
     "null for no limit of its own.",
     "inference_tokens_per_minute": "How many prompt and completion tokens the key may use a minute, within what this "
-    "installation allows; null for no limit of its own. While they are used up it is refused; what an answer used too much is "
-    "paid back.",
+    "installation allows; null for no limit of its own. While they are used up it is refused; what was too much is paid back.",
     "items": "The elements.",
     "job_count": "How many training jobs.",
     "job_id": "The id of a training job: `job_…`.",

@@ -110,7 +110,7 @@ class Limiter:
         self._bucket(name, per_minute).require(amount)
 
     def charge(self, name: str, per_minute: int, amount: float, *, debt_minutes: int = 1) -> Standing:
-        """Take an amount that has been used already, even where it is not there; `debt_minutes` bounds what is owed."""
+        """Take an amount that has been used already, even where it is not there; no more is owed than comes in `debt_minutes`."""
         bucket = self._bucket(name, per_minute)
         bucket.debt = float(per_minute * debt_minutes)
         return self._subtract(name, bucket, amount)
