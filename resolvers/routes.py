@@ -7,6 +7,7 @@ Only what takes requests is remembered: whatever else there is to say of a deplo
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlmodel import col, select
 from burnish.kit.core import Core
 from burnish.kit.db import Session
 from burnish.kit.errors import Invalid, NotFound
+from burnish.kit.once import AtOnce
 from engines.serving.router import Table, Target
 from engines.serving.upstream import Upstream
 from models import deployment as dep
@@ -56,6 +58,7 @@ class Routes:
         self._routes: dict[str, Route] = {}
         # How often something was forgotten: what was read before is not taken for fresh.
         self._forgotten = 0
+        self._finding = AtOnce[Route]()
         core.hub.watch("events", self.changed)
 
     def get(self, words: Words) -> Route | None:
@@ -75,6 +78,11 @@ class Routes:
         if not isinstance(model, str | None):
             raise Invalid("'model' is a text.", param="model")
         words = (ctx.account.id, deployment_id, model)
+        # With what was forgotten: nobody is answered by a look that began before a change.
+        return await self._finding.get((words, self._forgotten), partial(self._find, ctx, words))
+
+    async def _find(self, ctx: Context, words: Words) -> Route:
+        _, deployment_id, model = words
         before, seen = self._forgotten, monotonic()
         async with self._core.db.read() as session:
             row = await _named(session, ctx, model, deployment_id)
@@ -88,9 +96,9 @@ class Routes:
 
     def changed(self, deployment_id: str) -> None:
         """Have a deployment looked at before it is used again."""
+        self._forgotten += 1
         route = self._routes.get(deployment_id)
         if route is not None:
-            self._forgotten += 1
             route.seen = LONG_AGO
 
     async def run(self) -> None:
