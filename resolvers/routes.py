@@ -92,6 +92,7 @@ class Routes:
             self._meant.clear()
             self._routes.clear()
         route = self._meant[words] = self._keep(row, targets, seen if self._forgotten == before else LONG_AGO)
+        route.used = True
         return route
 
     def changed(self, deployment_id: str) -> None:
@@ -138,7 +139,7 @@ class Routes:
         if route is None:
             route = self._routes[row.id] = Route(row, upstream, seen)
         else:
-            route.row, route.name, route.upstream, route.seen, route.used = row, row.name, upstream, seen, True
+            route.row, route.name, route.upstream, route.seen = row, row.name, upstream, seen
         return route
 
     def _forget(self, gone: Sequence[Route]) -> None:
