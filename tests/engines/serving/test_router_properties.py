@@ -74,10 +74,10 @@ class World:
         shut_until = self.table._replicas[target.replica_id].shut_until
         return shut_until is None or shut_until <= virtual_time.now()
 
-    async def step(self, name: str, *given: Any) -> None:
+    async def step(self, name: str, *details: Any) -> None:
         waited, now = len(self.waiting()), virtual_time.now()
         before = set(self.running())
-        await getattr(self, name)(*given)
+        await getattr(self, name)(*details)
         await settled()
         self._look(waited, now)
         self._judge(sorted(set(self.running()) - before, key=lambda request: request.number))
@@ -170,8 +170,8 @@ def test_the_promises_hold_after_each_step(steps: list[tuple[Any, ...]]) -> None
     async def live() -> None:
         world = World()
         await world.step("set", ALL[:2])
-        for name, *given in steps:
-            await world.step(NAMES.get(name, name), *given)
+        for name, *details in steps:
+            await world.step(NAMES.get(name, name), *details)
         await end(world)
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
