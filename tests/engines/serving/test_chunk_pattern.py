@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.serving import chunk_pattern
+from engines.serving import chunk_pattern, relay
 from engines.serving.metering import Meter, Served
 from engines.serving.relay import Relay
 
@@ -154,9 +154,72 @@ def streams(draw: st.DrawFn) -> list[bytes]:
 def test_a_pattern_tells_what_a_parser_tells(
     pieces: list[bytes], asked: dict[str, Any], shown: str | None, per_prompt: int, leaves_after: int | None
 ) -> None:
+    compare(pieces, asked, shown, per_prompt, leaves_after)
+
+
+def compare(
+    pieces: list[bytes],
+    asked: dict[str, Any],
+    shown: str | None = None,
+    per_prompt: int = 1,
+    leaves_after: int | None = None,
+) -> None:
     told = relayed(pieces, asked, shown, per_prompt, leaves_after)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunk_pattern, "learn", lambda *_: None)
         full = relayed(pieces, asked, shown, per_prompt, leaves_after)
     assert [parsed(frames) for frames in told[0]] == [parsed(frames) for frames in full[0]]
     assert told[1] == full[1]
+
+
+HEAD = b'data: {"id":"c-1","created":1,"model":"model","choices":[{"index":0,"delta":{"content":"Hi"},'
+LAST = b'"finish_reason":null,"token_ids":null}]'
+COUNTS = b',"usage":{"prompt_tokens":4,"completion_tokens":%d}'
+SECOND = b'{"index":1,"delta":{},'
+DUPLICATE = b'data: {"usage":null,"choices":[{"index":0,"delta":{"content":"Hi"},'
+
+
+@pytest.mark.parametrize("is_counted", [True, False])
+@pytest.mark.parametrize("asked", [{}, {"include_usage": True}, {"include_usage": True, "continuous_usage_stats": True}])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        HEAD + b'"finish_reason":"stop"},' + SECOND + LAST + COUNTS % 7 + b"}",
+        HEAD + b'"finish_reason":"stop"},' + SECOND + LAST + b"}",
+        HEAD + LAST + COUNTS % 7 + b',"system_fingerprint":"x"}',
+        HEAD + LAST + COUNTS % 7 + b',"x":{"y":1}}',
+        HEAD + LAST + b',"usage":{"prompt_tokens":4,"details":{"cached_tokens":1},"completion_tokens":7}}',
+        HEAD + LAST + b',"usage":{}}',
+        HEAD + LAST + b',"x":{"y":1,"usage":{"completion_tokens":7}}}',
+        HEAD + b'"x":1}]' + COUNTS % 7 + b',"x":[{' + LAST + b"}",
+        HEAD + b'"stop_reason":"\\"finish_reason",' + LAST + COUNTS % 7 + b"}",
+        HEAD + LAST + b',"choices":[]}',
+        HEAD + LAST + b',"choices":[]' + COUNTS % 7 + b"}",
+        DUPLICATE + LAST + COUNTS % 7 + b"}",
+        DUPLICATE + LAST + b',"usage":null}',
+        b'data: {"error":{"message":"no","code":400},"model":"model"}',
+    ],
+)
+def test_what_only_looks_like_the_pattern_is_parsed(odd: bytes, asked: dict[str, Any], is_counted: bool) -> None:
+    plain = HEAD + LAST + (COUNTS % 6 if is_counted else b"") + b"}"
+    for events in ([plain, odd], [odd, odd], [plain, odd, plain], [odd, plain, odd, plain]):
+        pieces = [event + b"\n\n" for event in events]
+        compare(pieces, asked)
+        compare(pieces, asked, shown="shown")
+        compare([b"".join(pieces)], asked)
+
+
+@pytest.mark.parametrize("shown", [None, "shown"])
+@pytest.mark.parametrize("asked", [{}, {"include_usage": True}, {"include_usage": True, "continuous_usage_stats": True}])
+@pytest.mark.parametrize("usage", [COUNTS % 7, b',"usage":null', b""])
+@pytest.mark.parametrize("count", [1, 4])
+def test_chunks_like_the_first_are_not_parsed(
+    monkeypatch: pytest.MonkeyPatch, shown: str | None, asked: dict[str, Any], usage: bytes, count: int
+) -> None:
+    parsed_ones: list[bytes] = []
+    parse = relay._parse
+    monkeypatch.setattr(relay, "_parse", lambda data: parsed_ones.append(data) or parse(data))
+    chunks = [HEAD.replace(b'"index":0', b'"index":%d' % index) + LAST + usage + b"}\n\n" for index in range(count)]
+    writes, [served] = relayed([*chunks * 50, b"data: [DONE]\n\n"], asked, shown, 1, None)
+    assert (len(writes), len(parsed_ones)) == (50 * count + 1, count)
+    assert served.completion_tokens == (7 * count if usage.startswith(COUNTS[:12]) else 0)
