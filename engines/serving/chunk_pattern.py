@@ -51,7 +51,7 @@ class Pattern:
             so_far[self._number] = event[end - 2 : -3]
             if not self._ends:
                 return self._begins + event[start:]
-        elif end != len(event) or event.find(USAGE, start, at) >= 0:
+        elif event.find(USAGE, start, at) >= 0:
             return None
         return self._begins + event[start:at] + self._ends
 
