@@ -1,0 +1,152 @@
+"""Whether three accounts of one load agree: what the callers saw, what the engines wrote down, and what was metered and logged.
+
+A request is its number, which is how many tokens its prompt had and part of what an engine refuses it with. Only of a request
+whose caller left before the engine's first word does the log not know which one it was: those are counted for each replica.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlmodel import col, select
+
+from burnish.kit import stream
+from burnish.kit.core import Core
+from models.deployment import Deployment, InferenceRequest
+from models.replica import Replica
+from tests.rest_compat.load.callers import Seen
+from tests.rest_compat.load.fleet import Engine, Entry
+
+PASSED_OVER = (None, "died", "sick")
+_NUMBER = re.compile(r"#(\d+)\.$")
+
+
+@dataclass
+class Books:
+    """The log of an installation, and which engine each replica is."""
+
+    rows: list[InferenceRequest]
+    engines: Mapping[str, str]
+
+    @classmethod
+    async def read(cls, core: Core, engines: Iterable[Engine]) -> "Books":
+        names = {engine.url: engine.name for engine in engines}
+        async with core.db.read() as session:
+            rows = list((await session.exec(select(InferenceRequest).order_by(col(InferenceRequest.id)))).all())
+            replicas = (await session.exec(select(Replica))).all()
+        return cls(rows, {row.id: names[row.url] for row in replicas if row.url in names})
+
+    def number(self, row: InferenceRequest) -> int | None:
+        """Return which request a row is of, null where it cannot say."""
+        if row.prompt_tokens:
+            return row.prompt_tokens
+        found = _NUMBER.search(row.error_message or "")
+        return int(found[1]) if found else None
+
+
+@dataclass
+class Unseen:
+    """Requests whose callers left before the engine's first word: those that an engine of this name surely had, and those that
+    may have been between two engines, or on their way to the first.
+    """
+
+    surely: Counter[str] = field(default_factory=Counter)
+    perhaps: int = 0
+
+    def count(self, answered: Sequence[Entry]) -> None:
+        if answered and answered[0].how not in PASSED_OVER:
+            self.surely[answered[0].engine] += 1
+        else:
+            self.perhaps += 1
+
+
+def disagreements(load: Sequence[Seen], entries: Sequence[Entry], books: Books) -> list[str]:
+    """Return whatever does not agree, each with its request; nothing where all of it does."""
+    numbers = [seen.ask.number for seen in load]
+    assert len(set(numbers)) == len(numbers)
+    taken, logged = defaultdict(list), defaultdict(list)
+    for entry in entries:
+        taken[entry.number].append(entry)
+    nameless = []
+    for row in books.rows:
+        number = books.number(row)
+        (nameless if number is None else logged[number]).append(row)
+    found = [f"#{number} is logged and was never asked" for number in set(logged) - set(numbers)]
+    unseen = Unseen()
+    for seen in load:
+        number = seen.ask.number
+        wrong = _wrong(seen, taken[number], logged[number], books, unseen)
+        if wrong is not None:
+            found.append(f"#{number} {seen.verdict}: {wrong}; {taken[number]}; {[row.as_row() for row in logged[number]]}")
+    return found + _nameless(nameless, books, unseen)
+
+
+def _wrong(seen: Seen, taken: list[Entry], logged: list[InferenceRequest], books: Books, unseen: Unseen) -> str | None:
+    """Return what is wrong with the accounts of one request; `unseen` counts those that left before the engine's first word."""
+    answered = [entry for entry in taken if entry.how not in PASSED_OVER] or taken[-1:]
+    verdict = seen.verdict
+    if len(answered) > 1:
+        return "answered more than once"
+    if verdict == "left" and not logged:
+        unseen.count(answered)
+        return None if not seen.tokens else "not logged"
+    by_an_engine = bool(answered) and (verdict in ("whole", "cut", "left") or answered[0].how == "refused")
+    if not by_an_engine:
+        if logged or any(entry.how not in PASSED_OVER for entry in taken):
+            return "refused, and yet answered by an engine"
+        return None if verdict not in ("whole", "cut") else "answered by nobody"
+    if len(logged) != 1:
+        return f"logged {len(logged)} times"
+    [row], [entry] = logged, answered
+    if entry.engine != books.engines.get(row.replica_id or ""):
+        return "logged for another replica"
+    if row.streamed is not seen.ask.stream:
+        return "logged as the other kind"
+    return _wrong_counts(seen, entry, row)
+
+
+def _wrong_counts(seen: Seen, entry: Entry, row: InferenceRequest) -> str | None:
+    verdict = seen.verdict
+    if verdict == "whole" or (verdict == "left" and not row.client_cancelled):
+        # Who leaves in the moment of the last token may have been answered.
+        exact = row.completion_tokens == entry.made == seen.ask.all_tokens
+        good = row.status_code == 200 and not row.client_cancelled and row.error_message is None and row.finish_reason == "length"
+        timed = (row.ttft_ms is not None) is seen.ask.stream
+        return None if exact and good and timed else "metered otherwise than it was made"
+    if verdict in ("left", "cut"):
+        if not seen.tokens <= row.completion_tokens <= entry.made:
+            return f"metered {row.completion_tokens}, seen {seen.tokens}, made {entry.made}"
+        if verdict == "left" or row.client_cancelled:
+            # The stream of a key that has ended is cut, and the engine's client is gone.
+            return None if row.client_cancelled and entry.how in ("left", None) else "its engine did not stop"
+        return None if row.status_code >= 500 and row.error_message else "cut without a reason in the log"
+    exact = str(row.status_code) == verdict and row.completion_tokens == 0
+    return None if exact and not row.client_cancelled and row.error_message else "logged otherwise than it was refused"
+
+
+def _nameless(rows: list[InferenceRequest], books: Books, unseen: Unseen) -> list[str]:
+    found = [f"nobody's: {row.as_row()}" for row in rows if not row.client_cancelled or row.completion_tokens]
+    counts = Counter(books.engines.get(row.replica_id or "", "?") for row in rows if row.client_cancelled)
+    more = counts.total() - unseen.surely.total()
+    if not unseen.surely <= counts or not 0 <= more <= unseen.perhaps:
+        found.append(f"left before the first word: {unseen}, logged: {dict(counts)}")
+    return found
+
+
+async def one_story(core: Core) -> list[str]:
+    """Return where a deployment's totals, the stream of its requests and their rows do not say the same."""
+    found = []
+    async with core.db.read() as session:
+        for row in (await session.exec(select(Deployment))).all():
+            its = (await session.exec(select(InferenceRequest).where(InferenceRequest.deployment_id == row.id))).all()
+            told = [item async for page in stream.read_all(session, row.id, "requests") for item in page]
+            totals = (row.total_requests, row.total_prompt_tokens, row.total_completion_tokens)
+            sums = (len(its), sum(each.prompt_tokens for each in its), sum(each.completion_tokens for each in its))
+            if totals != sums:
+                found.append(f"{row.name}: totals {totals}, rows {sums}")
+            if [item.seq for item in told] != list(range(1, len(its) + 1)):
+                found.append(f"{row.name}: {len(told)} told, {len(its)} rows")
+            if {item.data["id"]: item.data for item in told} != {each.id: each.as_row() for each in its}:
+                found.append(f"{row.name}: told otherwise than logged")
+    return found
