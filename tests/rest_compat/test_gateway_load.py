@@ -6,28 +6,22 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from burnish.kit import clock, ids
-from burnish.kit.core import Core, opened
+from burnish.kit.core import opened
 from burnish.kit.money import parse_usd
 from burnish.kit.settings import Settings
-from models import deployment as dep
-from models import transitions
-from models.deployment import Deployment
-from models.replica import Replica
 from resolvers import accounts
 from resolvers.context import Platform
 from tests.conftest import Server, Tenant, serving
-from tests.rest_compat import things
 from tests.rest_compat.load import books, fleet
 from tests.rest_compat.load.books import Books
 from tests.rest_compat.load.callers import Ask, Caller
 from tests.rest_compat.load.crowd import BEGUN, Crowd, kinds
 from tests.rest_compat.load.fleet import Engine
+from tests.rest_compat.load.installed import deployed, used_up
 
 pytestmark = pytest.mark.anyio
 ENDLESS = 1_000_000
@@ -52,24 +46,12 @@ async def gateway(settings: Settings) -> AsyncIterator[Server]:
         yield Server(f"http://127.0.0.1:{settings.port}", app, platform, await new_tenant("tenant"), new_tenant)
 
 
-async def deployed(server: Server, engines: list[Engine], tenant: Tenant | None = None) -> Deployment:
-    """Return a deployment that each of the engines serves."""
-    first, *others = engines
-    row = await things.serving_deployment(server, first.url, tenant=tenant)
-    now = clock.now()
-    its: dict[str, Any] = {"account_id": row.account_id, "deployment_id": row.id, "gpu_requested": row.gpu_requested}
-    async with server.platform.db.transaction() as session:
-        for engine in others:
-            at: dict[str, Any] = {"host_id": "host", "url": engine.url, "created_at": now, "last_health_at": now}
-            session.add(Replica(id=ids.new("rep"), status="running", **at, **its))
-    return row
-
-
-async def used_up(core: Core, deployment_id: str) -> None:
-    """End a deployment as its host does when its account's credit is exhausted."""
-    async with core.db.transaction() as session:
-        row = await session.get_one(Deployment, deployment_id)
-        assert await transitions.move(session, row, dep.STOPPED, error="QUOTA_EXCEEDED: The account's credit is used up.")
+async def settled(server: Server, engines: list[Engine]) -> None:
+    """Wait until nobody waits for an engine, and assert that the gateway knows it."""
+    for engine in engines:
+        await engine.idle()
+    table = server.platform.gateway.table
+    await fleet.until(lambda: not table._counts, "no request is outstanding")
 
 
 async def agree(settings: Settings, crowd: Crowd, engines: list[Engine]) -> None:
@@ -137,7 +119,8 @@ async def test_everything_at_once_is_answered_or_refused_metered_once_and_logged
     crowd = Crowd()
     async with gateway(settings) as server:
         port, rich, poor = settings.port, server.tenant, await server.new_tenant("poor")
-        model, other = (await deployed(server, engines)).id, (await deployed(server, engines, poor)).id
+        model = await deployed(await server.context(), engines)
+        other = await deployed(await server.context(poor), engines)
         async with server.client() as owner:
             made = (await owner.post("/v1/api_keys", json={"name": "ci", "scopes": ["inference"]})).json()
             resumes = asyncio.Event()
@@ -176,8 +159,7 @@ async def test_everything_at_once_is_answered_or_refused_metered_once_and_logged
                 await crowd.ended(150)
                 assert not any(task.done() for task in reading) or "cut" in crowd.verdicts()
                 resumes.set()
-        for engine in engines:
-            await engine.idle()
+        await settled(server, engines)
         for each in callers:
             each.close()
     assert {"whole", "cut", "left", "400", "401", "402", "429", "500", "503"} <= crowd.verdicts()
@@ -189,10 +171,10 @@ async def test_everything_at_once_is_answered_or_refused_metered_once_and_logged
 async def test_a_reader_that_stops_stops_its_engine_and_nobody_else(settings: Settings, engines: list[Engine]) -> None:
     crowd, resumes = Crowd(), asyncio.Event()
     async with gateway(settings) as server:
-        row = await deployed(server, engines)
+        model = await deployed(await server.context(), engines)
         # Were all of it taken from the engine, it would be 256 MiB that somebody has to hold.
         endless = Ask(
-            crowd.orders(width=2**16), row.id, 2**12, stream=True, stops_after=2, resumes=resumes, leaves=asyncio.Event()
+            crowd.orders(width=2**16), model, 2**12, stream=True, stops_after=2, resumes=resumes, leaves=asyncio.Event()
         )
         stopped, others = Caller(settings.port, server.tenant.key), Caller(settings.port, server.tenant.key)
         reading = asyncio.create_task(crowd.ask(stopped, endless, {"left"}))
@@ -200,23 +182,22 @@ async def test_a_reader_that_stops_stops_its_engine_and_nobody_else(settings: Se
             lambda: [each for engine in engines for each in engine.of(endless.number) if each.paused], "paused"
         )
         assert entry[0].made < 2**11
-        await steady(crowd, others, row.id, 2)
+        await steady(crowd, others, model, 2)
         assert entry[0].how is None and not reading.done()
         assert endless.leaves is not None
         endless.leaves.set()
         await reading
         others.close()
-        for engine in engines:
-            await engine.idle()
+        await settled(server, engines)
     await agree(settings, crowd, engines)
 
 
 async def test_a_stream_ends_with_its_key_even_while_its_engine_says_nothing(settings: Settings, engines: list[Engine]) -> None:
     crowd = Crowd()
     async with gateway(settings) as server, server.client() as owner:
-        row = await deployed(server, engines)
+        model = await deployed(await server.context(), engines)
         made = (await owner.post("/v1/api_keys", json={"name": "ci", "scopes": ["inference"]})).json()
-        asks = [Ask(crowd.orders(**how), row.id, ENDLESS, stream=True) for how in ({"pace_s": PACE_S}, {"hang_after": 3})]
+        asks = [Ask(crowd.orders(**how), model, ENDLESS, stream=True) for how in ({"pace_s": PACE_S}, {"hang_after": 3})]
         callers = [Caller(settings.port, made["key"]) for _ in asks]
         streams = [asyncio.create_task(crowd.ask(*both, {"cut"})) for both in zip(callers, asks, strict=True)]
         for ask in asks:
@@ -224,8 +205,7 @@ async def test_a_stream_ends_with_its_key_even_while_its_engine_says_nothing(set
         assert (await owner.delete(f"/v1/api_keys/{made['id']}")).status_code == 200
         for seen in await asyncio.gather(*streams):
             assert seen.error is not None and seen.error["message"] == "Invalid API key"
-        for engine in engines:
-            await engine.idle()
+        await settled(server, engines)
         for caller in callers:
             caller.close()
     await agree(settings, crowd, engines)

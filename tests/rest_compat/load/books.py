@@ -65,10 +65,11 @@ def disagreements(load: Sequence[Seen], entries: Sequence[Entry], books: Books) 
     """Return whatever does not agree, each with its request; nothing where all of it does."""
     numbers = [seen.ask.number for seen in load]
     assert len(set(numbers)) == len(numbers)
-    taken, logged = defaultdict(list), defaultdict(list)
-    for entry in entries:
+    taken: defaultdict[int, list[Entry]] = defaultdict(list)
+    logged: defaultdict[int, list[InferenceRequest]] = defaultdict(list)
+    for entry in sorted(entries, key=lambda entry: entry.began_at):
         taken[entry.number].append(entry)
-    nameless = []
+    nameless: list[InferenceRequest] = []
     for row in books.rows:
         number = books.number(row)
         (nameless if number is None else logged[number]).append(row)
@@ -84,7 +85,9 @@ def disagreements(load: Sequence[Seen], entries: Sequence[Entry], books: Books) 
 
 def _wrong(seen: Seen, taken: list[Entry], logged: list[InferenceRequest], books: Books, unseen: Unseen) -> str | None:
     """Return what is wrong with the accounts of one request; `unseen` counts those that left before the engine's first word."""
-    answered = [entry for entry in taken if entry.how not in PASSED_OVER] or taken[-1:]
+    answered = [entry for entry in taken if entry.how not in PASSED_OVER]
+    # One that refuses and is found to be dead then is passed over too.
+    answered = [entry for entry in answered[:-1] if entry.how != "refused"] + answered[-1:] or taken[-1:]
     verdict = seen.verdict
     if len(answered) > 1:
         return "answered more than once"
@@ -108,6 +111,9 @@ def _wrong(seen: Seen, taken: list[Entry], logged: list[InferenceRequest], books
 
 def _wrong_counts(seen: Seen, entry: Entry, row: InferenceRequest) -> str | None:
     verdict = seen.verdict
+    if verdict == "left" and row.status_code >= 500 and entry.how in ("died", "failed", None):
+        # Who had stopped reading does not know that its engine was gone before it.
+        verdict = "cut"
     if verdict == "whole" or (verdict == "left" and not row.client_cancelled):
         # Who leaves in the moment of the last token may have been answered.
         exact = row.completion_tokens == entry.made == seen.ask.all_tokens

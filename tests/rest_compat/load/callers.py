@@ -9,6 +9,7 @@ import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from time import monotonic
 from typing import Any
 
 from tests.rest_compat.load.engine import CHAT, TEXT, Orders
@@ -60,9 +61,11 @@ class Ask:
 
 @dataclass
 class Seen:
-    """What a caller saw: `counts` are the tokens of each choice, `wrong` what no answer may be."""
+    """What a caller saw: `counts` are the tokens of each choice, `wrong` what no answer may be; times are of `monotonic`."""
 
     ask: Ask
+    began_at: float = field(default_factory=monotonic)
+    ended_at: float = 0.0
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     counts: dict[int, int] = field(default_factory=dict)
@@ -108,10 +111,10 @@ class Seen:
 
 
 class Caller:
-    """One connection at a time, used again while the answers allow it. `on_end` is told each request as it ends."""
+    """One connection at a time, used again while the answers allow it."""
 
-    def __init__(self, port: int, key: str, on_end: Callable[[Seen], None] = lambda seen: None) -> None:
-        self._port, self._key, self._on_end = port, key, on_end
+    def __init__(self, port: int, key: str) -> None:
+        self._port, self._key = port, key
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -134,7 +137,7 @@ class Caller:
             seen.wrong = f"{type(reading.exception()).__name__}: {reading.exception()}"
         if seen.left or seen.wrong or seen.headers.get("connection") == "close" or reading.cancelled():
             self.close()
-        self._on_end(seen)
+        seen.ended_at = monotonic()
         return seen
 
     def close(self) -> None:

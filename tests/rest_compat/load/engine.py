@@ -4,12 +4,12 @@ What a request is to meet is said in its prompt, a JSON object of `Orders`; `num
 prompt has, so that whoever meters it can be matched with whoever made it. The journal has a line for each step, written before
 the client can see it, so that it is whole up to the moment of a `kill -9`:
 
-    ["began", serial, number]   ["made", serial, tokens]   ["paused", serial, tokens]   ["ended", serial, tokens, how]
+    ["began", serial, number, at]   ["made", serial, tokens]   ["paused", serial, tokens]   ["ended", serial, tokens, how]
 
-`paused` is when the client takes no more; `how` is `finished`, `left` (the client went away), `refused`, `failed` (an error
-event), `died` (the connection was dropped) or `sick`. A line on standard input is a command, answered by a line of JSON: `close`
-(no new connections), `deaf` (connections that nobody answers), `open`, `sick` (the engine behind this server is dead), `well`,
-`busy`.
+`at` is of the machine's monotonic clock; `paused` is when the client takes no more; `how` is `finished`, `left` (the client went
+away), `refused`, `failed` (an error event), `died` (the connection was dropped) or `sick`. A line on standard input is a command,
+answered by a line of JSON: `close` (no new connections), `deaf` (connections that nobody answers), `open`, `sick` (the engine
+behind this server is dead), `well`, `busy`.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -68,7 +69,7 @@ class Answer:
         self.paused = False
 
     async def run(self) -> None:
-        self._note("began", self.orders.number)
+        self._note("began", self.orders.number, time.monotonic())
         self.engine.busy += 1
         how = "left"
         try:

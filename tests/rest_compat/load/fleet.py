@@ -23,6 +23,7 @@ class Entry:
 
     engine: str
     number: int
+    began_at: float
     made: int = 0
     how: str | None = None
     paused: bool = False
@@ -105,12 +106,12 @@ class Engine:
     def _journal(self) -> Path:
         return self.folder / f"{self.name}.journal"
 
-    def _note(self, word: str, serial: str, what: int, how: str | None = None) -> None:
+    def _note(self, word: str, serial: str, what: int, more: Any = None) -> None:
         if word == "began":
-            self._entries[serial] = Entry(self.name, what)
+            self._entries[serial] = Entry(self.name, what, more)
             return
         entry = self._entries[serial]
-        entry.made, entry.how, entry.paused = what, how, entry.paused or word == "paused"
+        entry.made, entry.how, entry.paused = what, more, entry.paused or word == "paused"
 
     async def _line(self) -> dict[str, int]:
         assert self._process is not None and self._process.stdout is not None
