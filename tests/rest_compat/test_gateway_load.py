@@ -51,7 +51,7 @@ async def settled(server: Server, engines: list[Engine]) -> None:
     for engine in engines:
         await engine.idle()
     table = server.platform.gateway.table
-    await fleet.until(lambda: not table._counts, "no request is outstanding")
+    await fleet.until(lambda: not table.counts(), "no request is outstanding")
 
 
 async def agree(settings: Settings, crowd: Crowd, engines: list[Engine]) -> None:
@@ -107,6 +107,8 @@ async def refused_by_engines(crowd: Crowd, caller: Caller, model: str) -> None:
     for status in (400, 429, 500, 503):
         for stream in (False, True):
             await crowd.ask(caller, Ask(crowd.orders(refuse=status), model, stream=stream), {str(status)})
+    late = Ask(crowd.orders(hang_after=0), model, headers={"x-timeout-s": "1"})
+    await crowd.ask(caller, late, {"504"})
     for end in ("fail_after", "die_after"):
         ask = Ask(crowd.orders(**{end: 3}), model, stream=True)
         await crowd.ask(caller, ask, {"cut"})
@@ -156,13 +158,13 @@ async def test_everything_at_once_is_answered_or_refused_metered_once_and_logged
                 await crowd.ask(caller(made["key"]), late, {"401"})
                 await crowd.ended(120)
                 await used_up(server.platform.core, other)
-                await crowd.ended(150)
+                await crowd.ended(140)
                 assert not any(task.done() for task in reading) or "cut" in crowd.verdicts()
                 resumes.set()
         await settled(server, engines)
         for each in callers:
             each.close()
-    assert {"whole", "cut", "left", "400", "401", "402", "429", "500", "503"} <= crowd.verdicts()
+    assert {"whole", "cut", "left", "400", "401", "402", "429", "500", "503", "504"} <= crowd.verdicts()
     await agree(settings, crowd, engines)
     assert asyncio.all_tasks() == tasks
     assert sockets() == connections

@@ -1,7 +1,7 @@
 """Whether three accounts of one load agree: what the callers saw, what the engines wrote down, and what was metered and logged.
 
-A request is its number, which is how many tokens its prompt had and part of what an engine refuses it with. Only of a request
-whose caller left before the engine's first word does the log not know which one it was: those are counted for each replica.
+A request is its number, which is how many tokens its prompt had and part of what an engine refuses it with. Where no engine said
+anything, the log does not know which request it was: of those the counts must agree.
 """
 
 import re
@@ -19,6 +19,9 @@ from tests.rest_compat.load.callers import Seen
 from tests.rest_compat.load.fleet import Engine, Entry
 
 PASSED_OVER = (None, "died", "sick")
+TOO_LATE = "504"
+# How the gateway refuses what it has found a deployment for.
+LOGGED = ("429", "503", TOO_LATE)
 _NUMBER = re.compile(r"#(\d+)\.$")
 
 
@@ -46,19 +49,32 @@ class Books:
 
 
 @dataclass
-class Unseen:
-    """Requests whose callers left before the engine's first word: those that an engine of this name surely had, and those that
-    may have been between two engines, or on their way to the first.
+class Nameless:
+    """Requests that the log knows nothing of but how they ended: those that the gateway refused after it had found the deployment,
+    by status, those whose caller left before the first word of an engine, by its name, and how many of those that left may have
+    been waiting for an engine, or still on their way.
     """
 
-    surely: Counter[str] = field(default_factory=Counter)
+    refused: Counter[int] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)
     perhaps: int = 0
 
-    def count(self, answered: Sequence[Entry]) -> None:
+    def leaves(self, answered: Sequence[Entry]) -> None:
         if answered and answered[0].how not in PASSED_OVER:
-            self.surely[answered[0].engine] += 1
+            self.left[answered[0].engine] += 1
         else:
             self.perhaps += 1
+
+    def wrong(self, rows: Sequence[InferenceRequest], engines: Mapping[str, str]) -> list[str]:
+        """Return what the rows without a number say otherwise."""
+        found = [f"nobody's: {row.as_row()}" for row in rows if row.completion_tokens or row.status_code == 200]
+        refused = Counter(row.status_code for row in rows if not row.client_cancelled)
+        left = Counter(engines.get(row.replica_id or "", "") for row in rows if row.client_cancelled)
+        # Who left may also just have been refused.
+        more = refused.total() + left.total() - self.refused.total() - self.left.total()
+        if not (self.refused <= refused and self.left <= left and 0 <= more <= self.perhaps):
+            found.append(f"{self}, logged: {dict(refused)} {dict(left)}")
+        return found
 
 
 def disagreements(load: Sequence[Seen], entries: Sequence[Entry], books: Books) -> list[str]:
@@ -69,22 +85,22 @@ def disagreements(load: Sequence[Seen], entries: Sequence[Entry], books: Books) 
     logged: defaultdict[int, list[InferenceRequest]] = defaultdict(list)
     for entry in sorted(entries, key=lambda entry: entry.began_at):
         taken[entry.number].append(entry)
-    nameless: list[InferenceRequest] = []
+    rest: list[InferenceRequest] = []
     for row in books.rows:
         number = books.number(row)
-        (nameless if number is None else logged[number]).append(row)
+        (rest if number is None else logged[number]).append(row)
     found = [f"#{number} is logged and was never asked" for number in set(logged) - set(numbers)]
-    unseen = Unseen()
+    nameless = Nameless()
     for seen in load:
         number = seen.ask.number
-        wrong = _wrong(seen, taken[number], logged[number], books, unseen)
+        wrong = _wrong(seen, taken[number], logged[number], books, nameless)
         if wrong is not None:
             found.append(f"#{number} {seen.verdict}: {wrong}; {taken[number]}; {[row.as_row() for row in logged[number]]}")
-    return found + _nameless(nameless, books, unseen)
+    return found + nameless.wrong(rest, books.engines)
 
 
-def _wrong(seen: Seen, taken: list[Entry], logged: list[InferenceRequest], books: Books, unseen: Unseen) -> str | None:
-    """Return what is wrong with the accounts of one request; `unseen` counts those that left before the engine's first word."""
+def _wrong(seen: Seen, taken: list[Entry], logged: list[InferenceRequest], books: Books, nameless: Nameless) -> str | None:
+    """Return what is wrong with the accounts of one request; those of which the log knows no number are counted."""
     answered = [entry for entry in taken if entry.how not in PASSED_OVER]
     # One that refuses and is found to be dead then is passed over too.
     answered = [entry for entry in answered[:-1] if entry.how != "refused"] + answered[-1:] or taken[-1:]
@@ -92,12 +108,16 @@ def _wrong(seen: Seen, taken: list[Entry], logged: list[InferenceRequest], books
     if len(answered) > 1:
         return "answered more than once"
     if verdict == "left" and not logged:
-        unseen.count(answered)
+        nameless.leaves(answered)
         return None if not seen.tokens else "not logged"
     by_an_engine = bool(answered) and (verdict in ("whole", "cut", "left") or answered[0].how == "refused")
     if not by_an_engine:
-        if logged or any(entry.how not in PASSED_OVER for entry in taken):
+        # Whose own time is over leaves the engine that has it.
+        ends = (*PASSED_OVER, "left") if verdict == TOO_LATE else PASSED_OVER
+        if logged or any(entry.how not in ends for entry in taken):
             return "refused, and yet answered by an engine"
+        if verdict in LOGGED:
+            nameless.refused[int(verdict)] += 1
         return None if verdict not in ("whole", "cut") else "answered by nobody"
     if len(logged) != 1:
         return f"logged {len(logged)} times"
@@ -129,15 +149,6 @@ def _wrong_counts(seen: Seen, entry: Entry, row: InferenceRequest) -> str | None
         return None if row.status_code >= 500 and row.error_message else "cut without a reason in the log"
     exact = str(row.status_code) == verdict and row.completion_tokens == 0
     return None if exact and not row.client_cancelled and row.error_message else "logged otherwise than it was refused"
-
-
-def _nameless(rows: list[InferenceRequest], books: Books, unseen: Unseen) -> list[str]:
-    found = [f"nobody's: {row.as_row()}" for row in rows if not row.client_cancelled or row.completion_tokens]
-    counts = Counter(books.engines.get(row.replica_id or "", "?") for row in rows if row.client_cancelled)
-    more = counts.total() - unseen.surely.total()
-    if not unseen.surely <= counts or not 0 <= more <= unseen.perhaps:
-        found.append(f"left before the first word: {unseen}, logged: {dict(counts)}")
-    return found
 
 
 async def one_story(core: Core) -> list[str]:
