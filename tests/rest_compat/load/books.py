@@ -50,7 +50,7 @@ class Books:
 
 @dataclass
 class Nameless:
-    """Requests that the log knows nothing of but how they ended: those that the gateway refused after it had found the deployment,
+    """Requests of which the log knows only how they ended: those that the gateway refused after it had found the deployment,
     by status, those whose caller left before the first word of an engine, by its name, and how many of those that left may have
     been waiting for an engine, or still on their way.
     """
