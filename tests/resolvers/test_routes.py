@@ -132,7 +132,7 @@ async def test_what_is_used_is_read_again_and_what_is_not_is_forgotten(server: S
         with statements(server) as seen:
             await found.refresh()
         # However many are in use.
-        assert len(looks(seen)) == 2
+        assert len(looks(seen)) == 1
         assert await chat(client, "a") == (200, None)
         await found.refresh()
     assert list(found._routes) == [rows[0].id]
