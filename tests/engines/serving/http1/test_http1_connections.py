@@ -207,3 +207,37 @@ async def test_as_many_addresses_as_are_remembered_are_kept(client: Client, monk
             assert await (await client.post(server.base, f"/{number}", b"{}")).read() == b"Hi"
         assert len(client._origins) == 3
         assert all(len(origin.posts) <= 3 for origin in client._origins.values())
+
+
+async def test_a_connection_that_is_ending_is_not_taken() -> None:
+    idle: list[Connection] = []
+    connection = Connection("engine:1", idle, Terms(4.0, 1000))
+    Line(connection)
+    connection.send(b"", 60.0)
+    connection.data_received(whole(b"Hi"))
+    assert idle == [connection]
+    connection.eof_received()
+    assert idle == []
+
+
+class Ended(Connection):
+    """A connection that has ended before its maker hears that it is made."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._transport.abort()
+        self.connection_lost(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.lost:
+            super().connection_lost(exc)
+
+
+async def test_a_connection_that_ended_as_it_was_made_is_not_waited_for(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engines.serving.http1.Connection", Ended)
+    async with scripted(always(whole(b"Hi"))) as server:
+        with pytest.raises(Unreachable, match="at once"):
+            await asyncio.wait_for(ask(client, server), 10)
+    assert not client._terms.open
