@@ -119,13 +119,13 @@ class Client:
             failure = answer.failure
             if failure is None:
                 return answer
-            if not isinstance(failure, Unreachable):
-                raise failure
+            if failure[0] is not Unreachable:
+                raise failure[0](failure[1])
         answer = (await self._connect(origin)).send(request, silence_s)
         await answer.arrival()
         failure = answer.failure
         if failure is not None:
-            raise failure
+            raise failure[0](failure[1])
         return answer
 
     async def _connect(self, origin: _Origin) -> Connection:

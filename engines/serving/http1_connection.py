@@ -50,12 +50,12 @@ class Response:
     __slots__ = (
         "_connection",
         "_ended",
-        "_failure",
         "_held",
         "_max_body_bytes",
         "_pieces",
         "_size",
         "_waiter",
+        "failure",
         "headers",
         "status",
     )
@@ -70,7 +70,8 @@ class Response:
         self._size = 0
         self._held = True  # Whether the reader wakes at the end only, and what comes is kept until then.
         self._ended = False
-        self._failure: tuple[type[Unanswered], str] | None = None
+        # Made an exception by who raises it: each has a traceback of its own.
+        self.failure: tuple[type[Unanswered], str] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self.status = 0
 
@@ -83,8 +84,8 @@ class Response:
             await self.arrival()
         if self._size > self._max_body_bytes:
             self.fail(Broken, f"the answer is longer than {self._max_body_bytes} bytes")
-        if self._failure is not None:
-            raise self._failure[0](self._failure[1])
+        if self.failure is not None:
+            raise self.failure[0](self.failure[1])
         return self._take()
 
     async def chunk(self) -> bytes:
@@ -92,8 +93,8 @@ class Response:
         while not self._pieces:
             connection = self._connection
             if connection is None:
-                if self._failure is not None:
-                    raise self._failure[0](self._failure[1])
+                if self.failure is not None:
+                    raise self.failure[0](self.failure[1])
                 return b""
             self._held = False
             await self.arrival()
@@ -128,14 +129,9 @@ class Response:
 
     def fail(self, kind: type[Unanswered], message: str) -> None:
         self._connection = None
-        if self._failure is None:
-            self._failure = kind, message
+        if self.failure is None:
+            self.failure = kind, message
         self.wake()
-
-    @property
-    def failure(self) -> Unanswered | None:
-        """What went wrong so far."""
-        return None if self._failure is None else self._failure[0](self._failure[1])
 
     def _take(self) -> bytes:
         pieces = self._pieces
@@ -329,7 +325,8 @@ class Connection(asyncio.Protocol):
         self._answer = answer._connection = None
         # A server that answers before it has read the question might read the rest of it as the next one.
         if keep and not self._transport.is_closing() and not self._transport.get_write_buffer_size():
-            self.resume()
+            if self._paused:
+                self.resume()
             self._watch(self._terms.idle_s)
             self._idle.append(self)
         else:
