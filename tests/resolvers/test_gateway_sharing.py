@@ -303,7 +303,7 @@ async def test_no_breaker_stays_open_for_longer_than_a_table_would_open_it(start
 
 
 async def test_who_hears_nobody_says_it_less_often(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = start()
+    one = start(cap=9)
     said: list[dict[str, int]] = []
     now = 1000.0
 
