@@ -317,7 +317,7 @@ async def test_who_hears_nobody_says_it_less_often(start: Start, monkeypatch: py
     for _ in range(3):
         leases.append(await one.take())
         await one.sharing.tell()
-    now += gateway_sharing.HEARTBEAT_S
+    now += 2 * gateway_sharing.HEARTBEAT_S
     await one.sharing.tell()
     one.sharing._heard["somebody"] = now
     leases.append(await one.take())
