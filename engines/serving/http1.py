@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from httpx2 import create_ssl_context
 
-from engines.serving.http1_connection import Broken, Connection, Response, Terms, TooSlow, Unanswered, Unreachable
+from engines.serving.http1_connection import Broken, Connection, Response, Terms, TooLarge, TooSlow, Unanswered, Unreachable
 
-__all__ = ["Broken", "Client", "Response", "TooSlow", "Unanswered", "Unreachable"]
+__all__ = ["Broken", "Client", "Response", "TooLarge", "TooSlow", "Unanswered", "Unreachable"]
 
 # Servers of the field close what was idle for five seconds.
 IDLE_S = 4.0

@@ -9,7 +9,8 @@ What can go wrong:
 
     Unanswered
     ├── Unreachable   no connection, or it ended before any byte of an answer: another may be asked
-    ├── Broken        an answer began and cannot be had: cut off, no HTTP, more than is kept
+    ├── Broken        an answer began and cannot be had: cut off, no HTTP
+    │   └── TooLarge  it has more than is kept: from another it would have too
     └── TooSlow       the server was silent for too long
 """
 
@@ -39,6 +40,10 @@ class Unreachable(Unanswered):
 
 class Broken(Unanswered):
     """An answer began and does not end as it should."""
+
+
+class TooLarge(Broken):
+    """The answer has more bytes than are kept of one."""
 
 
 class TooSlow(Unanswered):
@@ -84,7 +89,7 @@ class Response:
             connection.resume()
             await self.arrival()
         if self._size > self._max_body_bytes:
-            self.fail(Broken, f"the answer is longer than {self._max_body_bytes} bytes")
+            self.fail(TooLarge, f"the answer is longer than {self._max_body_bytes} bytes")
         if self.failure is not None:
             raise self.failure[0](self.failure[1])
         return self._take()
@@ -263,7 +268,7 @@ class Connection(asyncio.Protocol):
                 self._transport.pause_reading()
             answer.wake()
         elif answer._size > self._terms.max_body_bytes:
-            self.fail(Broken, f"its answer is longer than {self._terms.max_body_bytes} bytes")
+            self.fail(TooLarge, f"its answer is longer than {self._terms.max_body_bytes} bytes")
         elif len(answer._pieces) > MANY_PIECES:
             # Each costs more than the byte that it may be. Joining costs less than it took to read them.
             answer._pieces[:] = [b"".join(answer._pieces)]

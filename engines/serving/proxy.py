@@ -15,7 +15,7 @@ import orjson
 
 from engines.serving import engine, engine_errors, http1, splice
 from engines.serving.metering import Meter, OnDone, Served
-from engines.serving.relay import NO_EVENT, TOO_SLOW, Relay, TooLong
+from engines.serving.relay import NO_EVENT, TOO_SLOW, Relay, NoEvent
 from engines.serving.upstream import KEY_REFUSED, Upstream
 
 __all__ = ["Call", "OnDone", "Relay", "ReplicaUnreachable", "Reply", "Served", "forward"]
@@ -31,7 +31,9 @@ COUNTED_AT_THE_END = {"include_usage": True}
 COUNTED = {**COUNTED_AT_THE_END, "continuous_usage_stats": True}
 NO_HEADERS: Mapping[str, str] = {}
 TIMED_OUT = 504
-UPSTREAM_REFUSED = "upstream_refused"
+UPSTREAM_REFUSED, TOO_LARGE = "upstream_refused", "answer_too_large"
+# A server that refuses our key works as well as it ever will, and how much is asked for is the caller's doing.
+NOT_ITS_DOING = (UPSTREAM_REFUSED, TOO_LARGE)
 # What comes with a word on when to come again.
 LATER = (429, 503)
 RETRY_AFTER = b"5"
@@ -96,6 +98,9 @@ async def forward(
         return await exchange.run()
     except http1.TooSlow:
         return exchange.failed(TIMED_OUT, TOO_SLOW, code="timeout")
+    except http1.TooLarge:
+        # Another replica would work as long, and answer the same.
+        return exchange.failed(500, "The engine's answer is larger than what is passed on whole: stream it.", code=TOO_LARGE)
     except http1.Unanswered as error:
         raise ReplicaUnreachable(target_url) from error
     except asyncio.CancelledError:
@@ -133,7 +138,7 @@ class _Exchange:
                 return await self._engine_failed(engine_errors.status_of(error), error)
             is_handed_over = True
             return Reply(200, EVENTS, stream=relay)
-        except TooLong:
+        except NoEvent:
             return self.failed(500, NO_EVENT)
         finally:
             if not is_handed_over:
@@ -192,7 +197,6 @@ class _Exchange:
 
     def _refused(self, status: int, error: Mapping[str, Any]) -> Reply:
         told = error["error"]
-        # A server that refuses our key works as well as it ever will.
-        failed = status >= 500 and told["code"] != UPSTREAM_REFUSED
+        failed = status >= 500 and told["code"] not in NOT_ITS_DOING
         self.meter.done(status, told["message"], replica_failed=failed)
         return Reply(status, JSON, orjson.dumps(error))

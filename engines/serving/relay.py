@@ -63,7 +63,8 @@ class Relay:
         self._width = 0
 
     async def first_error(self) -> bytes | None:
-        """Wait for the engine's first word and return it where it is an error; http1.Unanswered where there is none.
+        """Wait for the engine's first word and return it where it is an error; http1.Unanswered where there is none, NoEvent where
+        it said something else.
 
         Called before the first `next`: until then the answer may still become an ordinary HTTP error, or another replica's.
         """
@@ -71,6 +72,9 @@ class Relay:
         while not first:
             got = await self._response.chunk()
             if not got:
+                if self._events.rest.strip():
+                    # It has answered, if not what it was asked for: so would another.
+                    raise NoEvent
                 raise http1.Broken("the engine said nothing")
             self._first = self._events.whole(got)
             # Comments and other fields are no word.
@@ -94,7 +98,7 @@ class Relay:
             if frames:
                 return frames
             return await self._end()
-        except TooLong:
+        except NoEvent:
             return self._failed(NO_EVENT)
         except http1.TooSlow:
             return self._failed(TOO_SLOW, "timeout", 504)
@@ -216,8 +220,8 @@ class Relay:
         return _framed(orjson.dumps(engine_errors.envelope(message, kind, code=code)))
 
 
-class TooLong(Exception):
-    """An event that does not end."""
+class NoEvent(Exception):
+    """What does not end as an event does."""
 
 
 class Events:
@@ -229,7 +233,7 @@ class Events:
         self.rest = bytearray()
 
     def whole(self, piece: bytes) -> bytes:
-        """Return what is whole with this piece, each event with `\\n\\n` at its end and no carriage return; TooLong for what does
+        """Return what is whole with this piece, each event with `\\n\\n` at its end and no carriage return; NoEvent for what does
         not end.
         """
         rest = self.rest
@@ -242,7 +246,7 @@ class Events:
         # An empty event at the very beginning waits for the next one.
         if end <= 2:
             if len(rest) > MAX_EVENT_BYTES:
-                raise TooLong
+                raise NoEvent
             return b""
         found = bytes(rest[:end]).replace(b"\r\n", b"\n")
         del rest[:end]

@@ -115,6 +115,26 @@ async def test_a_stream_that_ends_without_a_word_is_a_dead_replica(
     assert served == []
 
 
+async def test_who_streams_nothing_though_asked_to_has_answered(
+    upstream: Upstream, wire: http1.Client, served: list[Served]
+) -> None:
+    upstream.answer = upstream.whole(ANSWER)
+    reply = await forward(wire, upstream.url, sent(CHAT, {**BODY, "stream": True}), model="model", on_done=served.append)
+    message = "The engine answered something that is not an event."
+    assert (reply.status, json.loads(reply.body or b""), reply.stream) == (500, error(message), None)
+    assert [(one.status_code, one.error_message, one.replica_failed) for one in served] == [(500, message, True)]
+
+
+async def test_an_answer_that_is_too_large_is_not_asked_for_again(upstream: Upstream, served: list[Served]) -> None:
+    upstream.answer = upstream.whole(ANSWER)
+    wire = http1.Client(max_body_bytes=len(json.dumps(ANSWER)) // 2)
+    reply = await forward(wire, upstream.url, sent(CHAT, BODY), model="model", on_done=served.append)
+    await wire.close()
+    message = "The engine's answer is larger than what is passed on whole: stream it."
+    assert (reply.status, json.loads(reply.body or b"")) == (500, error(message, code="answer_too_large"))
+    assert [(one.status_code, one.error_message, one.replica_failed) for one in served] == [(500, message, False)]
+
+
 async def test_an_error_before_the_first_word_of_a_stream_is_an_ordinary_one(
     upstream: Upstream, wire: http1.Client, served: list[Served]
 ) -> None:
