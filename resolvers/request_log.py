@@ -6,7 +6,6 @@ take is left out, and so is what comes while `MOST_WAITING` rows wait already: b
 """
 
 import asyncio
-import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -107,8 +106,10 @@ class RequestLog:
                 log.warning("request_log_waits", error=str(error), waiting=len(self._waiting))
 
     async def close(self) -> None:
-        with contextlib.suppress(Exception):
+        try:
             await self.flush()
+        except Exception as error:
+            log.error("request_log_lost", requests=len(self._waiting), error=str(error))
 
     def add(self, row: Logged) -> None:
         if len(self._waiting) >= MOST_WAITING:

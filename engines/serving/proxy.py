@@ -15,7 +15,7 @@ import orjson
 
 from engines.serving import engine, engine_errors, http1, splice
 from engines.serving.metering import Meter, OnDone, Served
-from engines.serving.relay import NO_EVENT, TOO_SLOW, Relay, NoEvent
+from engines.serving.relay import NO_EVENT, TOO_SLOW, NoEvent, Relay
 from engines.serving.upstream import KEY_REFUSED, Upstream
 
 __all__ = ["Call", "OnDone", "Relay", "ReplicaUnreachable", "Reply", "Served", "forward"]
@@ -175,6 +175,9 @@ class _Exchange:
         return Reply(200, JSON, content)
 
     async def _engine_failed(self, status: int, content: bytes, told: bytes | None = None) -> Reply:
+        if status < 400:
+            # It says to look elsewhere, or answers what no engine does: the caller would take it for success.
+            return self.failed(502, f"The engine answered {status}.")
         # The server in front of an engine that died goes on answering for some seconds.
         if status >= 500 and not await self._alive():
             raise http1.Broken("the engine is dead")

@@ -63,8 +63,8 @@ class Relay:
         self._width = 0
 
     async def first_error(self) -> bytes | None:
-        """Wait for the engine's first word and return it where it is an error; http1.Unanswered where there is none, NoEvent where
-        it said something else.
+        """Wait for the engine's first word and return it where it is an error; http1.Unanswered where there is none, NoEvent
+        where it said something else.
 
         Called before the first `next`: until then the answer may still become an ordinary HTTP error, or another replica's.
         """

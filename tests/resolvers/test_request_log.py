@@ -18,7 +18,7 @@ from resolvers import deployments, request_log
 from resolvers.context import Context
 from resolvers.deployment_inputs import DeploymentInput
 from resolvers.inputs import parse
-from resolvers.request_log import Logged
+from resolvers.request_log import Logged, RequestLog
 from tests.logged import logged
 from tests.resolvers.conftest import Tenants
 
@@ -267,6 +267,19 @@ async def test_many_rows_are_written_in_several_transactions(ctx: Context, monke
     await log(ctx)
     await written(ctx, row, requests)
     assert await chunks(ctx, row) == [(1, 4), (5, 8), (9, 10)]
+
+
+async def test_what_cannot_be_written_at_the_end_is_said(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise ConnectionError("the database is away")
+
+    row, found = await make(ctx), RequestLog(ctx.core)
+    await ctx.core.hub.close()
+    found.add(asked(row))
+    monkeypatch.setattr(ctx.core.db, "transaction", away)
+    with capture_logs() as logs:
+        await found.close()
+    assert logs == [{"event": "request_log_lost", "requests": 1, "error": "the database is away", "log_level": "error"}]
 
 
 async def test_an_error_of_any_length_is_kept_short(ctx: Context) -> None:

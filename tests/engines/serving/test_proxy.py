@@ -115,6 +115,16 @@ async def test_a_stream_that_ends_without_a_word_is_a_dead_replica(
     assert served == []
 
 
+@pytest.mark.parametrize("status", [202, 302])
+async def test_what_is_neither_an_answer_nor_an_error_is_one(
+    upstream: Upstream, wire: http1.Client, served: list[Served], status: int
+) -> None:
+    upstream.answer = upstream.whole({}, status)
+    reply = await forward(wire, upstream.url, sent(CHAT, BODY), model="model", on_done=served.append)
+    assert (reply.status, json.loads(reply.body or b"")) == (502, error(f"The engine answered {status}."))
+    assert [(one.status_code, one.replica_failed) for one in served] == [(502, True)]
+
+
 async def test_who_streams_nothing_though_asked_to_has_answered(
     upstream: Upstream, wire: http1.Client, served: list[Served]
 ) -> None:
