@@ -30,6 +30,8 @@ from resolvers.rate_limits import Allowance
 
 log = structlog.get_logger(__name__)
 USED_EVERY = timedelta(minutes=1)
+# So that a key is renewed in time, whatever holds the database.
+TOUCH_S = 0.2
 REMEMBERED_MICROS = 1_000_000
 MOST_REMEMBERED = 10_000
 LONG_AGO = 0
@@ -52,6 +54,7 @@ class _Memory:
         self.forgotten = 0
         self.looking = AtOnce[Principal | None]()
         self._renewing: dict[str, asyncio.Task[Principal | None]] = {}
+        self.touching: dict[str, asyncio.Task[None]] = {}
         self._known: dict[str, tuple[int, Principal]] = {}
 
     def get(self, key_hash: str) -> Principal | None:
@@ -74,6 +77,14 @@ class _Memory:
         if not task.cancelled() and (error := task.exception()) is not None:
             # Whoever comes when it is forgotten looks for himself, and hears of it.
             log.warning("key_not_renewed", error=str(error))
+
+    async def touch(self, core: Core, key: ApiKey) -> None:
+        """Record that a key is used; who shows it waits a moment for that, not for as long as another may write."""
+        task = self.touching.get(key.id)
+        if task is None:
+            task = self.touching[key.id] = asyncio.create_task(_touch(core, key))
+            task.add_done_callback(lambda _: self.touching.pop(key.id, None))
+        await asyncio.wait({task}, timeout=TOUCH_S)
 
     def was_good(self, key_hash: str) -> bool:
         return key_hash in self._known
@@ -157,7 +168,7 @@ async def _read(core: Core, memory: _Memory, kind: str, key_hash: str) -> Princi
     found, now = Principal(row[1], row[0]), clock.now()
     is_over = found.key.expires_at is not None and found.key.expires_at <= now
     if not is_over and (found.key.last_used_at is None or now - found.key.last_used_at > USED_EVERY):
-        await _touch(core, found.key)
+        await memory.touch(core, found.key)
     if memory.forgotten == before:
         memory.put(key_hash, found, at)
     return found

@@ -1,3 +1,4 @@
+import asyncio
 from datetime import timedelta
 from itertools import pairwise
 
@@ -72,17 +73,33 @@ async def test_the_database_holds_no_key(core: Core, key: str) -> None:
     assert row.key_prefix == key[:11]
 
 
+async def touched(core: Core) -> None:
+    """Wait until the use of keys is recorded."""
+    await asyncio.gather(*auth._memories[core].touching.values())
+
+
 async def test_the_last_use_is_written_once_a_minute(core: Core, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     start = clock.now_micros()
     seen = []
     for second in (0, 1, 59, 61, 62, 200):
         monkeypatch.setattr(clock, "now_micros", lambda second=second: start + second * 1_000_000)
         await auth.authenticate(core, key)
+        await touched(core)
         async with core.db.read() as session:
             used = (await session.exec(select(ApiKey.last_used_at))).one()
         assert used is not None
         seen.append((used - clock.from_micros(start)) // timedelta(seconds=1))
     assert seen == [0, 0, 0, 61, 61, 200]
+
+
+async def test_a_caller_does_not_wait_for_who_writes(core: Core, key: str) -> None:
+    async with core.db.transaction():
+        async with asyncio.timeout(15):
+            assert (await auth.authenticate(core, key)).account.slug == "tenant"
+    # It is recorded all the same.
+    await touched(core)
+    async with core.db.read() as session:
+        assert (await session.exec(select(ApiKey.last_used_at))).one() is not None
 
 
 async def test_a_caller_is_still_known_where_nothing_can_be_written(core: Core, key: str) -> None:
