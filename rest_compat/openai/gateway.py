@@ -157,6 +157,8 @@ class _Answer:
                 while frames := await stream.next():
                     await send({"type": "http.response.body", "body": frames, "more_body": True})
         except Unauthenticated as error:
+            # Before it is said: whoever takes nothing would keep the engine at work.
+            stream.close()
             frames = sse.event(OPENAI.body(error).model_dump_json(exclude_unset=True))
             await send({"type": "http.response.body", "body": frames, "more_body": True})
         finally:
