@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any
 
 import orjson
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from burnish.kit import clock, ids
 from burnish.kit.core import Core
@@ -142,15 +143,19 @@ class _Asking:
                 lease = self._lease = await table.take(route.id, without=without, wait_s=patience.left_s if patience else hold_s)
                 if lease is not None:
                     try:
-                        return await self._ask(lease)
+                        reply = await self._ask(lease)
+                        if reply.stream is not None:
+                            lease.answered()
+                        return reply
                     except ReplicaUnreachable:
                         lease.release(Outcome.UNREACHABLE)
+                        self._lease = None
                         patience = patience or Patience(hold_s)
                         patience.fail(lease.target)
                         continue
                 patience = patience or Patience(hold_s)
                 targets = await self._gateway.waking.targets(route.row, patience, table.is_up)
-                table.set(route.id, targets)
+                self._gateway.routes.found(route, targets)
         except (QueueFull, QueueSlow) as error:
             refused = _busy(route, error)
             self._refuse(refused.status, refused.message)
@@ -161,9 +166,9 @@ class _Asking:
         except asyncio.CancelledError:
             self._refuse(CLIENT_GONE, None)
             raise
-        except BaseException:
-            if self._lease is not None:
-                self._lease.release(Outcome.NEITHER)
+        except BaseException as error:
+            is_away = isinstance(error, (OperationalError, InterfaceError))
+            self._refuse(503 if is_away else 500, "The database is away." if is_away else "Something went wrong on our side.")
             raise
 
     async def _ask(self, lease: Lease) -> Reply:

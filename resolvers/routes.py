@@ -31,7 +31,10 @@ from resolvers.context import Context
 log = structlog.get_logger(__name__)
 REFRESH_S = 0.3
 FRESH_S = 0.7
+# A deployment that is made later may be meant by words that meant another: by an id, only one ever is.
+NAMED_S = 5.0
 LONG_AGO = float("-inf")
+DEPLOYMENT = "dep_"
 MOST_REMEMBERED = 50_000
 # The replicas of those of some deployments that take requests, and of what has none a row without.
 NOW: Any = (
@@ -71,6 +74,7 @@ class Routes:
         self._table = table
         self._meant: dict[Words, Route] = {}
         self._routes: dict[str, Route] = {}
+        self._named_at = LONG_AGO
         # How often something was forgotten: what was read before is not taken for fresh.
         self._forgotten = 0
         self._finding = AtOnce[Route]()
@@ -110,8 +114,16 @@ class Routes:
         route.used = True
         return route
 
+    def found(self, route: Route, targets: Sequence[Target]) -> None:
+        """Take in the replicas of a deployment as a request that waited for one has just seen them."""
+        # Nobody else may have used it meanwhile; whoever stands in line from now on is to hear of what changes.
+        self._routes.setdefault(route.id, route).used = True
+        self._table.set(route.id, targets)
+
     def changed(self, deployment_id: str) -> None:
-        """Have a deployment looked at before it is used again."""
+        """Have a deployment looked at before it is used again; what happens to a job is heard here too, and is nothing to it."""
+        if not deployment_id.startswith(DEPLOYMENT):
+            return
         self._forgotten += 1
         route = self._routes.get(deployment_id)
         if route is not None:
@@ -129,6 +141,8 @@ class Routes:
 
     async def refresh(self) -> None:
         """Read again what was used since the last time or has requests waiting; forget the rest."""
+        if monotonic() - self._named_at >= NAMED_S:
+            self._named_at, self._meant = monotonic(), {}
         used = {route for route in self._routes.values() if route.used or self._table.waiting(route.id)}
         self._forget([route for route in self._routes.values() if route not in used])
         if not used:

@@ -167,5 +167,39 @@ async def test_what_was_read_before_a_change_is_not_taken_for_what_is_after_it(
     assert found.get(words) is None
 
 
+async def test_what_happens_to_others_makes_nobody_look_again(
+    server: Server, engine: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = await things.serving_deployment(server, engine.url)
+    found, ctx = server.platform.gateway.routes, await server.context()
+    running = waking.running
+
+    async def meanwhile(*args: Any) -> Any:
+        found.changed("job_01kaj5")
+        return await running(*args)
+
+    monkeypatch.setattr(waking, "running", meanwhile)
+    await found.find(ctx, row.name, None)
+    assert found.get((ctx.account.id, None, row.name)) is not None
+
+
+async def test_a_deployment_that_a_name_fits_better_gets_its_requests(
+    server: Server, engine: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, refresh, words = 1000.0, server.platform.gateway.routes.refresh, "tenant/sums"
+    monkeypatch.setattr(routes, "monotonic", lambda: now)
+    await things.serving_deployment(server, engine.url, "sums")
+    await refresh()
+    async with server.client() as client:
+        assert await chat(client, words) == (200, None)
+        second = await things.serving_deployment(server, engine.url, words)
+        now += 5.0
+        await refresh()
+        assert await chat(client, words) == (200, None)
+    await server.platform.gateway.flush()
+    async with server.platform.db.read() as session:
+        assert (await session.get_one(Deployment, second.id)).total_requests == 1
+
+
 def test_nothing_is_remembered_for_as_long_as_a_replica_that_leaves_goes_on() -> None:
     assert REFRESH_S < routes.FRESH_S < replica_run.SETTLE_S

@@ -5,9 +5,14 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
+from sqlalchemy.exc import OperationalError
+from sqlmodel import col, select, update
 
+from burnish.kit import clock, ids
 from burnish.kit.settings import Settings
-from models.deployment import Deployment
+from engines.serving import breaker
+from models.deployment import Deployment, InferenceRequest
+from models.replica import Replica as Row
 from tests.conftest import Server
 from tests.rest_compat import replica, things
 from tests.rest_compat.replica import Replica
@@ -31,6 +36,11 @@ async def engine() -> AsyncIterator[Replica]:
 async def asked(server: Server, row: Deployment) -> httpx2.Response:
     async with server.client() as client:
         return await client.post("/v1/chat/completions", json={"model": row.id, "messages": MESSAGES})
+
+
+def ready(row: Deployment, url: str) -> Row:
+    its = {"account_id": row.account_id, "deployment_id": row.id, "gpu_requested": row.gpu_requested}
+    return Row(id=ids.new("rep"), host_id="host", status="running", url=url, created_at=clock.now(), **its)
 
 
 async def busy(server: Server, row: Deployment, engine: Replica) -> "asyncio.Task[httpx2.Response]":
@@ -87,3 +97,80 @@ async def test_who_waits_too_long_is_told_that_all_are_busy(server: Server, engi
     assert (refused.status_code, error["code"], refused.headers["retry-after"]) == (503, "deployment_busy", "1")
     assert (len(engine.seen), server.platform.gateway.table.waiting(row.id)) == (1, 0)
     await leave(first)
+
+
+async def test_a_replica_on_trial_is_back_with_its_first_word(server: Server, engine: Replica) -> None:
+    server.platform.core.settings.hold_s = 0.05
+    server.platform.gateway.table._cap = 2
+    row = await things.serving_deployment(server, engine.url)
+    assert (await asked(server, row)).status_code == 200
+    server.platform.gateway.table.trip(await things.replica_of(server, row), 0.0)
+    engine.endless = True
+    body = {"model": row.id, "messages": MESSAGES, "stream": True}
+    async with server.client() as client, client.stream("POST", "/v1/chat/completions", json=body) as answer:
+        pieces = answer.aiter_bytes()
+        await anext(pieces)
+        assert (await asked(server, row)).status_code == 200
+        await anext(pieces)
+
+
+async def test_who_waited_for_a_replica_and_now_stands_in_line_hears_of_the_next_one(server: Server, engine: Replica) -> None:
+    row = await things.serving_deployment(server, engine.url)
+    gateway, db = server.platform.gateway, server.platform.db
+    async with db.transaction() as session:
+        await session.exec(update(Row).values(status="warming"))
+    engine.silent = True
+    tasks = [asyncio.create_task(asked(server, row)) for _ in range(2)]
+    async with asyncio.timeout(10), replica.running() as second:
+        while not (waited := gateway.waking._waited.get(row.id)) or waited.count < 2:
+            await asyncio.sleep(0.005)
+        # As long as they wait, nobody uses the route.
+        await gateway.routes.refresh()
+        await gateway.routes.refresh()
+        async with db.transaction() as session:
+            await session.exec(update(Row).values(status="running"))
+        while not gateway.table.waiting(row.id):
+            await asyncio.sleep(0.005)
+        async with db.transaction() as session:
+            session.add(ready(row, second.url))
+        await gateway.routes.refresh()
+        done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        assert ([task.result().status_code for task in done], len(engine.seen), len(second.seen)) == ([200], 1, 1)
+        for task in left:
+            await leave(task)
+
+
+async def logged(server: Server) -> list[tuple[int, str | None]]:
+    await server.platform.gateway.flush()
+    async with server.platform.db.read() as session:
+        statement = select(InferenceRequest.status_code, InferenceRequest.replica_id)
+        return [tuple(row) for row in (await session.exec(statement.order_by(col(InferenceRequest.id)))).all()]
+
+
+async def test_what_no_replica_took_is_of_none_in_the_log(
+    server: Server, engine: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Who cannot be reached may be tried again at once.
+    monkeypatch.setattr(breaker, "OPEN_S", 0.0)
+    row = await things.serving_deployment(server, "http://127.0.0.1:9")
+    async with server.platform.db.transaction() as session:
+        session.add(ready(row, engine.url))
+    first = await busy(server, row, engine)
+    server.platform.core.settings.hold_s = 0.05
+    assert (await asked(server, row)).status_code == 503
+    assert await logged(server) == [(503, None)]
+    await leave(first)
+
+
+async def test_what_waits_while_the_database_goes_away_is_logged(
+    server: Server, engine: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise OperationalError("SELECT", None, ConnectionError("away"))
+
+    row = await things.serving_deployment(server, engine.url)
+    async with server.platform.db.transaction() as session:
+        await session.exec(update(Row).values(status="warming"))
+    monkeypatch.setattr(server.platform.gateway.waking, "targets", away)
+    assert (await asked(server, row)).status_code == 503
+    assert await logged(server) == [(503, None)]
