@@ -141,9 +141,10 @@ def platform(replicas: Mapping[str, Sequence[Engine]]) -> Iterator[Platform]:
 def litellm(behind: Engine) -> Iterator[Gateway]:
     """Run LiteLLM's proxy, with a master key and a price for each token.
 
-    Tuned: production mode, one worker on uvloop and httptools, what its Rust core can do done by it, fewer collections of
-    garbage, no retries, its own connections kept, nothing fetched, told or logged but errors. It has no database (its client's
-    engine is fetched from outside), hence neither a request log nor keys to look up: that favours it.
+    Tuned by trying: production mode, one worker of Granian (10 % more than uvicorn with httptools) on uvloop, fewer collections
+    of garbage (13 % more), no retries, nothing fetched, told or logged but errors; its Rust core has no part in this and changes
+    nothing. It has no database (its client's engine is fetched from outside), hence neither a request log nor keys to look up,
+    which favours it.
     """
     port = free_port()
     config = {
@@ -166,7 +167,6 @@ def litellm(behind: Engine) -> Iterator[Gateway]:
     tuned = {
         "LITELLM_MODE": "PRODUCTION",
         "LITELLM_LOG": "ERROR",
-        "LITELLM_RUST": "true",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "LITELLM_DONT_SHOW_FEEDBACK_BOX": "true",
         "LITELLM_SUPPRESS_STARTUP_OUTPUT": "true",
@@ -178,7 +178,7 @@ def litellm(behind: Engine) -> Iterator[Gateway]:
         path = Path(folder) / "config.yaml"
         # JSON is YAML.
         path.write_text(json.dumps(config))
-        argv = [_peer("litellm"), "--config", str(path), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
+        argv = [_peer("litellm"), "--config", str(path), "--host", "127.0.0.1", "--port", str(port), "--run_granian"]
         with _quiet("LiteLLM", argv, port, "/health/liveliness", tuned) as gateway:
             yield gateway
 
