@@ -20,6 +20,7 @@ from resolvers.context import Platform
 from resolvers.inference import Gateway
 from rest_compat import docs
 from rest_compat.dialects import routes as rest_routes
+from rest_compat.openai.gateway import FrontDoor
 from schema.app import routes as graphql_routes
 
 
@@ -52,7 +53,7 @@ def create_app(settings: Settings) -> Starlette:
         *rest_routes(),
         *dashboard.routes(),
     ]
-    app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(RequestId)])
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(FrontDoor), Middleware(RequestId)])
     app.router.default = dashboard.otherwise(app.router.default)
     return app
 

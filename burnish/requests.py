@@ -10,6 +10,11 @@ from burnish.kit import ids
 PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
+def known_as(given: str | None) -> str:
+    """Return the id of a request whose caller has given this one, if any."""
+    return given if given and PLAIN.fullmatch(given) else ids.new("req")
+
+
 class RequestId:
     """ASGI middleware; handlers read `request.state.request_id`."""
 
@@ -20,8 +25,7 @@ class RequestId:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if PLAIN.fullmatch(given) else ids.new("req")
+        request_id = known_as(Headers(scope=scope).get("x-request-id"))
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:

@@ -20,7 +20,8 @@ class ApiKey(SQLModel, table=True):
     """`key_hash` covers the secret without its prefix; the key itself is stored nowhere.
 
     Of a session, `signed_in_with` is one of `WAYS`, and `parent_id` the key that it was signed in with, if that was one: the
-    session ends with it. `kind` also tells what its secret is taken as: a key in a header, a session in a cookie.
+    session ends with it. `kind` also tells what its secret is taken as: a key in a header, a session in a cookie. Where the
+    limits of inference are null, only the installation's count.
     """
 
     __tablename__ = "api_key"
@@ -40,6 +41,8 @@ class ApiKey(SQLModel, table=True):
     scopes: list[str] = Field(sa_type=JSON)
     signed_in_with: str | None = None
     user_agent: str | None = None
+    inference_requests_per_minute: int | None = None
+    inference_tokens_per_minute: int | None = None
     created_at: datetime = Field(sa_type=Timestamp)
     expires_at: datetime | None = Field(default=None, sa_type=Timestamp)
     last_used_at: datetime | None = Field(default=None, sa_type=Timestamp)

@@ -19,18 +19,29 @@ from resolvers.creating import once
 from resolvers.inputs import MAX_NAME, Input
 
 SHOWN = 8
+MAX_LIMIT = 1_000_000_000
 
 
 class ApiKeyInput(Input):
-    """`scopes` are `read`, `write` and `inference`; all of the caller's own where none are given."""
+    """`scopes` are `read`, `write` and `inference`; all of the caller's own where none are given. A limit of 0 is none."""
 
     name: str = Field(min_length=1, max_length=MAX_NAME)
     expires_in_seconds: int | None = Field(None, ge=1, le=10 * 366 * 86400)
     scopes: list[str] | None = Field(None, min_length=1)
+    inference_requests_per_minute: int | None = Field(None, ge=0, le=MAX_LIMIT)
+    inference_tokens_per_minute: int | None = Field(None, ge=0, le=MAX_LIMIT)
 
 
 async def insert(
-    session: Session, core: Core, account_id: str, *, name: str, scopes: list[str], expires_in_s: int | None = None
+    session: Session,
+    core: Core,
+    account_id: str,
+    *,
+    name: str,
+    scopes: list[str],
+    expires_in_s: int | None = None,
+    requests_per_minute: int | None = None,
+    tokens_per_minute: int | None = None,
 ) -> tuple[ApiKey, str]:
     """Insert a key; return its row and the key itself, which is stored nowhere."""
     secret = new_secret()
@@ -42,6 +53,8 @@ async def insert(
         key_prefix=f"vk_{secret[:SHOWN]}",
         key_hash=core.secrets.hash_key(secret),
         scopes=scopes,
+        inference_requests_per_minute=requests_per_minute or None,
+        inference_tokens_per_minute=tokens_per_minute or None,
         created_at=now,
         expires_at=None if expires_in_s is None else now + timedelta(seconds=expires_in_s),
     )
@@ -58,7 +71,14 @@ async def create(ctx: Context, spec: ApiKeyInput) -> tuple[ApiKey, str | None]:
 
     async def make(session: Session) -> ApiKey:
         row, key = await insert(
-            session, ctx.core, ctx.account.id, name=spec.name, scopes=scopes, expires_in_s=spec.expires_in_seconds
+            session,
+            ctx.core,
+            ctx.account.id,
+            name=spec.name,
+            scopes=scopes,
+            expires_in_s=spec.expires_in_seconds,
+            requests_per_minute=spec.inference_requests_per_minute,
+            tokens_per_minute=spec.inference_tokens_per_minute,
         )
         made[row.id] = key
         await events.note(session, ctx.account.id, row.id, "created", {"name": row.name})

@@ -6,9 +6,7 @@ working on stays `pending` until its time is over, and then reads as failed. Ans
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
 from datetime import timedelta
-from typing import Any
 
 import orjson
 import structlog
@@ -18,12 +16,12 @@ from sqlmodel import col
 from burnish.kit import clock, ids
 from burnish.kit.core import Core
 from burnish.kit.errors import BurnishError, Invalid, NotFound
-from engines.serving.engine_errors import SERVER_ERROR, envelope
-from engines.serving.proxy import JSON, TIMED_OUT, Reply
+from engines.serving.proxy import Call, Reply
 from models import async_completion as later
 from models.async_completion import AsyncCompletion
 from resolvers import inference
 from resolvers.context import Context
+from resolvers.rate_limits import InferenceAllowance
 
 log = structlog.get_logger(__name__)
 DEFAULT_S = 60
@@ -35,27 +33,17 @@ TOO_LATE = "It was not answered in time."
 CUT_OFF = "The process that worked on it was stopped."
 
 
-async def within(seconds: float | None, work: Coroutine[Any, Any, Reply]) -> Reply:
-    """Return what `work` answers, or after `seconds` that it took too long; of a stream its first word is waited for."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await work
-    except TimeoutError:
-        message = f"There was no answer within {seconds:g} s."
-        return Reply(TIMED_OUT, dict(JSON), orjson.dumps(envelope(message, SERVER_ERROR, code="timeout")))
-
-
 async def ask(
-    ctx: Context, path: str, body: dict[str, Any], *, deployment_id: str | None = None, timeout_s: int = DEFAULT_S
+    ctx: Context, call: Call, allowance: InferenceAllowance, *, deployment_id: str | None = None, timeout_s: int = DEFAULT_S
 ) -> AsyncCompletion:
     """Begin a completion and return at once what it can be fetched by.
 
     Errors are those of `inference.complete`, as far as they show at once; Invalid for a streamed one, RateLimited where too many
     are under way.
     """
-    if body.get("stream"):
+    if call.body.get("stream"):
         raise Invalid("What is fetched later cannot be streamed.", param="stream")
-    deployment = await inference.named(ctx, body.get("model"), deployment_id)
+    deployment = await inference.named(ctx, call.body.get("model"), deployment_id)
     now = clock.now()
     row = AsyncCompletion(
         id=ids.new("areq"),
@@ -72,7 +60,7 @@ async def ask(
     except BaseException:
         answering.give_back(ctx.account.id)
         raise
-    answering.start(ctx.account.id, _answer(ctx, row.id, path, body, deployment.id, timeout_s))
+    answering.start(ctx.account.id, _answer(ctx, row, call, allowance, timeout_s))
     return row
 
 
@@ -88,11 +76,11 @@ async def get(ctx: Context, request_id: str) -> AsyncCompletion:
     return row
 
 
-async def _answer(ctx: Context, request_id: str, path: str, body: dict[str, Any], deployment_id: str, timeout_s: int) -> None:
-    core = ctx.core
+async def _answer(ctx: Context, row: AsyncCompletion, call: Call, allowance: InferenceAllowance, timeout_s: int) -> None:
+    core, request_id = ctx.core, row.id
     try:
-        work = inference.complete(ctx, path, body, deployment_id=deployment_id)
-        result, error = _read(await within(timeout_s, work))
+        reply = await inference.complete(ctx, call, allowance, deployment_id=row.deployment_id, timeout_s=timeout_s)
+        result, error = _read(reply)
     except BurnishError as refused:
         result, error = None, refused.message
     except asyncio.CancelledError:

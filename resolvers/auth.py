@@ -5,9 +5,11 @@ request on; other processes refuse it within that second. An address that has gu
 only keys that were good a while ago.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -19,6 +21,7 @@ from burnish.kit import clock
 from burnish.kit.core import Core
 from burnish.kit.crypto import MAX_KEY_BYTES, bare_secret
 from burnish.kit.errors import Unauthenticated
+from burnish.kit.once import AtOnce
 from models.account import Account
 from models.api_key import KEY, SESSION, ApiKey
 from resolvers.context import Context, Platform
@@ -47,6 +50,8 @@ class _Memory:
 
     def __init__(self) -> None:
         self.forgotten = 0
+        self.looking = AtOnce[Principal | None]()
+        self._renewing: dict[str, asyncio.Task[Principal | None]] = {}
         self._known: dict[str, tuple[int, Principal]] = {}
 
     def get(self, key_hash: str) -> Principal | None:
@@ -54,13 +59,29 @@ class _Memory:
         # A clock that was set back makes everything old.
         return found if 0 <= clock.now_micros() - at < REMEMBERED_MICROS else None
 
+    def should_renew(self, key_hash: str) -> bool:
+        """Tell whether a key that is remembered soon will not be any more, and nobody looks it up yet."""
+        at, _ = self._known[key_hash]
+        return clock.now_micros() - at > REMEMBERED_MICROS // 2 and key_hash not in self._renewing
+
+    def renew(self, key_hash: str, work: Coroutine[Any, Any, Principal | None]) -> None:
+        """Look a key up while those who show it need not wait."""
+        task = self._renewing[key_hash] = asyncio.ensure_future(work)
+        task.add_done_callback(partial(self._renewed, key_hash))
+
+    def _renewed(self, key_hash: str, task: asyncio.Task[Principal | None]) -> None:
+        del self._renewing[key_hash]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Whoever comes when it is forgotten looks for himself, and hears of it.
+            log.warning("key_not_renewed", error=str(error))
+
     def was_good(self, key_hash: str) -> bool:
         return key_hash in self._known
 
-    def put(self, key_hash: str, found: Principal) -> None:
+    def put(self, key_hash: str, found: Principal, at: int) -> None:
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
-        self._known[key_hash] = (clock.now_micros(), found)
+        self._known[key_hash] = (at, found)
 
     def drop(self, key_hash: str) -> None:
         self._known.pop(key_hash, None)
@@ -120,9 +141,14 @@ def forget(core: Core) -> None:
 
 
 async def _look_up(core: Core, memory: _Memory, kind: str, key_hash: str) -> Principal | None:
+    # With what was forgotten: nobody is answered by a look that began before a revocation.
+    return await memory.looking.get((key_hash, kind, memory.forgotten), partial(_read, core, memory, kind, key_hash))
+
+
+async def _read(core: Core, memory: _Memory, kind: str, key_hash: str) -> Principal | None:
     statement = select(ApiKey, Account).join(Account, col(Account.id) == col(ApiKey.account_id))
     statement = statement.where(ApiKey.key_hash == key_hash, ApiKey.kind == kind, col(ApiKey.revoked_at).is_(None))
-    before = memory.forgotten
+    before, at = memory.forgotten, clock.now_micros()
     async with core.db.read() as session:
         row = (await session.exec(statement)).first()
     if row is None:
@@ -133,7 +159,7 @@ async def _look_up(core: Core, memory: _Memory, kind: str, key_hash: str) -> Pri
     if not is_over and (found.key.last_used_at is None or now - found.key.last_used_at > USED_EVERY):
         await _touch(core, found.key)
     if memory.forgotten == before:
-        memory.put(key_hash, found)
+        memory.put(key_hash, found, at)
     return found
 
 
@@ -148,10 +174,28 @@ async def caller(
     if session is not None and not shows_key(headers):
         account, row = await authenticate_session(platform.core, session, address)
         return Context(platform, account, row, request_id, once, frozenset(row.scopes))
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    key = token.strip() if scheme.lower() == "bearer" else headers.get("xi-api-key")
-    account, api_key = await authenticate(platform.core, key, address)
+    account, api_key = await authenticate(platform.core, _key(headers), address)
     return Context(platform, account, api_key, request_id, once, frozenset(api_key.scopes))
+
+
+def remembered(platform: Platform, headers: Mapping[str, str], request_id: str) -> Context | None:
+    """Return the context of a request whose key was looked up within the last second; else `caller` tells who it is."""
+    memory, key = _memories.get(platform.core), _key(headers)
+    secret = bare_secret(key) if memory is not None and key else None
+    if memory is None or secret is None:
+        return None
+    key_hash = platform.core.secrets.hash_key(secret)
+    found = memory.get(key_hash)
+    if found is None or found.key.kind != KEY or (found.key.expires_at is not None and found.key.expires_at <= clock.now()):
+        return None
+    if memory.should_renew(key_hash):
+        memory.renew(key_hash, _look_up(platform.core, memory, KEY, key_hash))
+    return Context(platform, *found, request_id, headers.get("idempotency-key"), frozenset(found.key.scopes))
+
+
+def _key(headers: Mapping[str, str]) -> str | None:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else headers.get("xi-api-key")
 
 
 async def ended(core: Core, key_ids: Sequence[str]) -> list[str]:

@@ -1,189 +1,230 @@
 """Chat and text completions: from a caller's request to a replica, metered.
 
-The gateway adds no meaning of its own: what the engine understands passes through. Request logs are written in batches, off the
-path of the answer.
+The gateway adds no meaning of its own: what the engine understands passes through. Each request that names a deployment which
+takes requests is logged once, whatever becomes of it: answered, refused, or left by its client.
 """
 
 import asyncio
-import contextlib
+from time import perf_counter
 from typing import Any
 
-import httpx2
-import structlog
-from sqlalchemy import update
-from sqlmodel import col
+import orjson
 
-from burnish.kit import clock, ids, stream
+from burnish.kit import clock, ids
 from burnish.kit.core import Core
-from burnish.kit.errors import Invalid, NotFound
-from engines.serving.proxy import ReplicaUnreachable, Reply, Served, forward
-from engines.serving.router import Table, Target
-from models.deployment import Deployment, InferenceRequest
-from resolvers import adopting, deployment_names, deployments, waking
+from burnish.kit.errors import BurnishError, RateLimited, Unavailable
+from engines.serving import http1
+from engines.serving.engine_errors import SERVER_ERROR, envelope
+from engines.serving.metering import CLIENT_GONE, Served
+from engines.serving.proxy import JSON, TIMED_OUT, Call, ReplicaUnreachable, Reply, forward
+from engines.serving.router import Lease, Outcome, QueueFull, QueueSlow, Table
+from models.deployment import Deployment
 from resolvers.context import Context
+from resolvers.gateway_sharing import Sharing
+from resolvers.rate_limits import InferenceAllowance
+from resolvers.request_log import Logged, RequestLog
+from resolvers.routes import Route, Routes
 from resolvers.waking import Patience, Waking
 
-log = structlog.get_logger(__name__)
-FLUSH_S = 0.25
-MAX_CONNECTIONS = 1000
-TIMEOUT = httpx2.Timeout(600.0, connect=5.0)
+OK = 200
+RETRY_AFTER_S = 1
 
 
 class Gateway:
-    """The connections to replicas and the request log of one API process. `run()` writes the log; `close()` writes what is left
-    of it.
+    """What one API process has of the serving side: connections to replicas, routes, and the request log. `run()` keeps them
+    going; `close()` writes what is left of the log.
     """
 
     def __init__(self, core: Core) -> None:
-        self._core = core
-        self._log: list[InferenceRequest] = []
-        self.table = Table()
+        settings = core.settings
+        self.request_log = RequestLog(core)
+        self.table = Table(cap=settings.replica_requests, queue=settings.queued_requests)
+        self.routes = Routes(core, self.table)
         self.waking = Waking(core)
-        limits = httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
-        self.client = httpx2.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False)
+        self.client = http1.Client()
+        self._sharing = Sharing(core, self.table)
 
     async def run(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_S)
-            try:
-                await self.flush()
-            except Exception as error:
-                log.warning("request_log_waits", error=str(error), waiting=len(self._log))
+        async with asyncio.TaskGroup() as tasks:
+            for work in (self.request_log.run(), self.routes.run(), self._sharing.run()):
+                tasks.create_task(work)
+
+    async def flush(self) -> None:
+        """Write the request log as far as it goes."""
+        await self.request_log.flush()
 
     async def close(self) -> None:
         await self.waking.close()
-        with contextlib.suppress(Exception):
-            await self.flush()
-        await self.client.aclose()
-
-    def record(self, row: InferenceRequest) -> None:
-        if row.error_message is not None:
-            # An engine quotes what it was asked: what no database can hold would keep the whole log waiting for ever.
-            row.error_message = row.error_message.replace("\0", "\ufffd").encode(errors="replace").decode()
-        self._log.append(row)
-
-    async def flush(self) -> None:
-        """Write the log so far, and with it the totals of its deployments and what the followers of their requests read.
-
-        Also for a deployment that has ended, and whose stream may be marked so: who reads it later finds these rows too.
-        """
-        rows, self._log = self._log, []
-        if not rows:
-            return
-        try:
-            async with self._core.db.transaction() as session:
-                session.add_all(rows)
-                # In one order, and the deployment before its stream, as its host locks them.
-                for deployment_id in sorted({row.deployment_id for row in rows}):
-                    its = [row for row in rows if row.deployment_id == deployment_id]
-                    await session.exec(_add_totals(its))
-                    await stream.append(session, deployment_id, "requests", [row.as_row() for row in its])
-        except Exception:
-            self._log = rows + self._log
-            raise
+        await self._sharing.close()
+        await self.request_log.close()
+        await self.client.close()
 
 
-async def complete(ctx: Context, path: str, body: dict[str, Any], *, deployment_id: str | None = None) -> Reply:
+async def complete(
+    ctx: Context,
+    call: Call,
+    allowance: InferenceAllowance,
+    *,
+    deployment_id: str | None = None,
+    timeout_s: float | None = None,
+    started: float | None = None,
+) -> Reply:
     """Answer a completion request with a replica of the deployment that `model`, or the URL's `deployment_id`, names; held for a
-    while where it has served before and no replica is ready.
+    while where it has served before and no replica is ready, or all are busy. What it uses is charged to `allowance`, which has
+    admitted it.
 
-    NotFound (`model_not_found`) for what names none of the caller's deployments, Invalid (`deployment_not_serving`) for one that
-    has ended or is paused, Unavailable while none of its replicas is ready.
+    After `timeout_s` the answer is 504; of a stream that is how long its first word may take. `started` is when the request came,
+    by `perf_counter`. NotFound (`model_not_found`) for what names none of the caller's deployments, Invalid
+    (`deployment_not_serving`) for one that has ended or is paused, RateLimited
+    where too many wait already, Unavailable while no replica is ready.
     """
     ctx.require("inference")
-    deployment, targets = await _find(ctx, body.get("model"), deployment_id)
-    waking.check(deployment)
-    gateway = ctx.platform.gateway
-    gateway.table.set(deployment.id, targets)
-    patience = Patience(ctx.core.settings.hold_s)
-    while True:
-        target = gateway.table.pick(deployment.id, patience.failed())
-        if target is None:
-            targets = await gateway.waking.targets(deployment, patience)
-            gateway.table.set(deployment.id, targets)
-            continue
-        try:
-            return await _ask(ctx, deployment, target, path, body)
-        except ReplicaUnreachable:
-            patience.fail(target)
+    model, gateway = call.body.get("model"), ctx.platform.gateway
+    route = gateway.routes.get((ctx.account.id, deployment_id, model)) if isinstance(model, str | None) else None
+    route = route or await gateway.routes.find(ctx, model, deployment_id)
+    asking = _Asking(ctx, gateway, route, call, allowance, perf_counter() if started is None else started)
+    if timeout_s is None:
+        return await asking.answer()
+    return await asking.within(timeout_s)
 
 
 async def named(ctx: Context, model: Any, deployment_id: str | None) -> Deployment:
     """Return the deployment that `model`, or an id beside it, names; errors are those of `complete` as far as that goes."""
     ctx.require("inference")
-    deployment, _ = await _find(ctx, model, deployment_id)
-    waking.check(deployment)
-    return deployment
+    return (await ctx.platform.gateway.routes.find(ctx, model, deployment_id)).row
 
 
-async def _ask(ctx: Context, deployment: Deployment, target: Target, path: str, body: dict[str, Any]) -> Reply:
-    gateway = ctx.platform.gateway
-    lease = gateway.table.acquire(target)
-    started = clock.now()
+class _Asking:
+    """One request on its way to a replica, and then another one where that gave no answer."""
 
-    def on_done(served: Served) -> None:
-        lease.release()
-        gateway.record(
-            InferenceRequest(
-                id=ids.new("req"),
-                account_id=ctx.account.id,
-                deployment_id=deployment.id,
-                replica_id=target.replica_id,
-                prompt_tokens=served.prompt_tokens,
-                completion_tokens=served.completion_tokens,
-                latency_ms=served.latency_ms,
-                ttft_ms=served.ttft_ms,
-                status_code=served.status_code,
-                streamed=served.streamed,
-                finish_reason=served.finish_reason,
-                client_cancelled=served.client_cancelled,
-                error_message=served.error_message,
-                created_at=started,
+    __slots__ = ("_allowance", "_call", "_came", "_ctx", "_gateway", "_is_logged", "_lease", "_route", "_started", "_timeout_s")
+
+    def __init__(
+        self, ctx: Context, gateway: Gateway, route: Route, call: Call, allowance: InferenceAllowance, started: float
+    ) -> None:
+        self._ctx = ctx
+        self._gateway = gateway
+        self._route = route
+        self._call = call
+        self._allowance = allowance
+        self._started = started
+        self._came = clock.now_micros() - int((perf_counter() - started) * 1e6)
+        self._lease: Lease | None = None
+        self._timeout_s: float | None = None
+        self._is_logged = False
+
+    async def within(self, timeout_s: float) -> Reply:
+        try:
+            async with asyncio.timeout(timeout_s):
+                self._timeout_s = timeout_s
+                return await self.answer()
+        except TimeoutError:
+            return Reply(TIMED_OUT, JSON, orjson.dumps(envelope(_late(timeout_s), SERVER_ERROR, code="timeout")))
+
+    async def answer(self) -> Reply:
+        table, route, patience = self._gateway.table, self._route, None
+        hold_s = self._ctx.core.settings.hold_s
+        try:
+            while True:
+                without = () if patience is None else patience.failed()
+                lease = self._lease = await table.take(route.id, without=without, wait_s=patience.left_s if patience else hold_s)
+                if lease is not None:
+                    try:
+                        return await self._ask(lease)
+                    except ReplicaUnreachable:
+                        lease.release(Outcome.UNREACHABLE)
+                        patience = patience or Patience(hold_s)
+                        patience.fail(lease.target)
+                        continue
+                patience = patience or Patience(hold_s)
+                targets = await self._gateway.waking.targets(route.row, patience, table.is_up)
+                table.set(route.id, targets)
+        except (QueueFull, QueueSlow) as error:
+            refused = _busy(route, error)
+            self._refuse(refused.status, refused.message)
+            raise refused from None
+        except BurnishError as error:
+            self._refuse(error.status, error.message)
+            raise
+        except asyncio.CancelledError:
+            self._refuse(CLIENT_GONE, None)
+            raise
+        except BaseException:
+            if self._lease is not None:
+                self._lease.release(Outcome.NEITHER)
+            raise
+
+    async def _ask(self, lease: Lease) -> Reply:
+        route, target = self._route, lease.target
+        return await forward(
+            self._gateway.client,
+            target.url,
+            self._call,
+            model=target.served_name or route.name,
+            on_done=self._done,
+            started=self._started,
+            shown_model=route.name,
+            upstream=route.upstream,
+        )
+
+    def _refuse(self, status: int, message: str | None) -> None:
+        """Log what ended before any replica had taken it."""
+        latency_ms = (perf_counter() - self._started) * 1000
+        self._done(Served(status, latency_ms=latency_ms, streamed=self._call.body.get("stream") is True, error_message=message))
+
+    def _done(self, served: Served) -> None:
+        """Give the place free, charge the key, log: once, whoever tells first."""
+        if self._is_logged:
+            return
+        self._is_logged = True
+        lease = self._lease
+        if lease is not None:
+            lease.release(_outcome(served))
+        self._allowance.charge(served.prompt_tokens + served.completion_tokens)
+        if served.status_code == CLIENT_GONE:
+            self._cut(served)
+        self._gateway.request_log.add(
+            Logged(
+                ids.new("req"),
+                self._ctx.account.id,
+                self._route.id,
+                None if lease is None else lease.target.replica_id,
+                served.prompt_tokens,
+                served.completion_tokens,
+                served.latency_ms,
+                served.ttft_ms,
+                served.status_code,
+                served.streamed,
+                served.finish_reason,
+                served.client_cancelled,
+                served.error_message,
+                self._came,
             )
         )
 
-    try:
-        asked = {**body, "model": target.served_name or deployment.name}
-        upstream = adopting.upstream_of(ctx.core, deployment)
-        return await forward(
-            gateway.client, target.url, path, asked, on_done=on_done, shown_model=deployment.name, upstream=upstream
-        )
-    except BaseException:
-        lease.release()
-        raise
-
-
-async def _find(ctx: Context, model: Any, deployment_id: str | None) -> tuple[Deployment, list[Target]]:
-    if model is not None and not isinstance(model, str):
-        raise Invalid("'model' is a text.", param="model")
-    async with ctx.db.read() as session:
-        if deployment_id is not None:
-            found = await session.get(Deployment, deployment_id)
-            if found is None or found.account_id != ctx.account.id or found.deleted_at is not None:
-                raise NotFound(f"No such deployment: {deployment_id}")
-            if model is not None and model != found.model and not deployment_names.is_named(ctx, found, model):
-                raise _unknown(model)
-        elif model is None:
-            raise Invalid("'model' is required: the id or the name of a deployment.", param="model")
+    def _cut(self, served: Served) -> None:
+        """Tell a client that left from one whose own time limit was over."""
+        timeout_s = self._timeout_s
+        if timeout_s is not None and served.latency_ms >= timeout_s * 1000:
+            served.status_code, served.client_cancelled = TIMED_OUT, False
+            served.error_message = _late(timeout_s)
         else:
-            found = await deployments.by_reference(session, ctx, model)
-            if found is None:
-                raise _unknown(model)
-        return found, await waking.running(session, found.id)
+            served.client_cancelled = True
 
 
-def _unknown(model: str) -> NotFound:
-    return NotFound(f"The model '{model}' does not exist.", code="model_not_found", param="model")
+def _late(timeout_s: float) -> str:
+    return f"There was no answer within {timeout_s:g} s."
 
 
-def _add_totals(rows: list[InferenceRequest]) -> Any:
-    table = Deployment
-    return (
-        update(table)
-        .where(col(table.id) == rows[0].deployment_id)
-        .values(
-            total_requests=col(table.total_requests) + len(rows),
-            total_prompt_tokens=col(table.total_prompt_tokens) + sum(row.prompt_tokens for row in rows),
-            total_completion_tokens=col(table.total_completion_tokens) + sum(row.completion_tokens for row in rows),
-        )
-    )
+def _outcome(served: Served) -> Outcome:
+    if served.replica_failed:
+        return Outcome.FAULT
+    return Outcome.OK if served.status_code == OK and not served.client_cancelled else Outcome.NEITHER
+
+
+def _busy(route: Route, error: QueueFull | QueueSlow) -> BurnishError:
+    if isinstance(error, QueueFull):
+        message = f"Too many requests wait for the deployment {route.name} already."
+        return RateLimited(message, retry_after_s=RETRY_AFTER_S)
+    message = f"The deployment {route.name} is busy: no replica had room for this request in time."
+    return Unavailable(message, retry_after_s=RETRY_AFTER_S, code="deployment_busy")

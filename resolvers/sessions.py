@@ -1,8 +1,9 @@
 """Sessions of browsers: begun with a password, an API key or a link, each with a secret of its own, over after 30 days at most.
 
 A session is a row of `api_key`: rates, the audit log, open sockets and the sharing of subscriptions take it as they take a key.
-It carries the scopes of the key that it was signed in with and ends with that; a password and a link carry all of them. Its time
-is fixed: use does not lengthen it, so that a stolen cookie dies whoever uses it.
+It carries the scopes and the limits of the key that it was signed in with and ends with that; a password and a link carry all
+scopes and no limits but the installation's. Its time is fixed: use does not lengthen it, so that a stolen cookie dies whoever
+uses it.
 """
 
 import secrets
@@ -205,6 +206,8 @@ async def _begin(guest: Guest, entry: _Entry) -> Signed:
             scopes=entry.scopes,
             signed_in_with=entry.way,
             user_agent=(guest.user_agent or "").replace("\0", "")[:MAX_AGENT] or None,
+            inference_requests_per_minute=None if entry.key is None else entry.key.inference_requests_per_minute,
+            inference_tokens_per_minute=None if entry.key is None else entry.key.inference_tokens_per_minute,
             created_at=now,
             expires_at=min(over, entry.key.expires_at) if entry.key is not None and entry.key.expires_at else over,
         )

@@ -6,7 +6,7 @@ to the deployment's host by `wake_requested_at`; it alone starts replicas.
 
 import asyncio
 import contextlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from time import monotonic
@@ -50,11 +50,14 @@ def check(row: Deployment) -> None:
         raise Invalid(message, code="deployment_not_serving", param="model", hint="Resume it.")
 
 
-async def running(session: Session, deployment_id: str) -> list[Target]:
-    """Return the replicas of a deployment that take requests."""
-    statement = select(Replica).where(Replica.deployment_id == deployment_id, Replica.status == replica.RUNNING)
-    rows = (await session.exec(statement.order_by(col(Replica.created_at)))).all()
-    return [Target(row.id, row.url, row.served_name) for row in rows if row.url is not None]
+async def running(session: Session, deployment_ids: Sequence[str]) -> dict[str, list[Target]]:
+    """Return the replicas that take requests, of each of the deployments."""
+    statement = select(Replica).where(col(Replica.deployment_id).in_(deployment_ids), Replica.status == replica.RUNNING)
+    found: dict[str, list[Target]] = {deployment_id: [] for deployment_id in deployment_ids}
+    for row in (await session.exec(statement.order_by(col(Replica.created_at)))).all():
+        if row.url is not None:
+            found[row.deployment_id].append(Target(row.id, row.url, row.served_name))
+    return found
 
 
 class Patience:
@@ -98,8 +101,8 @@ class Waking:
         self._waited: dict[str, _Waited] = {}
         self._asked: dict[str, float] = {}
 
-    async def targets(self, row: Deployment, patience: Patience) -> list[Target]:
-        """Return the replicas of a deployment once there is one that has not failed this request.
+    async def targets(self, row: Deployment, patience: Patience, is_up: Callable[[Target], bool]) -> list[Target]:
+        """Return the replicas of a deployment once there is one that is up and has not failed this request.
 
         Unavailable where the deployment has never served or was adopted, too many wait already or it takes too long; Invalid
         where it ends or is paused meanwhile.
@@ -114,7 +117,7 @@ class Waking:
         waited = waited or self._begin(row)
         waited.count += 1
         try:
-            return await self._found(waited, patience)
+            return await self._found(waited, patience, is_up)
         finally:
             waited.count -= 1
             if not waited.count:
@@ -137,14 +140,14 @@ class Waking:
         if waited.looking is not None:
             waited.looking.cancel()
 
-    async def _found(self, waited: _Waited, patience: Patience) -> list[Target]:
+    async def _found(self, waited: _Waited, patience: Patience, is_up: Callable[[Target], bool]) -> list[Target]:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience.left_s):
                 while True:
                     await waited.looked.wait()
                     check(waited.row)
                     failed = patience.failed()
-                    if any(target not in failed for target in waited.targets):
+                    if any(target not in failed and is_up(target) for target in waited.targets):
                         return waited.targets
         raise _unavailable(waited.row)
 
@@ -153,7 +156,7 @@ class Waking:
             try:
                 async with self._core.db.read() as session:
                     waited.row = await session.get_one(Deployment, waited.row.id)
-                    waited.targets = await running(session, waited.row.id)
+                    waited.targets = (await running(session, [waited.row.id]))[waited.row.id]
                 if not waited.targets:
                     await self._wake(waited.row.id)
             except Exception as error:

@@ -14,7 +14,6 @@ import structlog
 from pydantic import BaseModel
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from starlette.requests import Request
 from starlette.responses import Response
 
 from burnish.kit.errors import BurnishError, RateLimited, Unavailable
@@ -118,13 +117,13 @@ OPENAI = Enveloped(
 )
 
 
-def public(error: Exception, request: Request) -> BurnishError:
-    """Return what a caller may know of any exception; what is not theirs is logged with the request's id."""
+def public(error: Exception, request_id: str, route: str) -> BurnishError:
+    """Return what a caller may know of any exception; what is not theirs is logged with the request's id and the route's pattern:
+    of a download the path itself is a secret.
+    """
     if isinstance(error, BurnishError):
         return error
-    request_id: str = request.state.request_id
-    # The pattern, not the path itself: that of a download is a secret.
-    log.error("request_failed", request_id=request_id, method=request.method, route=request.scope["route"].path, exc_info=error)
+    log.error("request_failed", request_id=request_id, route=route, exc_info=error)
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeout, ConnectionError)):
         return Unavailable(f"The service cannot do this just now. Request id: {request_id}")
     if isinstance(error, OSError) and error.errno in FULL_DISK:

@@ -78,6 +78,10 @@ WORDS = {
     "huggingface_dataset": "The repository of the Hugging Face hub that the rows come from; null for other sources.",
     "hyperparameters": "The settings of the method; what is left out has its default.",
     "id": "Its id: a prefix that says what it is, and a part that sorts by time.",
+    "inference_requests_per_minute": "How many completions the key may ask for a minute, within what this installation allows; "
+    "null for no limit of its own.",
+    "inference_tokens_per_minute": "How many prompt and completion tokens the key may use a minute, within what this "
+    "installation allows; null for no limit of its own. While they are used up it is refused; what was too much is paid back.",
     "items": "The elements.",
     "job_count": "How many training jobs.",
     "job_id": "The id of a training job: `job_…`.",

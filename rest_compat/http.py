@@ -1,8 +1,7 @@
 """Reading requests: JSON bodies, uploads and query strings, each within its limit, with errors that name the field."""
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, BinaryIO, TypeVar
 import orjson
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.types import Message
 
 from burnish.kit.errors import PayloadTooLarge, SchemaInvalid
@@ -20,8 +19,8 @@ from burnish.kit.settings import Settings
 from resolvers.inputs import Input, parse
 
 Q = TypeVar("Q", bound=Input)
-T = TypeVar("T")
 FORM = "multipart/form-data"
+BODY = "A request body"
 MAX_FIELDS = 16
 MAX_FIELD_BYTES = 64 * 1024
 
@@ -49,10 +48,18 @@ def query(request: Request, model: type[Q]) -> Q:
 
 async def json_object(request: Request, settings: Settings) -> dict[str, Any]:
     """Return the body, a JSON object; SchemaInvalid for any other, PayloadTooLarge past the limit."""
-    media_type = _media_type(request)
+    check_json(_media_type(request))
+    return json_of(await _limited(request, settings.max_body_bytes, BODY).body())
+
+
+def check_json(media_type: str) -> None:
+    """SchemaInvalid for a body that says it is something else; one that says nothing is believed to be JSON."""
     if media_type and media_type != "application/json" and not media_type.endswith("+json"):
         raise SchemaInvalid(f"The body is JSON: send it as application/json, not as {media_type}.", param="Content-Type")
-    body = await _limited(request, settings.max_body_bytes, "A request body").body()
+
+
+def json_of(body: bytes) -> dict[str, Any]:
+    """Return a body that is a JSON object; SchemaInvalid for any other."""
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -65,7 +72,7 @@ async def json_object(request: Request, settings: Settings) -> dict[str, Any]:
 
 async def body(request: Request, most: int) -> bytes:
     """Return the body as it was sent; PayloadTooLarge past `most` bytes."""
-    return await _limited(request, most, "A request body").body()
+    return await _limited(request, most, BODY).body()
 
 
 @asynccontextmanager
@@ -91,29 +98,6 @@ async def upload(request: Request, settings: Settings, most: int) -> AsyncIterat
         yield Upload(fields, target, sent.filename)
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Do `work` while the client waits for it; where the client goes away, cancel it and raise ClientDisconnect.
-
-    The body must have been read.
-    """
-    working = asyncio.ensure_future(work)
-    watching = asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
-    finally:
-        working.cancel()
-        watching.cancel()
-        await asyncio.gather(working, watching, return_exceptions=True)
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
 class _OnDisk(MultiPartParser):
     """Starlette's parser, except that the one file goes straight to `target`: the folder for temporary files is often memory."""
 
@@ -131,8 +115,7 @@ class _OnDisk(MultiPartParser):
 def _limited(request: Request, most: int, what: str) -> Request:
     """Return the request with a body that raises PayloadTooLarge once it has more than `most` bytes, or says that it will."""
     too_large = PayloadTooLarge(f"{what} has at most {most} bytes.")
-    declared = request.headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared) > most:
+    if not fits(request.headers.get("content-length", "0"), most):
         raise too_large
     seen = 0
 
@@ -147,8 +130,17 @@ def _limited(request: Request, most: int, what: str) -> Request:
     return Request(request.scope, receive)
 
 
+def fits(declared: str, most: int) -> bool:
+    """Return whether a body of which `Content-Length` declares so much is to be read."""
+    return declared.isdecimal() and int(declared) <= most
+
+
+def media_type_of(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
 def _media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type_of(request.headers.get("content-type", ""))
 
 
 def _no_file(sent: object) -> str:

@@ -105,7 +105,7 @@ def _schemas(operations: Sequence[Operation]) -> tuple[dict[tuple[Any, JsonSchem
 
 
 def _operation(operation: Operation, schemas: dict[tuple[Any, JsonSchemaMode], Schema]) -> Schema:
-    described = _documented(operation.handler.__doc__)
+    described = _documented(operation.doc)
     described |= {"operationId": _operation_id(operation), "tags": [operation.tag]}
     parameters = _parameters(operation)
     if parameters:

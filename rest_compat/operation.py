@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from burnish.kit.errors import Forbidden, NotFound, RateLimited, Unauthenticated
 from burnish.kit.limits import Standing
@@ -30,6 +30,7 @@ JSON = "application/json"
 Answer = BaseModel | Response
 Handler = Callable[[Context, Request], Awaitable[Answer]]
 CLIENT_GONE = 499
+PROCESSING = "openai-processing-ms"
 DEFAULT = "default"
 POINTS = 1
 SAFE = ("GET", "HEAD")
@@ -38,7 +39,8 @@ INFERENCE = "inference"
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """`answers` is the model of a JSON answer, or what media types any other has. `upload` sends `body` as a form with a file.
+    """`handler` answers, or `app`: an ASGI application that does it all. `answers` is the model of a JSON answer, or what media
+    types any other has. `upload` sends `body` as a form with a file.
 
     `schema` describes a body that is passed on as it is; `streams` says that the answer may be server-sent events instead.
     `accepted` is the model of an answer that only says that there will be one: 202. `headers` are schemas of request headers.
@@ -48,7 +50,7 @@ class Operation:
 
     method: str
     path: str
-    handler: Handler
+    handler: Handler | None = None
     tag: str
     answers: type[BaseModel] | str | tuple[str, ...]
     status: int = 200
@@ -64,6 +66,11 @@ class Operation:
     dialect: Dialect = VERI
     scope: str | None = DEFAULT
     cookie: bool = False
+    app: ASGIApp | None = None
+
+    @property
+    def doc(self) -> str | None:
+        return (self.handler or self.app).__doc__
 
     @property
     def needed(self) -> str | None:
@@ -126,15 +133,19 @@ class Unmatched(BaseRoute):
 
 def route(operation: Operation) -> Route:
     """Return the route of an operation that only an authenticated caller may use."""
+    if operation.app is not None:
+        return Route(operation.path, operation.app, methods=[operation.method])
+    handler = operation.handler
+    assert handler is not None
 
     async def answer(request: Request) -> Answer:
-        ctx = await _caller(request, operation.cookie)
+        ctx = await caller(request, operation.cookie)
         if operation.is_limited:
             _count(allowance := Allowance.of_caller(ctx), request)
             allowance.charge(POINTS)
         if operation.needed is not None:
             ctx.require(operation.needed)
-        return await operation.handler(ctx, request)
+        return await handler(ctx, request)
 
     return guarded(operation.method, operation.path, answer, operation.dialect, operation.status)
 
@@ -152,18 +163,14 @@ def guarded(
         except ClientDisconnect:
             return Response(status_code=CLIENT_GONE)
         except Exception as error:
-            response = dialect.response(public(error, request))
-        if (standing := getattr(request.state, "standing", None)) is not None:
-            response.headers.update(_told(standing))
-        if dialect is OPENAI:
-            response.headers.update({} if standing is None else _told_openai(standing))
-            response.headers["openai-processing-ms"] = str(round((time.perf_counter() - started) * 1000))
+            response = dialect.response(public(error, request.state.request_id, path))
+        response.headers.update(told(request, dialect, started))
         return response
 
     return Route(path, endpoint, methods=[method])
 
 
-async def _caller(request: Request, takes_cookie: bool) -> Context:
+async def caller(request: Request, takes_cookie: bool) -> Context:
     """Return who calls; who shows no key in force, or comes with a session from another site, is a stranger of their address."""
     platform = request.app.state.platform
     address = request.client.host if request.client else ""
@@ -182,6 +189,20 @@ def _count(allowance: Allowance, request: Request) -> None:
     except RateLimited:
         request.state.standing = allowance.requests()
         raise
+
+
+def told(request: Request, dialect: Dialect, started: float) -> dict[str, str]:
+    """Return the headers of every answer: how many requests are left, and how long it took since `started`."""
+    standing = getattr(request.state, "standing", None)
+    found = {} if standing is None else _told(standing)
+    if dialect is not OPENAI:
+        return found
+    return {**found, **({} if standing is None else _told_openai(standing)), PROCESSING: milliseconds(started)}
+
+
+def milliseconds(started: float) -> str:
+    """Return how many milliseconds it is since `started`, a reading of `perf_counter`."""
+    return str(round((time.perf_counter() - started) * 1000))
 
 
 def _told(standing: Standing) -> dict[str, str]:

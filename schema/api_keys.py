@@ -22,6 +22,12 @@ class ApiKey(Node):
     name: str = strawberry.field(description="What its maker called it.")
     prefix: str = strawberry.field(description="How the key begins, to tell keys apart.")
     scopes: list[str] = strawberry.field(description="What it may do: `read`, `write`, `inference`.")
+    inference_requests_per_minute: int | None = strawberry.field(
+        description="How many completions it may ask deployments for a minute; null where only the installation's limit counts."
+    )
+    inference_tokens_per_minute: int | None = strawberry.field(
+        description="How many prompt and completion tokens it may use a minute; null where only the installation's limit counts."
+    )
     created_at: datetime = strawberry.field(description="When it was made.")
     expires_at: datetime | None = strawberry.field(description="When it stops working by itself.")
     last_used_at: datetime | None = strawberry.field(description="When it was last used, to the minute.")
@@ -34,6 +40,8 @@ class ApiKey(Node):
             name=row.name,
             prefix=row.key_prefix,
             scopes=row.scopes,
+            inference_requests_per_minute=row.inference_requests_per_minute,
+            inference_tokens_per_minute=row.inference_tokens_per_minute,
             created_at=row.created_at,
             expires_at=row.expires_at,
             last_used_at=row.last_used_at,
@@ -52,6 +60,16 @@ class ApiKeyInput:
         default=None, description="What it may do: `read`, `write`, `inference`; all that the calling key may by default."
     )
     expires_in_seconds: int | None = strawberry.field(default=None, description="How long it works; for ever by default.")
+    inference_requests_per_minute: int | None = strawberry.field(
+        default=None,
+        description="How many completions it may ask deployments for a minute, within the installation's limit; no limit of its "
+        "own by default, or with 0.",
+    )
+    inference_tokens_per_minute: int | None = strawberry.field(
+        default=None,
+        description="How many prompt and completion tokens it may use a minute, within the installation's limit. While they are "
+        "used up it is refused; what an answer used too much is paid back first. No limit of its own by default, or with 0.",
+    )
     idempotency_key: str | None = strawberry.field(default=None, description="A retry with the same key makes nothing twice.")
 
 
@@ -105,7 +123,13 @@ class ApiKeyMutations:
     @strawberry.mutation(description="Make an API key.")
     async def create_api_key(self, info: Info, input: Annotated[ApiKeyInput, Input]) -> CreateApiKeyPayload:
         async def act(ctx: Context) -> CreateApiKeyPayload:
-            given = {"name": input.name, "scopes": input.scopes, "expires_in_seconds": input.expires_in_seconds}
+            given = {
+                "name": input.name,
+                "scopes": input.scopes,
+                "expires_in_seconds": input.expires_in_seconds,
+                "inference_requests_per_minute": input.inference_requests_per_minute,
+                "inference_tokens_per_minute": input.inference_tokens_per_minute,
+            }
             row, secret = await api_keys.create(ctx, parse(ApiKeySpec, given))
             return CreateApiKeyPayload(api_key=ApiKey.of(row), secret=secret)
 

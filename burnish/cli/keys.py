@@ -7,8 +7,9 @@ import typer
 from burnish.cli import completing, durations
 from burnish.cli.command import Cli, Limit, group, naming, remote
 
-FIELDS = ("id", "name", "key", "key_prefix", "scopes", "created_at", "expires_at")
-COLUMNS = ("id", "name", "key_prefix", "scopes", "last_used_at", "created_at", "expires_at")
+LIMITS = ("inference_requests_per_minute", "inference_tokens_per_minute")
+FIELDS = ("id", "name", "key", "key_prefix", "scopes", *LIMITS, "created_at", "expires_at")
+COLUMNS = ("id", "name", "key_prefix", "scopes", *LIMITS, "last_used_at", "created_at", "expires_at")
 
 app = group("API keys of your account.")
 
@@ -30,11 +31,26 @@ def create(
             autocompletion=completing.words("read", "write", "inference"),
         ),
     ] = None,
+    requests_per_minute: Annotated[
+        int | None,
+        typer.Option("--requests-per-minute", min=0, metavar="N", help="Completions it may ask deployments for a minute."),
+    ] = None,
+    tokens_per_minute: Annotated[
+        int | None,
+        typer.Option("--tokens-per-minute", min=0, metavar="N", help="Prompt and completion tokens it may use a minute."),
+    ] = None,
 ) -> None:
     """Make a key. It is shown this once and never again."""
     lasts = durations.seconds(expires_in, "--expires-in") if expires_in else None
-    body = {"name": name, "expires_in_seconds": lasts, "scopes": scope or None}
-    with naming({"name": "NAME", "expires_in_seconds": "--expires-in", "scopes": "--scope"}):
+    options = {
+        "name": "NAME",
+        "expires_in_seconds": "--expires-in",
+        "scopes": "--scope",
+        "inference_requests_per_minute": "--requests-per-minute",
+        "inference_tokens_per_minute": "--tokens-per-minute",
+    }
+    body = dict(zip(options, (name, lasts, scope or None, requests_per_minute, tokens_per_minute), strict=True))
+    with naming(options):
         made = cli.api.post("/v1/api_keys", {key: value for key, value in body.items() if value is not None})
     cli.out.show(made, FIELDS)
 

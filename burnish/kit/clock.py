@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -17,6 +18,17 @@ def now() -> datetime:
 
 def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
+
+
+def text(micros: int) -> str:
+    """Return a moment as the `isoformat` of its datetime; cheap where there are many of the same second."""
+    second, fraction = divmod(micros, 1_000_000)
+    return f"{_second(second)}.{fraction:06d}+00:00" if fraction else f"{_second(second)}+00:00"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    return from_micros(seconds * 1_000_000).replace(tzinfo=None).isoformat()
 
 
 def to_micros(moment: datetime) -> int:

@@ -10,6 +10,7 @@ import threading
 from burnish.kit import clock
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 _SHAPE = re.compile(r"[a-z]+(?:-|_)[0-9a-hjkmnp-tv-z]{26}")
 _lock = threading.Lock()
 _last = 0
@@ -29,7 +30,14 @@ def uuid7() -> int:
 def new(prefix: str, separator: str = "_") -> str:
     """Return a fresh id such as `job_01kaj5…`."""
     value = uuid7()
-    return prefix + separator + "".join(ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+    # Ten characters are the milliseconds, sixteen the rest; written out, because every request takes some ids.
+    high, low, pair = value >> 80, value & (1 << 80) - 1, _PAIRS
+    return (
+        f"{prefix}{separator}"
+        f"{pair[high >> 40]}{pair[high >> 30 & 1023]}{pair[high >> 20 & 1023]}{pair[high >> 10 & 1023]}{pair[high & 1023]}"
+        f"{pair[low >> 70]}{pair[low >> 60 & 1023]}{pair[low >> 50 & 1023]}{pair[low >> 40 & 1023]}"
+        f"{pair[low >> 30 & 1023]}{pair[low >> 20 & 1023]}{pair[low >> 10 & 1023]}{pair[low & 1023]}"
+    )
 
 
 def is_id(text: str, prefix: str) -> bool:

@@ -24,7 +24,8 @@ SEND_S = 2.0
 MAX_BUCKETS = 20_000
 PREFIX = "burnish:limit:"
 MINUTE_S = 60.0
-# Takes ARGV[3] from a bucket that holds ARGV[1] and fills at ARGV[2] a second; answers what is left. A full one is forgotten.
+# Takes ARGV[3] from a bucket that holds ARGV[1], fills at ARGV[2] a second and owes ARGV[4] at most; answers what is left. A full
+# one is forgotten.
 SHARE = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -32,7 +33,7 @@ local held = redis.call('HMGET', KEYS[1], 'level', 'at')
 local capacity, rate = tonumber(ARGV[1]), tonumber(ARGV[2])
 local level = capacity
 if held[1] then level = math.min(capacity, held[1] + math.max(0, now - held[2]) * rate) end
-level = math.min(capacity, math.max(-capacity, level - ARGV[3]))
+level = math.min(capacity, math.max(-ARGV[4], level - ARGV[3]))
 redis.call('HSET', KEYS[1], 'level', string.format('%.6f', level), 'at', string.format('%.6f', now))
 redis.call('PEXPIRE', KEYS[1], math.ceil((capacity - level) / rate * 1000) + 1000)
 return string.format('%.6f', level)
@@ -48,31 +49,40 @@ class Standing(NamedTuple):
 
 
 class _Bucket:
-    __slots__ = ("at", "capacity", "level", "unshared")
+    __slots__ = ("at", "capacity", "debt", "level", "rate", "unshared")
 
     def __init__(self, capacity: int, at: float) -> None:
         self.capacity = capacity
+        self.rate = capacity / MINUTE_S
+        self.debt = float(capacity)
         self.level = float(capacity)
         self.at = at
         self.unshared = 0.0
 
-    @property
-    def rate(self) -> float:
-        return self.capacity / MINUTE_S
-
     def fill(self, capacity: int, now: float) -> None:
-        self.capacity = capacity
-        self.level = min(capacity, self.level + max(0.0, now - self.at) * self.rate)
+        if capacity != self.capacity:
+            self.capacity, self.rate, self.debt = capacity, capacity / MINUTE_S, float(capacity)
+        # Plain comparisons: calls of min and max would be half of what a request pays here.
+        level = self.level + (now - self.at) * self.rate if now > self.at else self.level
+        self.level = level if level < capacity else float(capacity)
         self.at = now
 
     def require(self, amount: float) -> None:
-        missing = min(amount, self.capacity) - self.level
-        if missing > 0:
+        if amount > self.level and self.level < self.capacity:
+            missing = min(amount, self.capacity) - self.level
             wait_s = max(1, int(missing / self.rate + 0.999))
             raise RateLimited("Too many requests: this caller has used up its share.", retry_after_s=wait_s)
 
+    def subtract(self, amount: float) -> None:
+        level = self.level - amount
+        if level < -self.debt:
+            level = -self.debt
+        self.level = level if level < self.capacity else float(self.capacity)
+        self.unshared += amount
+
     def standing(self) -> Standing:
-        return Standing(self.capacity, max(0, int(self.level)), (self.capacity - self.level) / self.rate)
+        level = self.level
+        return Standing(self.capacity, int(level) if level > 0 else 0, (self.capacity - level) / self.rate)
 
 
 class Limiter:
@@ -99,9 +109,11 @@ class Limiter:
         """RateLimited where an amount is not there; nothing is taken."""
         self._bucket(name, per_minute).require(amount)
 
-    def charge(self, name: str, per_minute: int, amount: float) -> Standing:
-        """Take an amount that has been used already, even where it is not there."""
-        return self._subtract(name, self._bucket(name, per_minute), amount)
+    def charge(self, name: str, per_minute: int, amount: float, *, debt_minutes: int = 1) -> Standing:
+        """Take an amount that has been used already, even where it is not there; no more is owed than comes in `debt_minutes`."""
+        bucket = self._bucket(name, per_minute)
+        bucket.debt = float(per_minute * debt_minutes)
+        return self._subtract(name, bucket, amount)
 
     def give_back(self, name: str, per_minute: int, amount: float = 1) -> Standing:
         """Return what was taken for something that turned out to count for nothing."""
@@ -148,8 +160,7 @@ class Limiter:
         return bucket
 
     def _subtract(self, name: str, bucket: _Bucket, amount: float) -> Standing:
-        bucket.level = min(float(bucket.capacity), max(-float(bucket.capacity), bucket.level - amount))
-        bucket.unshared += amount
+        bucket.subtract(amount)
         self._unshared[name] = bucket
         if self._sharing is None or self._sharing.done():
             self._sharing = asyncio.create_task(self._share_soon())
@@ -163,7 +174,7 @@ class Limiter:
     async def _tell(self, taken: list["_Taken"]) -> list[bytes]:
         async with self._redis.pipeline(transaction=False) as pipe:
             for name, bucket, amount in taken:
-                pipe.eval(SHARE, 1, PREFIX + name, bucket.capacity, bucket.rate, amount)
+                pipe.eval(SHARE, 1, PREFIX + name, bucket.capacity, bucket.rate, amount, bucket.debt)
             answers: list[bytes] = await pipe.execute()
             return answers
 

@@ -6,7 +6,7 @@ get every row within a second, because the cursor is the database's.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import orjson
@@ -29,6 +29,8 @@ PAGE = 1000
 PAGE_OF_KIND = {"rollouts": 16}
 PAGE_CHARACTERS = 500_000
 BUFFERED_FRAMES = 256
+# A gateway tells of thousands a second, mostly to nobody: who follows elsewhere reads more than these bytes from the database.
+SENT_OF_KIND = {"requests": 2**14}
 DELETED = "deleted"
 TOPICS_AT_ONCE = 500
 SEND_S = 2.0
@@ -61,12 +63,21 @@ class _Follower:
 
 
 def pack(frame: Frame) -> bytes:
-    return orjson.dumps([frame.resource_id, frame.kind, frame.first_seq, frame.attempt, frame.rows, frame.end_reason])
+    """Write a frame; of one with more rows than its kind is sent of only that they are there, as a gap before what follows."""
+    is_sent = len(frame.json) <= SENT_OF_KIND.get(frame.kind, len(frame.json))
+    first_seq, rows = (frame.first_seq, frame.json) if is_sent else (frame.first_seq + 1, b"[]")
+    head = [frame.resource_id, frame.kind, first_seq, frame.attempt, frame.end_reason]
+    return orjson.dumps(head, option=orjson.OPT_APPEND_NEWLINE) + rows
 
 
 def unpack(raw: bytes) -> Frame:
-    resource_id, kind, first_seq, attempt, rows, end_reason = orjson.loads(raw)
-    return Frame(resource_id, kind, first_seq, attempt, tuple(rows), end_reason)
+    """Read a frame; ValueError or TypeError for what is none."""
+    head, _, rows = raw.partition(b"\n")
+    resource_id, kind, first_seq, attempt, end_reason = orjson.loads(head)
+    frame = Frame(resource_id, kind, first_seq, attempt, rows, end_reason)
+    if not isinstance(frame.rows, list):
+        raise ValueError("no rows")
+    return frame
 
 
 class Hub:
@@ -78,6 +89,11 @@ class Hub:
         self._topics: dict[tuple[str, str], set[_Follower]] = {}
         self._unsent: deque[Frame] = deque(maxlen=BUFFERED_FRAMES)
         self._sending: asyncio.Task[None] | None = None
+        self._watchers: dict[str, list[Callable[[str], None]]] = {}
+
+    def watch(self, kind: str, heard: Callable[[str], None]) -> None:
+        """Call `heard` with a resource's id whenever any process writes to its stream of this kind: a hint that may be lost."""
+        self._watchers.setdefault(kind, []).append(heard)
 
     async def publish(self, frames: list[Frame]) -> None:
         """Tell the followers of all processes; those of this one hear of it even with Redis gone.
@@ -174,8 +190,13 @@ class Hub:
                 await asyncio.sleep(HEAL_S)
 
     def _deliver(self, frame: Frame) -> None:
+        self._tell(frame.resource_id, frame.kind)
         for follower in self._topics.get((frame.resource_id, frame.kind), ()):
             follower.offer(frame)
+
+    def _tell(self, resource_id: str, kind: str) -> None:
+        for heard in self._watchers.get(kind, ()):
+            heard(resource_id)
 
     async def _listen(self) -> None:
         while True:
@@ -193,6 +214,7 @@ class Hub:
     def _hear(self, channel: bytes, raw: bytes) -> None:
         resource_id, _, kind = channel.decode(errors="replace").removeprefix(CHANNEL).partition("/")
         if (resource_id, kind) not in self._topics:
+            self._tell(resource_id, kind)
             return
         try:
             self._deliver(unpack(raw))

@@ -105,10 +105,21 @@ class Settings(BaseSettings):
     hold_s: float = Field(
         60.0,
         ge=0,
-        description="How long a request may wait for a replica of a deployment that has served: woken, or coming back.",
+        description="How long a request may wait for a replica of a deployment that has served: woken, coming back, or busy.",
     )
     held_requests: int = Field(
         100, ge=0, description="Requests of a deployment that wait so in one API process; more are told to try again."
+    )
+    replica_requests: int = Field(
+        512,
+        ge=1,
+        description="Requests at once of one replica, of all API processes together where Redis is there; more wait in line for "
+        "a free place, `BURNISH_HOLD_S` at most.",
+    )
+    queued_requests: int = Field(
+        1000,
+        ge=0,
+        description="Requests of a deployment that wait in line for a free place in one API process; more are told to try again.",
     )
     stall_s: float = Field(30.0, gt=0, description="How long a client may take nothing of what it is sent before it is cut off.")
     max_dataset_bytes: int = Field(10 * 2**30, ge=1, description="Largest dataset file.")
@@ -133,6 +144,12 @@ class Settings(BaseSettings):
         ge=0,
         description="The cost of GraphQL operations of an API key, and a point for each REST request; a tenth without one; "
         "0 for no limit.",
+    )
+    inference_requests_per_minute: int = Field(
+        0, ge=0, description="Completions that an API key may ask for, unless it has a lower limit of its own; 0 for no limit."
+    )
+    inference_tokens_per_minute: int = Field(
+        0, ge=0, description="Prompt and completion tokens of an API key, unless it has a lower limit of its own; 0 for no limit."
     )
     keep_logs_days: int = Field(
         365, ge=0, description="Days that logs are kept: of a job after its end, of a deployment each line; 0 for ever."

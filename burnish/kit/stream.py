@@ -14,12 +14,13 @@ import asyncio
 import itertools
 import json
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, func, update
+from sqlalchemy import delete, func, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
@@ -48,28 +49,52 @@ class Row:
     data: Data
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Frame:
-    """An effect: rows that were just committed, as they will be read again. `rows` is empty where only the end was marked."""
+    """An effect: rows that were just committed, as they will be read again: a JSON array, empty where only the end was marked.
+
+    Nobody may follow them here: they are parsed for the first who asks.
+    """
 
     resource_id: str
     kind: str
     first_seq: int
     attempt: int
-    rows: tuple[Data, ...]
+    json: bytes = b"[]"
     end_reason: str | None = None
+
+    @cached_property
+    def rows(self) -> list[Data]:
+        found: list[Data] = orjson.loads(self.json)
+        return found
 
 
 async def append(session: Session, resource_id: str, kind: str, rows: Sequence[Data], *, attempt: int = 0) -> int:
     """Append rows and return the sequence number of the last; they are published after the commit."""
     if not rows:
         return await last_seq(session, resource_id, kind)
-    last = await _advance(session, resource_id, kind, len(rows))
-    first = last - len(rows) + 1
-    payload, plain = _encode(kind, rows)
-    session.add(StreamChunk(resource_id=resource_id, kind=kind, first_seq=first, last_seq=last, attempt=attempt, payload=payload))
-    session.effects.append(Frame(resource_id, kind, first, attempt, tuple(plain)))
-    return last
+    return (await append_each(session, kind, {resource_id: rows}, attempt=attempt))[resource_id]
+
+
+async def append_each(session: Session, kind: str, rows: Mapping[str, Sequence[Data]], *, attempt: int = 0) -> dict[str, int]:
+    """Append rows, one or more, to the stream of each resource, and return the sequence number of the last of each; for many as
+    few statements as for one. The heads are locked in the order given.
+    """
+    connection = await session.connection()
+    counts = [{"resource_id": resource_id, "kind": kind, "last_seq": len(its)} for resource_id, its in rows.items()]
+    advanced = await connection.execute(_ADVANCE[connection.dialect.name], counts)
+    lasts: dict[str, int] = {row.resource_id: row.last_seq for row in advanced}
+    chunks, frames = [], []
+    for resource_id, its in rows.items():
+        last = lasts[resource_id]
+        first = last - len(its) + 1
+        payload, plain = _encode(kind, its)
+        place = {"resource_id": resource_id, "kind": kind, "first_seq": first, "last_seq": last, "attempt": attempt}
+        chunks.append({**place, "payload": payload})
+        frames.append(Frame(resource_id, kind, first, attempt, plain))
+    await connection.execute(_ADD_CHUNK, chunks)
+    session.effects += frames
+    return lasts
 
 
 async def end(session: Session, resource_id: str, kinds: Sequence[str], reason: str) -> None:
@@ -83,7 +108,7 @@ async def end(session: Session, resource_id: str, kinds: Sequence[str], reason: 
             .returning(col(StreamHead.kind))
         )
         if marked.first() is not None:
-            session.effects.append(Frame(resource_id, kind, last + 1, 0, (), reason))
+            session.effects.append(Frame(resource_id, kind, last + 1, 0, end_reason=reason))
 
 
 async def head(session: Session, resource_id: str, kind: str) -> tuple[int, str | None]:
@@ -247,14 +272,14 @@ def _decode(kind: str, payload: bytes) -> list[Data]:
     return rows
 
 
-def _encode(kind: str, rows: Sequence[Data]) -> tuple[bytes, list[Data]]:
-    """Return the payload of a chunk, and the rows as they will be read from it."""
+def _encode(kind: str, rows: Sequence[Data]) -> tuple[bytes, bytes]:
+    """Return the payload of a chunk, and the JSON of the rows as they will be read from it."""
     if kind == METRICS:
         # Not compressed: they will be packed soon, and this is the path that a fast trainer takes at each step.
-        found = series.plain(rows)
-        return orjson.dumps(found), found
-    raw = _dump(rows)
-    return zlib.compress(raw, 6), orjson.loads(raw)
+        plain = orjson.dumps(series.plain(rows))
+        return plain, plain
+    plain = _dump(rows)
+    return zlib.compress(plain, 6), plain
 
 
 def _dump(rows: Sequence[Data]) -> bytes:
@@ -262,17 +287,28 @@ def _dump(rows: Sequence[Data]) -> bytes:
         return orjson.dumps(list(rows))
     except orjson.JSONEncodeError:
         # Half of a surrogate pair or a huge integer in what a user's program said must not cost the line.
-        return json.dumps(list(rows), ensure_ascii=False).encode(errors="replace")
+        plain: list[Data] = orjson.loads(json.dumps(list(rows), ensure_ascii=False).encode(errors="replace"))
+        return orjson.dumps(plain)
 
 
 async def _advance(session: Session, resource_id: str, kind: str, count: int) -> int:
     """Lock the stream's head, making it where there is none, and return its last sequence number after `count` more rows."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    row = insert(StreamHead).values(resource_id=resource_id, kind=kind, last_seq=count)
-    statement = row.on_conflict_do_update(
-        index_elements=["resource_id", "kind"], set_={"last_seq": col(StreamHead.last_seq) + row.excluded.last_seq}
-    )
-    return int((await session.exec(statement.returning(col(StreamHead.last_seq)))).scalar_one())
+    connection = await session.connection()
+    row = {"resource_id": resource_id, "kind": kind, "last_seq": count}
+    return int((await connection.execute(_ADVANCE[connection.dialect.name], [row])).one().last_seq)
+
+
+def _advancing(insert: Any) -> Any:
+    """Return the statement that locks heads, making them where there are none, and adds the `last_seq` given to theirs."""
+    row = insert(StreamHead)
+    added = {"last_seq": col(StreamHead.last_seq) + row.excluded.last_seq}
+    statement = row.on_conflict_do_update(index_elements=["resource_id", "kind"], set_=added)
+    return statement.returning(col(StreamHead.resource_id), col(StreamHead.last_seq))
+
+
+# Made once: putting a statement together takes longer than executing it, and events, logs and requests are appended all the time.
+_ADVANCE = {"postgresql": _advancing(postgresql.insert), "sqlite": _advancing(sqlite.insert)}
+_ADD_CHUNK = insert(StreamChunk)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from typing import ClassVar
 
 import httpx2
 
+from engines.serving import http1
 from engines.serving.engine_args import EngineArgs
 from engines.serving.engine_metrics import EngineMetrics, parse_metrics
 
@@ -99,6 +100,16 @@ async def health(client: httpx2.AsyncClient, url: str) -> bool:
         return (await client.get(f"{url}/health", timeout=HEALTH_TIMEOUT_S)).status_code == 200
     except httpx2.TransportError:
         return False
+
+
+async def alive(client: http1.Client, url: str) -> bool:
+    """Say the same as `health`, over the connections of the gateway."""
+    try:
+        response = await client.get(url, "/health", silence_s=HEALTH_TIMEOUT_S)
+    except http1.Unanswered:
+        return False
+    response.close()
+    return response.status == 200
 
 
 async def ready(client: httpx2.AsyncClient, url: str, name: str) -> bool:

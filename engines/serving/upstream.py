@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from engines.serving import http1
+
 LOOK_TIMEOUT_S = 10.0
 # A first answer may wait for a model to be loaded.
 ANSWER_TIMEOUT_S = 60.0
@@ -75,12 +77,13 @@ class Upstream:
         assert wrong is not None
         raise wrong
 
-    async def alive(self, client: httpx2.AsyncClient) -> bool:
+    async def alive(self, client: http1.Client) -> bool:
         """Say whether it answers at all, whatever it answers."""
         try:
-            await self._ask(client, "GET", "/v1/models", None, LOOK_TIMEOUT_S)
-        except Unanswered as error:
-            return error.key_refused
+            response = await client.get(self.url, "/v1/models", self.headers, silence_s=LOOK_TIMEOUT_S)
+        except http1.Unanswered:
+            return False
+        response.close()
         return True
 
     async def _ask(self, client: httpx2.AsyncClient, method: str, path: str, body: Any, timeout_s: float) -> httpx2.Response:

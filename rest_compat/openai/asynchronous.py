@@ -10,9 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from burnish.kit.errors import Invalid
+from engines.serving.proxy import Call
 from resolvers import async_completions
 from resolvers.async_completions import LONGEST_S, SHORTEST_S
 from resolvers.context import Context
+from resolvers.rate_limits import InferenceAllowance
 from rest_compat.errors import OPENAI
 from rest_compat.operation import INFERENCE, JSON, Operation
 from rest_compat.wire import Wire
@@ -61,16 +63,15 @@ class CompletionState(Wire):
     error: str | None
 
 
-def wanted(request: Request) -> Wanted:
-    """Read the headers; Invalid naming the one that says something else than it can."""
-    headers, path_names = request.headers, request.path_params.get("deployment_id")
-    named = headers.get(DEPLOYMENT)
+def wanted(headers: Mapping[str, str], path_names: str | None) -> Wanted:
+    """Read the headers, whose names are in lower case; Invalid naming the one that says something else than it can."""
+    named = headers.get(DEPLOYMENT.lower())
     if path_names is not None and named not in (None, path_names):
         raise Invalid(f"{DEPLOYMENT} names another deployment than the path.", param=DEPLOYMENT)
-    later = headers.get(LATER, "false").lower()
+    later = headers.get(LATER.lower(), "false").lower()
     if later not in ("true", "false"):
         raise Invalid(f"{LATER} is true or false.", param=LATER)
-    return Wanted(path_names or named, later == "true", _seconds(headers.get(TIMEOUT)))
+    return Wanted(path_names or named, later == "true", _seconds(headers.get(TIMEOUT.lower())))
 
 
 def _seconds(text: str | None) -> int | None:
@@ -81,10 +82,10 @@ def _seconds(text: str | None) -> int | None:
     return int(text)
 
 
-async def accept(ctx: Context, path: str, body: dict[str, Any], wanted: Wanted) -> Response:
+async def accept(ctx: Context, call: Call, allowance: InferenceAllowance, wanted: Wanted) -> Response:
     """Begin a completion whose answer is fetched later."""
     timeout_s = wanted.timeout_s or async_completions.DEFAULT_S
-    row = await async_completions.ask(ctx, path, body, deployment_id=wanted.deployment_id, timeout_s=timeout_s)
+    row = await async_completions.ask(ctx, call, allowance, deployment_id=wanted.deployment_id, timeout_s=timeout_s)
     return Response(AcceptedObject(request_id=row.id).model_dump_json(), 202, media_type=JSON)
 
 

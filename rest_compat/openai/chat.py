@@ -1,27 +1,14 @@
-"""Chat and text completions, passed on to a deployment."""
+"""What chat and text completions say of themselves; `gateway` answers them."""
 
-from collections.abc import AsyncGenerator, Mapping
-from time import monotonic
+from collections.abc import Mapping
 from typing import Any
 
-import anyio
-from starlette.requests import Request
-from starlette.responses import Response
-
-from burnish.kit.errors import Unauthenticated
-from resolvers import async_completions, inference
-from resolvers.context import Context
-from rest_compat import http, sse
 from rest_compat.errors import OPENAI
-from rest_compat.keys import Keys
-from rest_compat.openai import asynchronous
+from rest_compat.openai import asynchronous, gateway
 from rest_compat.openai.asynchronous import AcceptedObject
-from rest_compat.operation import INFERENCE, JSON, Operation, Stream
+from rest_compat.operation import INFERENCE, JSON, Operation
 
 TAG = "Inference"
-KEYS = Keys()
-CHAT = "/v1/chat/completions"
-TEXT = "/v1/completions"
 ERRORS = (400, 402, 404, 413, 429, 503, 504)
 MODEL = {
     "type": ["string", "null"],
@@ -67,44 +54,6 @@ def _named_by_the_path(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**body, "properties": {**body["properties"], "model": named}}
 
 
-async def chat(ctx: Context, request: Request) -> Response:
-    """Answer a conversation."""
-    return await _complete(ctx, request, CHAT)
-
-
-async def text(ctx: Context, request: Request) -> Response:
-    """Continue a text."""
-    return await _complete(ctx, request, TEXT)
-
-
-async def _complete(ctx: Context, request: Request, path: str) -> Response:
-    wanted = asynchronous.wanted(request)
-    body = await http.json_object(request, ctx.core.settings)
-    if wanted.later:
-        return await asynchronous.accept(ctx, path, body, wanted)
-    work = inference.complete(ctx, path, body, deployment_id=wanted.deployment_id)
-    reply = await http.unless_gone(request, async_completions.within(wanted.timeout_s, work))
-    if reply.stream is not None:
-        return Stream(_in_force(ctx, reply.stream), reply.status, reply.headers)
-    return Response(reply.body, reply.status, reply.headers)
-
-
-async def _in_force(ctx: Context, stream: Any) -> AsyncGenerator[bytes, None]:
-    """Pass a streamed answer on while the caller's key is in force; then one error event ends it, and the engine stops."""
-    looked_at = monotonic()
-    try:
-        async for frames in stream:
-            if monotonic() - looked_at >= sse.CHECK_S:
-                await KEYS.check(ctx)
-                looked_at = monotonic()
-            yield frames
-    except Unauthenticated as error:
-        yield sse.event(OPENAI.body(error).model_dump_json(exclude_unset=True))
-    finally:
-        with anyio.CancelScope(shield=True):
-            await stream.aclose()
-
-
 def _operations(prefix: str) -> list[Operation]:
     chat_body, text_body, headers = CHAT_BODY, TEXT_BODY, asynchronous.HEADERS
     if "{deployment_id}" in prefix:
@@ -114,7 +63,7 @@ def _operations(prefix: str) -> list[Operation]:
         Operation(
             method="POST",
             path=f"{prefix}/chat/completions",
-            handler=chat,
+            app=gateway.CHATTING_OF_OURS if prefix == "/v1" else gateway.CHATTING,
             # The chat playground of the dashboard.
             cookie=prefix == "/v1",
             tag=TAG,
@@ -130,7 +79,7 @@ def _operations(prefix: str) -> list[Operation]:
         Operation(
             method="POST",
             path=f"{prefix}/completions",
-            handler=text,
+            app=gateway.CONTINUING,
             tag=TAG,
             answers=JSON,
             schema=text_body,

@@ -27,6 +27,8 @@ class ApiKeyObject(Wire):
     name: str
     key_prefix: str
     scopes: list[str]
+    inference_requests_per_minute: int | None
+    inference_tokens_per_minute: int | None
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None

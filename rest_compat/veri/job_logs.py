@@ -105,7 +105,10 @@ async def _guarded(source: AsyncGenerator[bytes, None], request: Request) -> Asy
             async for chunk in source:
                 yield chunk
     except Exception as error:
-        yield sse.event(VERI.body(public(error, request)).model_dump_json(exclude_unset=True), name="error")
+        yield sse.event(
+            VERI.body(public(error, request.state.request_id, request.scope["route"].path)).model_dump_json(exclude_unset=True),
+            name="error",
+        )
 
 
 def _events(job_id: str, rows: Iterable[Row]) -> Iterable[sse.Chunk]:

@@ -55,6 +55,21 @@ async def test_key_is_made_used_and_revoked(burnish: Commands) -> None:
     await burnish("keys", "list", "--api-key", made["key"], code=5)
 
 
+async def test_key_is_made_with_limits_and_what_is_none_is_refused_by_its_option(burnish: Commands) -> None:
+    limits = ("--requests-per-minute", "60", "--tokens-per-minute", "50000")
+    made = await burnish.json("keys", "create", "app", "--scope", "inference", *limits)
+    listed = await burnish.json("keys", "list")
+    names = ("name", "inference_requests_per_minute", "inference_tokens_per_minute")
+    assert [made[name] for name in names] == ["app", 60, 50_000]
+    assert [[found[name] for name in names] for found in listed] == [["app", 60, 50_000], ["default", None, None]]
+    shown = (await burnish("keys", "list")).stdout
+    assert "60" in shown and "50000" in shown
+    refused = (await burnish("keys", "create", "app", "--tokens-per-minute", "1000000001", code=2)).stderr
+    assert "--tokens-per-minute" in refused
+    await burnish("keys", "create", "app", "--requests-per-minute", "-1", code=2)
+    assert [found["name"] for found in await burnish.json("keys", "list")] == ["app", "default"]
+
+
 async def test_deployment_is_made_found_by_name_and_stopped(burnish: Commands) -> None:
     made = await burnish.json("deploy", "create", "org/Some-Model", "-g", "H100")
     assert (made["status"], made["name"], made["source"]) == ("queued", "Some-Model", "huggingface")

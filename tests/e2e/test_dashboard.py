@@ -124,7 +124,7 @@ def upload_a_dataset(page: Page) -> None:
 
 def try_a_reward(page: Page) -> None:
     page.get_by_role("link", name="Rewards").first.click()
-    page.get_by_role("link", name="Playground").click()
+    page.get_by_role("link", name="Playground", exact=True).click()
     page.get_by_label("Begin with").select_option(label="Exact match")
     page.get_by_role("button", name="Run").click()
     expect(page.get_by_text("not run")).to_have_count(0)

@@ -177,3 +177,25 @@ async def test_what_has_come_back_while_redis_was_away_is_not_owed(broker: Broke
     assert limiter.look("a", PER_MINUTE) == Standing(60, 60, 0.0)
     await limiter.close()
     await redis.aclose()
+
+
+async def test_a_longer_debt_is_paid_back_in_full_and_an_hour_is_the_most(limiter: Limiter, clock: Clock) -> None:
+    assert limiter.charge("a", PER_MINUTE, 60 + 600, debt_minutes=60) == Standing(60, 0, 660.0)
+    with pytest.raises(RateLimited) as refused:
+        limiter.require("a", PER_MINUTE)
+    assert refused.value.retry_after_s == 601
+    clock.now += 601
+    limiter.require("a", PER_MINUTE)
+    assert limiter.charge("a", PER_MINUTE, 1_000_000, debt_minutes=60) == Standing(60, 0, 3660.0)
+
+
+async def test_processes_owe_together(processes: tuple[Limiter, Limiter]) -> None:
+    one, two = processes
+    for limiter in processes:
+        limiter.charge("a", 6, 50, debt_minutes=60)
+        await limiter.share()
+    # A bucket of 6, from which 100 were taken; it fills by a tenth a second meanwhile.
+    assert 980.0 < two.look("a", 6).full_in_s <= 1000.0
+    one.charge("a", 6, 100_000, debt_minutes=60)
+    await one.share()
+    assert 3640.0 < one.look("a", 6).full_in_s <= 3660.0

@@ -289,6 +289,24 @@ async def test_a_cancelled_follower_is_forgotten(start: Start) -> None:
     assert one.hub._topics == {}
 
 
+@pytest.mark.usefixtures("no_healing")
+async def test_a_watcher_hears_of_every_stream_of_its_kind_in_any_process(start: Start, broker: Broker) -> None:
+    one, two = start(broker.url), start(broker.url)
+    heard_here: list[str] = []
+    heard_there = asyncio.Queue[str]()
+    one.hub.watch("logs", heard_here.append)
+    two.hub.watch("logs", heard_there.put_nowait)
+    async with running(two.hub):
+        await subscribed(two)
+        await one.say("a", kind="events")
+        await one.say("b")
+        # At once in the process that wrote it: before whoever waited for the commit goes on.
+        assert heard_here == ["job_1"]
+        async with asyncio.timeout(20):
+            assert await heard_there.get() == "job_1"
+        assert heard_there.empty()
+
+
 async def test_the_heads_of_thousands_of_streams_are_read(start: Start) -> None:
     one = start()
     async with one.db.transaction() as session:
@@ -360,7 +378,7 @@ async def test_no_commit_waits_for_a_broker_that_hangs(start: Start, broker: Bro
         async with asyncio.timeout(20):
             for number in range(10):
                 await one.say(str(number))
-            await one.hub.publish([stream.Frame("job_2", "logs", number, 0, ()) for number in range(600)])
+            await one.hub.publish([stream.Frame("job_2", "logs", number, 0) for number in range(600)])
         assert len(one.hub._unsent) == live.BUFFERED_FRAMES
     finally:
         broker.send(signal.SIGCONT)

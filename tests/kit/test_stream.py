@@ -144,7 +144,7 @@ async def test_the_first_end_stays(database: Database) -> None:
         assert await stream.head(session, "job_1", "logs") == (1, "cancelled")
         assert await stream.head(session, "job_1", "metrics") == (0, "cancelled")
         assert await stream.head(session, "job_1", "events") == (0, None)
-    assert frames == [Frame("job_1", "logs", 2, 0, (), "cancelled"), Frame("job_1", "metrics", 1, 0, (), "cancelled")]
+    assert frames == [Frame("job_1", "logs", 2, 0, b"[]", "cancelled"), Frame("job_1", "metrics", 1, 0, b"[]", "cancelled")]
 
 
 async def test_a_frame_holds_the_rows_as_they_are_read_again(database: Database) -> None:

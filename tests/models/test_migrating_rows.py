@@ -80,8 +80,11 @@ async def migrates_with_its_rows(url: str) -> None:
         async with after.read() as session:
             read_at = (await (await session.connection()).execute(text("SELECT read_at FROM dataset"))).scalar_one()
             kinds = (await (await session.connection()).execute(text("SELECT kind, parent_id FROM api_key"))).all()
+            asked = "SELECT inference_requests_per_minute, inference_tokens_per_minute FROM api_key"
+            limits = (await (await session.connection()).execute(text(asked))).all()
         assert read_at == ROWS["dataset"]["created_at"]
         assert [tuple(row) for row in kinds] == [("key", None)]
+        assert [tuple(row) for row in limits] == [(None, None)]
         await refused(after, "UPDATE account SET balance_micros = -1")
         await refused(after, "UPDATE account SET billing_mode = 'free'")
         await refused(after, "UPDATE job SET status = 'odd'")

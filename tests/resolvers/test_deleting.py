@@ -11,6 +11,7 @@ from burnish.kit import clock, ids, live, stream
 from burnish.kit.errors import Conflict, InvalidState, NotFound
 from burnish.kit.tables import StreamChunk, StreamHead
 from engines import erasing
+from engines.serving.proxy import Call
 from models import job, leases, ledger, transitions
 from models.deployment import Deployment, InferenceRequest
 from models.job import Checkpoint, Job
@@ -18,6 +19,7 @@ from models.ledger import LedgerTransaction, Meter, Posting
 from resolvers import checkpoints, deployments, downloads, inference, jobs, metrics, related
 from resolvers.context import Context
 from resolvers.deployment_inputs import DeploymentInput
+from resolvers.rate_limits import UNLIMITED
 from tests.resolvers.conftest import Tenants
 from tests.resolvers.test_jobs import all_of, made, make, request, running
 from tests.resolvers.test_resuming import saved
@@ -227,7 +229,7 @@ async def test_a_deployment_is_deleted_once_it_has_stopped(ctx: Context, jsonl: 
         with pytest.raises(NotFound):
             await verb
     with pytest.raises(NotFound):
-        await inference.complete(ctx, "/chat/completions", {"messages": []}, deployment_id=serving.id)
+        await inference.complete(ctx, Call("/chat/completions", b"", {"messages": []}), UNLIMITED, deployment_id=serving.id)
     assert (await deployments.page(ctx)).items == []
     assert await related.by_id(ctx, Deployment, [serving.id]) == {}
     assert await related.by_id(ctx, InferenceRequest, [asked]) == {}

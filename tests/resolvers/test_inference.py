@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from burnish.kit import clock, ids, stream
+from burnish.kit import stream
 from burnish.kit.tables import StreamChunk
 from models import deployment as dep
 from models.deployment import Deployment, InferenceRequest
@@ -15,6 +15,8 @@ from resolvers import deployments
 from resolvers.context import Context
 from resolvers.deployment_inputs import DeploymentInput
 from resolvers.inputs import parse
+from resolvers.request_log import Logged
+from tests.logged import logged
 from tests.resolvers.conftest import Tenants
 
 pytestmark = pytest.mark.anyio
@@ -25,20 +27,13 @@ async def make(ctx: Context, name: str = "my-model") -> Deployment:
     return await deployments.create(ctx, parse(DeploymentInput, body))
 
 
-def asked(row: Deployment, **values: Any) -> InferenceRequest:
-    given: dict[str, Any] = {
-        "prompt_tokens": 3,
-        "completion_tokens": 5,
-        "latency_ms": 12.5,
-        "status_code": 200,
-        "created_at": clock.now(),
-    }
-    return InferenceRequest(id=ids.new("req"), account_id=row.account_id, deployment_id=row.id, **(given | values))
+def asked(row: Deployment, **values: Any) -> Logged:
+    return logged(row.account_id, row.id, **values)
 
 
-async def log(ctx: Context, *requests: InferenceRequest) -> None:
+async def log(ctx: Context, *requests: Logged) -> None:
     for request in requests:
-        ctx.platform.gateway.record(request)
+        ctx.platform.gateway.request_log.add(request)
     await ctx.platform.gateway.flush()
 
 
@@ -61,7 +56,7 @@ async def test_a_request_is_streamed_as_it_is_logged(on_both: Tenants) -> None:
         "status_code": 499,
         "client_cancelled": True,
         "error_message": "It left.",
-        "created_at": clock.from_micros(1_000_001),
+        "created_micros": 1_000_001,
     }
     request = asked(row, streamed=True, ttft_ms=2.25, finish_reason="length", **bad)
     await log(ctx, request)
@@ -102,7 +97,7 @@ async def test_a_flush_that_fails_writes_nothing_and_the_next_one_all(ctx: Conte
     row = await make(ctx)
     first, second = asked(row), asked(row)
     with monkeypatch.context() as patch:
-        patch.setattr(stream, "append", away)
+        patch.setattr(stream, "append_each", away)
         with pytest.raises(ConnectionError):
             await log(ctx, first)
     assert (await told(ctx, row), (await deployments.get(ctx, row.id)).total_requests) == ([], 0)
@@ -134,7 +129,7 @@ async def test_gateways_that_log_at_once_lose_and_repeat_nothing(on_both: Tenant
             for row in rows if index % 2 else reversed(rows):
                 request = asked(row)
                 expected[row.id].add(request.id)
-                gateway.record(request)
+                gateway.request_log.add(request)
             await gateway.flush()
 
     await asyncio.gather(*map(serve, gateways))

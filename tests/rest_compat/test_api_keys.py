@@ -6,6 +6,7 @@ import pytest
 from tests.conftest import Server, Tenant
 
 pytestmark = pytest.mark.anyio
+REQUESTS, TOKENS = "inference_requests_per_minute", "inference_tokens_per_minute"
 
 
 async def test_a_key_is_shown_once_and_works_at_once(client: httpx2.AsyncClient, server: Server) -> None:
@@ -18,6 +19,8 @@ async def test_a_key_is_shown_once_and_works_at_once(client: httpx2.AsyncClient,
         "name": "ci",
         "key_prefix": made["key"][:11],
         "scopes": ["read"],
+        "inference_requests_per_minute": None,
+        "inference_tokens_per_minute": None,
         "created_at": made["created_at"],
         "expires_at": made["expires_at"],
         "last_used_at": None,
@@ -51,12 +54,25 @@ async def test_a_replayed_key_is_not_shown_again(client: httpx2.AsyncClient) -> 
     assert len((await client.get("/v1/api_keys")).json()["data"]) == 2
 
 
+async def test_a_key_says_what_its_limits_are_and_0_is_none(client: httpx2.AsyncClient) -> None:
+    for given, shown in ((60, 60), (1_000_000_000, 1_000_000_000), (0, None), (None, None)):
+        made = (await client.post("/v1/api_keys", json={"name": "ci", REQUESTS: given, TOKENS: given})).json()
+        listed = (await client.get("/v1/api_keys")).json()["data"][0]
+        assert [(row[REQUESTS], row[TOKENS]) for row in (made, listed)] == [(shown, shown)] * 2
+
+
 async def test_bad_keys_are_refused(client: httpx2.AsyncClient) -> None:
     for body, status, param in (
         ({}, 422, "name"),
         ({"name": "a" * 129}, 422, "name"),
         ({"name": "a", "expires_in_seconds": 0}, 422, "expires_in_seconds"),
         ({"name": "a", "scopes": ["root"]}, 400, "scopes"),
+        ({"name": "a", REQUESTS: -1}, 422, REQUESTS),
+        ({"name": "a", REQUESTS: 1.5}, 422, REQUESTS),
+        ({"name": "a", REQUESTS: True}, 422, REQUESTS),
+        ({"name": "a", TOKENS: 1_000_000_001}, 422, TOKENS),
+        ({"name": "a", TOKENS: "many"}, 422, TOKENS),
+        ({"name": "a", "tokens_per_minute": 5}, 422, "tokens_per_minute"),
     ):
         answer = await client.post("/v1/api_keys", json=body)
         assert (answer.status_code, answer.json()["error"]["param"]) == (status, param)

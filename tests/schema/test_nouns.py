@@ -60,6 +60,20 @@ async def test_the_viewer_is_the_account_and_its_key(api: Api) -> None:
     assert sorted(viewer["apiKey"]["scopes"]) == ["inference", "read", "write"]
 
 
+async def test_a_key_has_limits_of_inference_of_its_own(api: Api) -> None:
+    limits = "inferenceRequestsPerMinute inferenceTokensPerMinute"
+    make = f"mutation($input: ApiKeyInput!) {{ createApiKey(input: $input) {{ apiKey {{ {limits} }} {ERRORS} }} }}"
+    given = {"name": "ci", "inferenceRequestsPerMinute": 60, "inferenceTokensPerMinute": 0}
+    told = {"inferenceRequestsPerMinute": 60, "inferenceTokensPerMinute": None}
+    assert (await api.data(make, input=given))["createApiKey"] == {"apiKey": told, "errors": []}
+    for name in ("inferenceRequestsPerMinute", "inferenceTokensPerMinute"):
+        (error,) = (await api.data(make, input={"name": "x", name: -1}))["createApiKey"]["errors"]
+        assert (error["__typename"], error["path"]) == ("FieldError", [name])
+    nodes = (await api.data(f"{{ apiKeys {{ nodes {{ name {limits} }} }} }}"))["apiKeys"]["nodes"]
+    none = dict.fromkeys(told)
+    assert nodes == [{"name": "ci", **told}, {"name": "default", **none}]
+
+
 async def test_a_key_is_made_used_listed_and_revoked(api: Api) -> None:
     create = """mutation { createApiKey(input: {name: "ci", scopes: ["read"], expiresInSeconds: 60}) {
       secret apiKey { id prefix scopes expiresAt createdAt } errors { message } } }"""

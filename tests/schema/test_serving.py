@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from burnish.kit import stream
+from burnish.kit import clock, stream
 from burnish.kit.stream import Row
 from engines.serving import stats
 from models.deployment import InferenceRequest
 from resolvers import cursors
 from schema.inference_requests import InferenceRequest as Request
 from schema.serving import RequestBatch, ServingSample, StatsBatch
+from tests.logged import logged
 from tests.rest_compat import things
 from tests.schema.conftest import Api, Sockets
 
@@ -71,7 +72,8 @@ async def test_requests_and_samples_are_followed_to_the_end(api: Api, sockets: S
     gateway, db = api.server.platform.gateway, api.server.platform.db
 
     async def ask(request_id: str) -> None:
-        gateway.record(request(id=request_id, account_id=row.account_id, deployment_id=row.id))
+        counts = {"prompt_tokens": 10, "completion_tokens": 20, "latency_ms": 100.5, "created_micros": clock.to_micros(AT)}
+        gateway.request_log.add(logged(row.account_id, row.id, id=request_id, **counts))
         await gateway.flush()
 
     async def measure(**values: Any) -> None:

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from engines import orphans
-from engines.serving import vllm
+from engines.serving import http1, vllm
 from engines.serving.batching.engine import Transformers
 from engines.serving.engine import Launch, free_port, ready
 from engines.serving.metering import Served
@@ -40,6 +40,14 @@ async def upstream() -> AsyncIterator[Upstream]:
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(timeout=30, trust_env=False) as made:
         yield made
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[http1.Client]:
+    """The gateway's own connections."""
+    made = http1.Client(silence_s=30)
+    yield made
+    await made.close()
 
 
 @pytest.fixture

@@ -15,13 +15,14 @@ import httpx2
 import pytest
 
 from engines import orphans
-from engines.serving import engine_args, stats, vllm
+from engines.serving import engine_args, http1, stats, vllm
 from engines.serving.engine import drain, free_port, metrics, ready
 from engines.serving.engine_args import EngineArgs
 from engines.serving.engine_metrics import SIGNALS
 from engines.serving.metering import Served
 from engines.serving.proxy import Reply, forward
 from tests.engines.serving.conftest import Engine, guarded
+from tests.engines.serving.upstream import sent
 
 pytestmark = [pytest.mark.anyio, pytest.mark.engine]
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
@@ -30,8 +31,8 @@ SUM: dict[str, Any] = {"model": "tiny", "messages": [{"role": "user", "content":
 ENDLESS: dict[str, Any] = {"model": "tiny", "prompt": "1+2=", "max_tokens": 500, "ignore_eos": True, "stream": True}
 
 
-async def ask(engine: Engine, client: httpx2.AsyncClient, body: dict[str, Any], served: list[Served], path: str = CHAT) -> Reply:
-    return await forward(client, engine.url, path, body, on_done=served.append)
+async def ask(engine: Engine, wire: http1.Client, body: dict[str, Any], served: list[Served], path: str = CHAT) -> Reply:
+    return await forward(wire, engine.url, sent(path, body), model=body["model"], on_done=served.append)
 
 
 async def stream_of(reply: Reply) -> list[Any]:
@@ -52,8 +53,8 @@ async def test_it_is_ready_under_each_of_its_names_only(vllm_server: Engine, cli
     assert [await ready(client, vllm_server.url, name) for name in names] == [True, True, False]
 
 
-async def test_a_chat_is_answered_and_metered(vllm_server: Engine, client: httpx2.AsyncClient, served: list[Served]) -> None:
-    reply = await ask(vllm_server, client, SUM, served)
+async def test_a_chat_is_answered_and_metered(vllm_server: Engine, wire: http1.Client, served: list[Served]) -> None:
+    reply = await ask(vllm_server, wire, SUM, served)
     answer = json.loads(reply.body or b"")
     assert (reply.status, answer["model"], answer["choices"][0]["finish_reason"]) == (200, "tiny", "stop")
     [one] = served
@@ -61,11 +62,9 @@ async def test_a_chat_is_answered_and_metered(vllm_server: Engine, client: httpx
     assert answer["usage"]["completion_tokens"] == 2
 
 
-async def test_a_stream_says_the_same_as_the_whole_answer(
-    vllm_server: Engine, client: httpx2.AsyncClient, served: list[Served]
-) -> None:
-    whole = json.loads((await ask(vllm_server, client, SUM, served)).body or b"")
-    chunks = await stream_of(await ask(vllm_server, client, {**SUM, "stream": True}, served))
+async def test_a_stream_says_the_same_as_the_whole_answer(vllm_server: Engine, wire: http1.Client, served: list[Served]) -> None:
+    whole = json.loads((await ask(vllm_server, wire, SUM, served)).body or b"")
+    chunks = await stream_of(await ask(vllm_server, wire, {**SUM, "stream": True}, served))
     assert chunks.pop() == "[DONE]"
     assert (
         "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == whole["choices"][0]["message"]["content"]
@@ -76,22 +75,18 @@ async def test_a_stream_says_the_same_as_the_whole_answer(
     assert served[1].ttft_ms is not None
 
 
-async def test_usage_is_streamed_where_it_was_asked_for(
-    vllm_server: Engine, client: httpx2.AsyncClient, served: list[Served]
-) -> None:
+async def test_usage_is_streamed_where_it_was_asked_for(vllm_server: Engine, wire: http1.Client, served: list[Served]) -> None:
     body = {**SUM, "stream": True, "n": 2, "max_tokens": 1, "temperature": 1, "stream_options": {"include_usage": True}}
-    chunks = await stream_of(await ask(vllm_server, client, body, served))
+    chunks = await stream_of(await ask(vllm_server, wire, body, served))
     assert [chunk["usage"] for chunk in chunks[:-2]] == [None] * (len(chunks) - 2)
     assert (chunks[-2]["choices"], chunks[-2]["usage"]) == ([], {"prompt_tokens": 4, "total_tokens": 6, "completion_tokens": 2})
     assert [(one.prompt_tokens, one.completion_tokens) for one in served] == [(4, 2)]
 
 
-async def test_the_documented_temperature_is_the_default(
-    vllm_server: Engine, client: httpx2.AsyncClient, served: list[Served]
-) -> None:
+async def test_the_documented_temperature_is_the_default(vllm_server: Engine, wire: http1.Client, served: list[Served]) -> None:
     """At 1.0 the half-trained model gives several answers; at 0 it gives one."""
     body = {"model": "tiny", "prompt": "1+2=", "max_tokens": 1, "n": 64}
-    sampled = json.loads((await ask(vllm_server, client, body, served, TEXT)).body or b"")
+    sampled = json.loads((await ask(vllm_server, wire, body, served, TEXT)).body or b"")
     assert len({choice["text"] for choice in sampled["choices"]}) > 1
 
 
@@ -109,7 +104,7 @@ async def test_the_documented_temperature_is_the_default(
 @pytest.mark.parametrize("stream", [False, True])
 async def test_its_refusals_are_openais(
     vllm_server: Engine,
-    client: httpx2.AsyncClient,
+    wire: http1.Client,
     served: list[Served],
     change: dict[str, Any],
     status: int,
@@ -117,7 +112,7 @@ async def test_its_refusals_are_openais(
     code: str | None,
     stream: bool,
 ) -> None:
-    reply = await ask(vllm_server, client, {**SUM, **change, "stream": stream}, served)
+    reply = await ask(vllm_server, wire, {**SUM, **change, "stream": stream}, served)
     error = json.loads(reply.body or b"")["error"]
     assert (reply.status, error["type"], error["param"], error["code"]) == (status, "invalid_request_error", param, code)
     assert "(parameter=" not in error["message"]
@@ -125,9 +120,9 @@ async def test_its_refusals_are_openais(
 
 
 async def test_a_client_that_leaves_a_stream_stops_the_generation(
-    vllm_server: Engine, client: httpx2.AsyncClient, served: list[Served]
+    vllm_server: Engine, client: httpx2.AsyncClient, wire: http1.Client, served: list[Served]
 ) -> None:
-    reply = await ask(vllm_server, client, {**ENDLESS, "n": 8}, served, TEXT)
+    reply = await ask(vllm_server, wire, {**ENDLESS, "n": 8}, served, TEXT)
     assert reply.stream is not None
     async for _ in reply.stream:
         break
@@ -144,10 +139,10 @@ async def test_a_client_that_leaves_a_stream_stops_the_generation(
 
 
 async def test_a_client_that_leaves_before_the_whole_answer_stops_the_generation(
-    vllm_server: Engine, client: httpx2.AsyncClient, served: list[Served]
+    vllm_server: Engine, client: httpx2.AsyncClient, wire: http1.Client, served: list[Served]
 ) -> None:
     body = {**ENDLESS, "n": 64, "stream": False}
-    call = asyncio.create_task(ask(vllm_server, client, body, served, TEXT))
+    call = asyncio.create_task(ask(vllm_server, wire, body, served, TEXT))
 
     async def running() -> bool:
         return (await metrics(client, vllm_server.url)).outstanding > 0
@@ -171,9 +166,11 @@ async def _generated(client: httpx2.AsyncClient, engine: Engine) -> float:
     return float(tokens)
 
 
-async def test_its_metrics_hold_the_signals(vllm_server: Engine, client: httpx2.AsyncClient, served: list[Served]) -> None:
+async def test_its_metrics_hold_the_signals(
+    vllm_server: Engine, client: httpx2.AsyncClient, wire: http1.Client, served: list[Served]
+) -> None:
     before = await metrics(client, vllm_server.url)
-    await ask(vllm_server, client, SUM, served)
+    await ask(vllm_server, wire, SUM, served)
     after = await metrics(client, vllm_server.url)
     assert after.latency.count == before.latency.count + 1
     assert after.latency.sum_s > before.latency.sum_s

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from engines.serving.proxy import Call
+
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -135,6 +137,11 @@ class Upstream:
             return StreamingResponse(body(), media_type="text/event-stream")
 
         return answer
+
+
+def sent(path: str, body: dict[str, Any]) -> Call:
+    """Return a request as a client sends it."""
+    return Call(path, json.dumps(body, separators=(",", ":")).encode(), body)
 
 
 def event(content: Any) -> bytes:

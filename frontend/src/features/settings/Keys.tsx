@@ -15,6 +15,7 @@ import type { Column } from "@/ui/Table";
 import { Ago } from "@/ui/Time";
 import { told } from "./act";
 import { List } from "./List";
+import { limitsInFull, limitsInShort } from "./limits";
 import { NewKey } from "./NewKey";
 import { KeysQuery, MineQuery, RevokeKeyMutation } from "./queries";
 import { usePages } from "./usePages";
@@ -106,8 +107,9 @@ const columns = (mine: string | undefined, onRevoke: (key: Key) => void): Column
   },
   { id: "prefix", header: "Begins with", from: "sm", cell: (key) => <code className="font-mono text-xs">{key.prefix}…</code> },
   { id: "scopes", header: "May", from: "md", cell: (key) => key.scopes.join(", ") },
+  { id: "limits", header: "Limits a minute", from: "lg", cell: (key) => <Limits of={key} /> },
   { id: "used", header: "Last used", from: "sm", cell: (key) => (key.lastUsedAt ? <Ago at={key.lastUsedAt} /> : "never") },
-  { id: "made", header: "Created", from: "lg", cell: (key) => date(key.createdAt) },
+  { id: "made", header: "Created", from: "xl", cell: (key) => date(key.createdAt) },
   { id: "state", header: "In force", cell: (key) => <InForce of={key} /> },
   {
     id: "act",
@@ -121,6 +123,11 @@ const columns = (mine: string | undefined, onRevoke: (key: Key) => void): Column
       ),
   },
 ];
+
+function Limits({ of }: { of: Key }) {
+  const told = limitsInShort(of);
+  return told ? <span title={limitsInFull(of)}>{told}</span> : <span className="text-ink-3">none</span>;
+}
 
 function InForce({ of: { revokedAt, expiresAt } }: { of: Key }) {
   if (revokedAt) return <Badge title={`Revoked ${date(revokedAt)}`}>revoked</Badge>;

@@ -7,6 +7,7 @@ import { CodeBlock } from "@/ui/Copy";
 import { Dialog } from "@/ui/Dialog";
 import { ErrorNote, Note } from "@/ui/Empty";
 import { Checkbox, Field, Input, Select } from "@/ui/Field";
+import { limitOf, NO_LIMIT } from "./limits";
 import { CreateKeyMutation } from "./queries";
 
 const SCOPES = [
@@ -23,6 +24,12 @@ const EXPIRIES = [
   { label: "in a year", seconds: 365 * DAY },
 ];
 
+const LIMITS = [
+  { id: "inferenceRequestsPerMinute", label: "Requests a minute", hint: "Completions that it may ask for." },
+  { id: "inferenceTokensPerMinute", label: "Tokens a minute", hint: "Of prompts and answers together." },
+] as const;
+const FIELDS = ["name", "scopes", "expiresInSeconds", ...LIMITS.map(({ id }) => id)];
+
 /** Makes a key, and shows it once. */
 export function NewKey({ mine, onClose, onMade }: { mine: readonly string[]; onClose: () => void; onMade: () => void }) {
   const keyOf = useAttempt();
@@ -34,8 +41,16 @@ export function NewKey({ mine, onClose, onMade }: { mine: readonly string[]; onC
     const given = new FormData(event.currentTarget);
     const scopes = given.getAll("scopes").map(String);
     if (scopes.length === 0) return setErrors({ scopes: "It needs at least one." });
+    const limits = LIMITS.map(({ id }) => [id, limitOf(String(given.get(id)))] as const);
+    const odd = limits.filter(([, limit]) => limit === undefined);
+    if (odd.length > 0) return setErrors(Object.fromEntries(odd.map(([id]) => [id, NO_LIMIT])));
     const seconds = EXPIRIES[Number(given.get("expiry"))]?.seconds ?? null;
-    const input = { name: String(given.get("name")).trim(), scopes, ...(seconds === null ? {} : { expiresInSeconds: seconds }) };
+    const input = {
+      name: String(given.get("name")).trim(),
+      scopes,
+      ...(seconds === null ? {} : { expiresInSeconds: seconds }),
+      ...Object.fromEntries(limits.filter(([, limit]) => limit !== null)),
+    };
     const { data, error } = await run({ input: { ...input, idempotencyKey: keyOf(input) } });
     if (error || !data) return setErrors({ "": error ? sentence(error) : "No answer came." });
     const { errors: refused, secret: text, apiKey } = data.createApiKey;
@@ -46,7 +61,7 @@ export function NewKey({ mine, onClose, onMade }: { mine: readonly string[]; onC
         "": `${apiKey?.name ?? "The key"} was made, but its text was lost on the way here. Revoke it, and make another.`,
       });
     }
-    if (refused.length > 0 || !text) return setErrors(byField(refused, ["name", "scopes", "expiresInSeconds"]));
+    if (refused.length > 0 || !text) return setErrors(byField(refused, FIELDS));
     setSecret({ name: apiKey?.name ?? "", text });
     onMade();
   };
@@ -121,6 +136,14 @@ export function NewKey({ mine, onClose, onMade }: { mine: readonly string[]; onC
               {errors.scopes}
             </p>
           )}
+        </fieldset>
+        <fieldset className="grid gap-3 sm:grid-cols-2">
+          <legend className="mb-1.5 font-medium text-xs">What it may ask of deployments</legend>
+          {LIMITS.map(({ id, label, hint }) => (
+            <Field key={id} label={label} hint={hint} error={errors[id]} optional>
+              {(ids) => <Input {...ids} name={id} inputMode="numeric" autoComplete="off" placeholder="no limit of its own" />}
+            </Field>
+          ))}
         </fieldset>
       </form>
     </Dialog>

@@ -42,6 +42,8 @@ export const KeysQuery = graphql(`
         name
         prefix
         scopes
+        inferenceRequestsPerMinute
+        inferenceTokensPerMinute
         createdAt
         expiresAt
         lastUsedAt

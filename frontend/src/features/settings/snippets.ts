@@ -3,17 +3,27 @@ import { curl, operation, pythonCall, type Snippets } from "@/lib/snippets";
 
 export type Subject = "account" | "keys" | "sessions" | "ssh" | "integrations" | "audit" | "appearance";
 
+/** A key that an application calls deployments with. */
+const OF_AN_APP = {
+  name: "app",
+  scopes: ["inference"],
+  inference_requests_per_minute: 60,
+  inference_tokens_per_minute: 50_000,
+};
+
 export function settingsSnippets(tab: Subject): Snippets {
   switch (tab) {
     case "keys":
       return {
-        curl: curl("POST", "/v1/api_keys", { name: "ci", scopes: ["read", "write"] }),
-        python: pythonCall("POST", "/v1/api_keys", { name: "ci", scopes: ["read", "write"] }),
+        curl: curl("POST", "/v1/api_keys", OF_AN_APP),
+        python: pythonCall("POST", "/v1/api_keys", OF_AN_APP),
         graphql: operation(
           "mutation CreateKey($input: ApiKeyInput!) {\n  createApiKey(input: $input) { secret apiKey { id } errors { message } }\n}",
-          { input: { name: "ci", scopes: ["read", "write"] } },
+          {
+            input: { name: "app", scopes: ["inference"], inferenceRequestsPerMinute: 60, inferenceTokensPerMinute: 50_000 },
+          },
         ),
-        cli: "burnish keys create ci",
+        cli: "burnish keys create app --scope inference --requests-per-minute 60 --tokens-per-minute 50000",
       };
     case "sessions":
       return { graphql: operation("query {\n  sessions { nodes { id userAgent signedInWith lastUsedAt expiresAt } }\n}") };

@@ -1,0 +1,148 @@
+"""What the routing tables of all API processes tell each other over Redis: their outstanding requests, who waits, and which
+breakers they opened.
+
+Only hints: what a process said counts for `EXPIRE_S`, and with Redis away each goes on alone, with what it knows itself.
+"""
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import structlog
+
+from burnish.kit.core import Core
+from engines.serving.breaker import MAX_OPEN_S
+from engines.serving.router import Table
+
+log = structlog.get_logger(__name__)
+CHANNEL = "burnish:gateway"
+TELL_S = 0.1
+# Two may be lost before what was said expires.
+HEARTBEAT_S = 0.3
+EXPIRE_S = 1.0
+AWAY_S = 1.0
+SEND_S = 2.0
+# A process hears itself too: if it does not, its subscription is dead.
+ECHO_S = 2.0
+
+
+class Sharing:
+    """The voice and the ears of one process's table. `run()` tells and listens, for ever; `close()` takes back what it told."""
+
+    def __init__(self, core: Core, table: Table, clock: Callable[[], float] = time.monotonic) -> None:
+        self._redis = core.redis
+        self._table = table
+        self._clock = clock
+        self._process = uuid4().hex
+        self._heard: dict[str, float] = {}
+        self._told: tuple[dict[str, int], dict[str, int]] = ({}, {})
+        self._told_at = -math.inf
+        self._opened: dict[str, float] = {}
+        self._news = asyncio.Event()
+        self._away = False
+        self._echo: asyncio.Timeout | None = None
+        table.on_open = self._open
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._speak())
+            tasks.create_task(self._forget())
+
+    async def close(self) -> None:
+        """Say that nothing is outstanding here any more, where anything else was said."""
+        if any(self._told) and not self._away:
+            with contextlib.suppress(Exception):
+                await self._publish({}, {}, {})
+
+    def _open(self, replica_id: str, seconds: float) -> None:
+        self._opened[replica_id] = seconds
+        self._news.set()
+
+    async def _speak(self) -> None:
+        while True:
+            # An opened breaker is told at once.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TELL_S):
+                    await self._news.wait()
+            self._news.clear()
+            try:
+                await self.tell()
+                self._away = False
+            except Exception as error:
+                if not self._away:
+                    log.info("gateway_not_shared", error=str(error))
+                self._away = True
+                await asyncio.sleep(AWAY_S)
+
+    async def tell(self) -> None:
+        """Tell the others what they have not heard yet."""
+        counts, wanted = self._table.counts(), self._table.wanted()
+        opened, self._opened = self._opened, {}
+        due = bool(counts or wanted) and self._clock() - self._told_at >= HEARTBEAT_S
+        if opened or due or (counts, wanted) != self._told:
+            await self._publish(counts, wanted, opened)
+
+    async def _publish(self, counts: dict[str, int], wanted: dict[str, int], opened: dict[str, float]) -> None:
+        said = {"process": self._process, "counts": counts, "wanted": wanted, "opened": opened}
+        async with asyncio.timeout(SEND_S):
+            await self._redis.publish(CHANNEL, orjson.dumps(said))
+        self._told, self._told_at = (counts, wanted), self._clock()
+        if self._echo is not None and self._echo.when() is None:
+            self._echo.reschedule(asyncio.get_running_loop().time() + ECHO_S)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with self._redis.pubsub() as pubsub:
+                    await pubsub.subscribe(CHANNEL)
+                    async with asyncio.timeout(None) as self._echo:
+                        async for message in pubsub.listen():
+                            if message["type"] == "message":
+                                self._echo.reschedule(None)
+                                self.hear(message["data"])
+            except Exception as error:
+                log.debug("gateway_reader_reconnects", error=str(error))
+                await asyncio.sleep(AWAY_S)
+            finally:
+                self._echo = None
+
+    def hear(self, raw: bytes) -> None:
+        """Take in what a process has said."""
+        try:
+            said = orjson.loads(raw)
+            process = str(said["process"])
+            counts, wanted, opened = (_numbers(said[name]) for name in ("counts", "wanted", "opened"))
+        except (ValueError, TypeError, KeyError) as error:
+            log.warning("gateway_message_unreadable", error=str(error))
+            return
+        if process == self._process:
+            return
+        self._heard[process] = self._clock()
+        self._table.others(process, counts, wanted)
+        for replica_id, seconds in opened.items():
+            self._table.trip(replica_id, min(seconds, MAX_OPEN_S))
+
+    async def _forget(self) -> None:
+        while True:
+            await asyncio.sleep(TELL_S)
+            self.expire()
+
+    def expire(self) -> None:
+        """Forget processes that have not been heard for a while."""
+        now = self._clock()
+        for process in [process for process, at in self._heard.items() if now - at > EXPIRE_S]:
+            del self._heard[process]
+            self._table.others(process, {})
+
+
+def _numbers(said: Any) -> dict[str, Any]:
+    """Return what a message says of each replica; ValueError where these are no positive numbers."""
+    if not isinstance(said, dict) or not all(isinstance(value, (int, float)) and value > 0 for value in said.values()):
+        raise ValueError("no positive number for each replica")
+    return said

@@ -1,0 +1,175 @@
+"""Where completions go: which deployment a caller's words mean, and the replicas that take its requests, remembered for a moment.
+
+A process hears at once of what any process has recorded of a deployment, and looks at those in use every `REFRESH_S` besides.
+Nothing older than `FRESH_S` is used: less than a replica that leaves the routing goes on answering (`replica_run.SETTLE_S`).
+Only what takes requests is remembered: whatever else there is to say of a deployment is said from the database.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from time import monotonic
+from typing import Any
+
+import structlog
+from sqlmodel import col, select
+
+from burnish.kit.core import Core
+from burnish.kit.db import Session
+from burnish.kit.errors import Invalid, NotFound
+from burnish.kit.once import AtOnce
+from engines.serving.router import Table, Target
+from engines.serving.upstream import Upstream
+from models import deployment as dep
+from models.deployment import Deployment
+from resolvers import adopting, deployment_names, deployments, waking
+from resolvers.context import Context
+
+log = structlog.get_logger(__name__)
+REFRESH_S = 0.3
+FRESH_S = 0.7
+LONG_AGO = float("-inf")
+MOST_REMEMBERED = 50_000
+# The account, the deployment that the URL or a header names, and what `model` says.
+Words = tuple[str, str | None, str | None]
+
+
+class Route:
+    """A deployment that takes requests, read at `seen`. `upstream` is the server that answers where it was adopted."""
+
+    __slots__ = ("id", "name", "row", "seen", "upstream", "used")
+
+    def __init__(self, row: Deployment, upstream: Upstream | None, seen: float) -> None:
+        self.id = row.id
+        self.name = row.name
+        self.row = row
+        self.upstream = upstream
+        self.seen = seen
+        self.used = True
+
+
+class Routes:
+    """What one process knows of where its callers' requests go; it keeps `table` supplied with the replicas."""
+
+    def __init__(self, core: Core, table: Table) -> None:
+        self._core = core
+        self._table = table
+        self._meant: dict[Words, Route] = {}
+        self._routes: dict[str, Route] = {}
+        # How often something was forgotten: what was read before is not taken for fresh.
+        self._forgotten = 0
+        self._finding = AtOnce[Route]()
+        core.hub.watch("events", self.changed)
+
+    def get(self, words: Words) -> Route | None:
+        """Return the route where it is known and fresh."""
+        route = self._meant.get(words)
+        if route is None or monotonic() - route.seen >= FRESH_S:
+            return None
+        route.used = True
+        return route
+
+    async def find(self, ctx: Context, model: Any, deployment_id: str | None) -> Route:
+        """Return the route, and remember it.
+
+        NotFound (`model_not_found`) for what names none of the caller's deployments, Invalid for a `model` that is no text, and
+        what `waking.check` says of a deployment that takes no requests.
+        """
+        if not isinstance(model, str | None):
+            raise Invalid("'model' is a text.", param="model")
+        words = (ctx.account.id, deployment_id, model)
+        # With what was forgotten: nobody is answered by a look that began before a change.
+        return await self._finding.get((words, self._forgotten), partial(self._find, ctx, words))
+
+    async def _find(self, ctx: Context, words: Words) -> Route:
+        _, deployment_id, model = words
+        before, seen = self._forgotten, monotonic()
+        async with self._core.db.read() as session:
+            row = await _named(session, ctx, model, deployment_id)
+            waking.check(row)
+            targets = (await waking.running(session, [row.id]))[row.id]
+        if len(self._meant) >= MOST_REMEMBERED:
+            self._meant.clear()
+            self._routes.clear()
+        route = self._meant[words] = self._keep(row, targets, seen if self._forgotten == before else LONG_AGO)
+        return route
+
+    def changed(self, deployment_id: str) -> None:
+        """Have a deployment looked at before it is used again."""
+        self._forgotten += 1
+        route = self._routes.get(deployment_id)
+        if route is not None:
+            route.seen = LONG_AGO
+
+    async def run(self) -> None:
+        """Keep what is used fresh, for ever."""
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            try:
+                await self.refresh()
+            except Exception as error:
+                # Whoever asks meanwhile reads for himself, and hears of it.
+                log.warning("routes_not_refreshed", error=str(error))
+
+    async def refresh(self) -> None:
+        """Read again what was used since the last time or has requests waiting; forget the rest."""
+        used = {route for route in self._routes.values() if route.used or self._table.waiting(route.id)}
+        self._forget([route for route in self._routes.values() if route not in used])
+        if not used:
+            return
+        for route in used:
+            route.used = False
+        before, seen = self._forgotten, monotonic()
+        ids = [route.id for route in used]
+        async with self._core.db.read() as session:
+            rows = {row.id: row for row in (await session.exec(select(Deployment).where(col(Deployment.id).in_(ids)))).all()}
+            targets = await waking.running(session, ids)
+        fresh = seen if self._forgotten == before else LONG_AGO
+        for route in used:
+            row = rows.get(route.id)
+            if row is not None and _takes_requests(row):
+                self._keep(row, targets[row.id], fresh)
+            else:
+                self._forget([route])
+
+    def _keep(self, row: Deployment, targets: Sequence[Target], seen: float) -> Route:
+        self._table.set(row.id, targets)
+        route, upstream = self._routes.get(row.id), adopting.upstream_of(self._core, row)
+        if route is None:
+            route = self._routes[row.id] = Route(row, upstream, seen)
+        else:
+            route.row, route.name, route.upstream, route.seen, route.used = row, row.name, upstream, seen, True
+        return route
+
+    def _forget(self, gone: Sequence[Route]) -> None:
+        if not gone:
+            return
+        for route in gone:
+            route.seen = LONG_AGO
+            self._routes.pop(route.id, None)
+            self._table.set(route.id, [])
+        self._meant = {words: route for words, route in self._meant.items() if route.id in self._routes}
+
+
+def _takes_requests(row: Deployment) -> bool:
+    return row.status in dep.ACTIVE and row.paused_at is None and row.deleted_at is None
+
+
+async def _named(session: Session, ctx: Context, model: str | None, deployment_id: str | None) -> Deployment:
+    if deployment_id is not None:
+        found = await session.get(Deployment, deployment_id)
+        if found is None or found.account_id != ctx.account.id or found.deleted_at is not None:
+            raise NotFound(f"No such deployment: {deployment_id}")
+        if model is not None and model != found.model and not deployment_names.is_named(ctx, found, model):
+            raise _unknown(model)
+        return found
+    if model is None:
+        raise Invalid("'model' is required: the id or the name of a deployment.", param="model")
+    by_name = await deployments.by_reference(session, ctx, model)
+    if by_name is None:
+        raise _unknown(model)
+    return by_name
+
+
+def _unknown(model: str) -> NotFound:
+    return NotFound(f"The model '{model}' does not exist.", code="model_not_found", param="model")
