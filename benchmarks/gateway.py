@@ -150,10 +150,11 @@ def _one_run(bench: Bench) -> None:
     for clients in (1, 16):
         for name in ("engine", "ours", "LiteLLM"):
             bench.run(f"whole, {clients} clients", name, replace(plan, clients=clients, seconds=LATENCY_S, warm=20))
-    paced = Plan(0, "", "", (PACED,), CLIENTS, each=2, stagger_s=1 / PACED.rate / CLIENTS)
+    # Begun one after the other over the length of a stream, as users come, on connections that are there.
+    paced = Plan(0, "", "", (PACED,), CLIENTS, each=2, warm=1, stagger_s=PACED.tokens / PACED.rate / CLIENTS)
     for name in ("engine", "ours", "LiteLLM"):
         bench.run("streams", name, paced)
-    crowd = Plan(0, "", "", (CROWDED,), CROWD, each=1, stagger_s=1 / CROWDED.rate / CROWD)
+    crowd = Plan(0, "", "", (CROWDED,), CROWD, each=1, warm=1, stagger_s=1 / CROWDED.rate / CROWD)
     bench.run("crowd", "ours", replace(crowd, clients=CROWD + 1))
     bench.run("crowd with a slow reader", "ours", replace(crowd, slow_tokens=SLOW_TOKENS))
 

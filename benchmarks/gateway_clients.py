@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
 import httptools
@@ -24,6 +24,7 @@ PATH = "/v1/chat/completions"
 SAID = "You are a helpful assistant who answers in one short sentence, without a preamble and without asking anything in return."
 ASKED = "What does a gateway in front of an inference engine have to do with every request, and what may it leave alone?"
 SLOW_BYTES, SLOW_EVERY_S = 1024, 0.05
+SHORT = 4
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Plan:
-    """`clients` ask in turn what `questions` say, `each` times (0: for `seconds`), after `warm` times that count for nothing."""
+    """`clients` ask in turn what `questions` say, `each` times (0: for `seconds`), after `warm` short answers that count for nothing."""
 
     port: int
     key: str
@@ -47,7 +48,7 @@ class Plan:
     seconds: float = 0.0
     each: int = 0
     warm: int = 0
-    # Between the begins of two clients, so that not all chunks are due at once.
+    # Between the begins of two clients, so that not all ask at once, and not all chunks are due at once.
     stagger_s: float = 0.0
     # One more client, who asks for so many tokens at once and hardly reads.
     slow_tokens: int = 0
@@ -233,6 +234,11 @@ class Client:
         self._connection: Connection | None = None
         self._questions = [(question, _request(plan, question)) for question in plan.questions]
 
+    async def warm(self) -> None:
+        for turn in range(self._plan.warm):
+            short = replace(self._plan.questions[turn % len(self._plan.questions)], tokens=SHORT, rate=0)
+            await (await self._connected()).ask(_request(self._plan, short), short, Seen())
+
     async def run(self, seen: Seen, *, each: int = 0, until: float = 0.0) -> None:
         await asyncio.sleep(self._number * self._plan.stagger_s)
         turn = self._number
@@ -292,8 +298,7 @@ async def slow_reader(plan: Plan, begun: asyncio.Event) -> None:
 
 async def main(plan: Plan) -> None:
     clients = [Client(plan, number) for number in range(plan.clients)]
-    if plan.warm:
-        await asyncio.gather(*(client.run(Seen(), each=plan.warm) for client in clients))
+    await asyncio.gather(*(client.warm() for client in clients))
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     seen, begun = Seen(), asyncio.Event()
