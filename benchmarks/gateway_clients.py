@@ -38,7 +38,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Plan:
-    """`clients` ask in turn what `questions` say, `each` times (0: for `seconds`), after `warm` short answers that count for nothing."""
+    """`clients` ask in turn what `questions` say, `each` times (0: for `seconds`), after `warm` short answers for nothing."""
 
     port: int
     key: str
