@@ -11,7 +11,7 @@ PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def known_as(given: str | None) -> str:
-    """Return the id of a request whose caller has given this one, if any."""
+    """Return the id of a request: the one that its caller gave, where that is a plain one, else a new one."""
     return given if given and PLAIN.fullmatch(given) else ids.new("req")
 
 

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ColumnElement, Index, or_, text
+from sqlmodel import Field, SQLModel, col
 
 from burnish.kit.db import Timestamp
 from models.leases import Leased
@@ -22,6 +22,7 @@ TRAINING_JOB, HUGGINGFACE, ADOPTED = "training_job", "huggingface", "adopted"
 SOURCES = (TRAINING_JOB, HUGGINGFACE, ADOPTED)
 VERSION_PENDING, VERSION_SERVING, VERSION_REPLACED, VERSION_FAILED = "pending", "serving", "replaced", "failed"
 VERSION_STATUSES = (VERSION_PENDING, VERSION_SERVING, VERSION_REPLACED, VERSION_FAILED)
+FAILED_FROM = 400
 # `requests` has a row for each call as its gateway logs it; those of the last moment may come after the stream's end.
 STREAMS = ("events", "logs", "requests", "stats")
 
@@ -131,7 +132,11 @@ class DeploymentVersion(SQLModel, table=True):
 
 
 class InferenceRequest(SQLModel, table=True):
-    """One call of a deployment: counts and times, never what was said. Latencies in milliseconds."""
+    """One call of a deployment: counts and times, never what was said. Latencies in milliseconds since it arrived.
+
+    `replica_id` is null where no replica took it: it was refused, or its caller left while it waited. It was asked for all the
+    same, and counts as a request and as an error; its time is that of no answer. Answers of earlier releases have none either.
+    """
 
     __tablename__ = "inference_request"
     __table_args__ = (Index("ix_inference_request_page", "deployment_id", "created_at", "id"),)
@@ -151,6 +156,11 @@ class InferenceRequest(SQLModel, table=True):
     error_message: str | None = None
     created_at: datetime = Field(sa_type=Timestamp)
 
+    @classmethod
+    def was_taken(cls) -> ColumnElement[bool]:
+        """Return the condition for a call whose time is that of an answer; `is_taken` is the same of a row of `requests`."""
+        return or_(col(cls.replica_id).is_not(None), col(cls.status_code) < FAILED_FROM)
+
     def as_row(self) -> dict[str, Any]:
         """Return the call as a row of its deployment's stream `requests`; `at` is when it arrived."""
         return {
@@ -167,3 +177,8 @@ class InferenceRequest(SQLModel, table=True):
             "client_cancelled": self.client_cancelled,
             "error_message": self.error_message,
         }
+
+
+def is_taken(row: dict[str, Any]) -> bool:
+    """Say of a row of `requests` whether its time is that of an answer."""
+    return row.get("replica_id") is not None or row["status_code"] < FAILED_FROM

@@ -10,7 +10,7 @@ from sqlmodel import col
 from burnish.kit import paging
 from burnish.kit.db import Session
 from burnish.kit.paging import Span
-from models.deployment import Deployment, InferenceRequest
+from models.deployment import FAILED_FROM, Deployment, InferenceRequest
 from models.ledger import LedgerTransaction
 from resolvers import deployments
 from resolvers.context import Context
@@ -31,7 +31,8 @@ class Spread:
 class Figures:
     """What a deployment has served of the requests that arrived in a period, and what was charged for it in that period.
 
-    `latency_ms` is of whole answers, `ttft_ms` of streamed ones; `token_ms` is the latency of each answer by its tokens.
+    `latency_ms` is of whole answers, `ttft_ms` of streamed ones; `token_ms` is the latency of each answer by its tokens. Requests
+    that no replica took are counted, and are errors; they have no latency.
     """
 
     requests: int
@@ -51,7 +52,7 @@ async def within(ctx: Context, deployment_id: str, span: Span) -> Figures:
     where = [col(row.deployment_id) == deployment_id, *paging.within(row.created_at, span)]
     columns = (
         func.count(col(row.id)),
-        func.coalesce(func.sum(case((col(row.status_code) >= 400, 1), else_=0)), 0),
+        func.coalesce(func.sum(case((col(row.status_code) >= FAILED_FROM, 1), else_=0)), 0),
         func.coalesce(func.sum(col(row.prompt_tokens)), 0),
         func.coalesce(func.sum(col(row.completion_tokens)), 0),
     )
@@ -66,7 +67,7 @@ async def within(ctx: Context, deployment_id: str, span: Span) -> Figures:
             errors=errors,
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
-            latency_ms=await _spread(session, col(row.latency_ms), where),
+            latency_ms=await _spread(session, col(row.latency_ms), [*where, row.was_taken()]),
             ttft_ms=await _spread(session, col(row.ttft_ms), where),
             token_ms=await _spread(session, per_token, where),
             cost_micros=await _charged(session, deployment_id, span),

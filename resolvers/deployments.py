@@ -232,8 +232,8 @@ async def totals_of(ctx: Context, deployment_ids: Sequence[str]) -> dict[str, To
         func.count(col(InferenceRequest.id)),
         func.sum(col(InferenceRequest.prompt_tokens)),
         func.sum(col(InferenceRequest.completion_tokens)),
-        func.avg(col(InferenceRequest.latency_ms)),
-        func.sum(case((col(InferenceRequest.status_code) >= 400, 1), else_=0)),
+        func.coalesce(func.avg(case((InferenceRequest.was_taken(), col(InferenceRequest.latency_ms)))), 0.0),
+        func.sum(case((col(InferenceRequest.status_code) >= dep.FAILED_FROM, 1), else_=0)),
     )
     grouped = sa_select(*columns).where(of_these).group_by(col(InferenceRequest.deployment_id))
     async with ctx.db.read() as session:

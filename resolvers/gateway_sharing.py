@@ -82,9 +82,13 @@ class Sharing:
 
     async def tell(self) -> None:
         """Tell the others what they have not heard yet."""
+        told_s = self._clock() - self._told_at
+        if not self._heard and not self._opened and told_s < HEARTBEAT_S:
+            # Nobody seems to be there: whoever comes hears of it soon enough.
+            return
         counts, wanted = self._table.counts(), self._table.wanted()
         opened, self._opened = self._opened, {}
-        due = bool(counts or wanted) and self._clock() - self._told_at >= HEARTBEAT_S
+        due = bool(counts or wanted) and told_s >= HEARTBEAT_S
         if opened or due or (counts, wanted) != self._told:
             await self._publish(counts, wanted, opened)
 

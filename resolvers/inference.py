@@ -68,21 +68,23 @@ async def complete(
     deployment_id: str | None = None,
     timeout_s: float | None = None,
     started: float | None = None,
+    log_id: str | None = None,
 ) -> Reply:
     """Answer a completion request with a replica of the deployment that `model`, or the URL's `deployment_id`, names; held for a
     while where it has served before and no replica is ready, or all are busy. What it uses is charged to `allowance`, which has
     admitted it.
 
     After `timeout_s` the answer is 504; of a stream that is how long its first word may take. `started` is when the request came,
-    by `perf_counter`. NotFound (`model_not_found`) for what names none of the caller's deployments, Invalid
-    (`deployment_not_serving`) for one that has ended or is paused, RateLimited
-    where too many wait already, Unavailable while no replica is ready.
+    by `perf_counter`; `log_id`, an id that nothing else has, is what the log calls it.
+
+    NotFound (`model_not_found`) for what names none of the caller's deployments, Invalid (`deployment_not_serving`) for one that
+    has ended or is paused, RateLimited where too many wait already, Unavailable while no replica is ready.
     """
     ctx.require("inference")
     model, gateway = call.body.get("model"), ctx.platform.gateway
     route = gateway.routes.get((ctx.account.id, deployment_id, model)) if isinstance(model, str | None) else None
     route = route or await gateway.routes.find(ctx, model, deployment_id)
-    asking = _Asking(ctx, gateway, route, call, allowance, perf_counter() if started is None else started)
+    asking = _Asking(ctx, gateway, route, call, allowance, perf_counter() if started is None else started, log_id)
     if timeout_s is None:
         return await asking.answer()
     return await asking.within(timeout_s)
@@ -97,10 +99,19 @@ async def named(ctx: Context, model: Any, deployment_id: str | None) -> Deployme
 class _Asking:
     """One request on its way to a replica, and then another one where that gave no answer."""
 
-    __slots__ = ("_allowance", "_call", "_came", "_ctx", "_gateway", "_is_logged", "_lease", "_route", "_started", "_timeout_s")
+    __slots__ = (
+        "_allowance", "_call", "_came", "_ctx", "_gateway", "_is_logged", "_lease", "_log_id", "_route", "_started", "_timeout_s",
+    )  # fmt: skip
 
     def __init__(
-        self, ctx: Context, gateway: Gateway, route: Route, call: Call, allowance: InferenceAllowance, started: float
+        self,
+        ctx: Context,
+        gateway: Gateway,
+        route: Route,
+        call: Call,
+        allowance: InferenceAllowance,
+        started: float,
+        log_id: str | None,
     ) -> None:
         self._ctx = ctx
         self._gateway = gateway
@@ -109,6 +120,7 @@ class _Asking:
         self._allowance = allowance
         self._started = started
         self._came = clock.now_micros() - int((perf_counter() - started) * 1e6)
+        self._log_id = log_id
         self._lease: Lease | None = None
         self._timeout_s: float | None = None
         self._is_logged = False
@@ -185,7 +197,7 @@ class _Asking:
             self._cut(served)
         self._gateway.request_log.add(
             Logged(
-                ids.new("req"),
+                self._log_id or ids.new("req"),
                 self._ctx.account.id,
                 self._route.id,
                 None if lease is None else lease.target.replica_id,

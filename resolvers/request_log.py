@@ -24,7 +24,7 @@ from burnish.kit.errors import Invalid
 from models.deployment import Deployment, InferenceRequest
 
 log = structlog.get_logger(__name__)
-FLUSH_S = 0.25
+FLUSH_S = 0.5
 # Of one transaction: SQLite's lock is held for some 20 ms.
 MOST_AT_ONCE = 2500
 # Some 50 MB.

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 import structlog
+from sqlalchemy import and_, bindparam
 from sqlmodel import col, select
 
 from burnish.kit.core import Core
@@ -21,7 +22,9 @@ from burnish.kit.once import AtOnce
 from engines.serving.router import Table, Target
 from engines.serving.upstream import Upstream
 from models import deployment as dep
+from models import replica
 from models.deployment import Deployment
+from models.replica import Replica
 from resolvers import adopting, deployment_names, deployments, waking
 from resolvers.context import Context
 
@@ -30,6 +33,18 @@ REFRESH_S = 0.3
 FRESH_S = 0.7
 LONG_AGO = float("-inf")
 MOST_REMEMBERED = 50_000
+# The replicas of those of some deployments that take requests, and of what has none a row without.
+NOW: Any = (
+    select(Deployment.id, Replica.id, Replica.url, Replica.served_name)
+    .outerjoin(Replica, and_(col(Replica.deployment_id) == col(Deployment.id), col(Replica.status) == replica.RUNNING))
+    .where(
+        col(Deployment.id).in_(bindparam("ids", expanding=True)),
+        col(Deployment.status).in_(dep.ACTIVE),
+        col(Deployment.paused_at).is_(None),
+        col(Deployment.deleted_at).is_(None),
+    )
+    .order_by(col(Replica.created_at))
+)
 # The account, the deployment that the URL or a header names, and what `model` says.
 Words = tuple[str, str | None, str | None]
 
@@ -92,6 +107,7 @@ class Routes:
             self._meant.clear()
             self._routes.clear()
         route = self._meant[words] = self._keep(row, targets, seen if self._forgotten == before else LONG_AGO)
+        route.used = True
         return route
 
     def changed(self, deployment_id: str) -> None:
@@ -120,17 +136,18 @@ class Routes:
         for route in used:
             route.used = False
         before, seen = self._forgotten, monotonic()
-        ids = [route.id for route in used]
         async with self._core.db.read() as session:
-            rows = {row.id: row for row in (await session.exec(select(Deployment).where(col(Deployment.id).in_(ids)))).all()}
-            targets = await waking.running(session, ids)
-        fresh = seen if self._forgotten == before else LONG_AGO
+            rows = (await session.exec(NOW, params={"ids": [route.id for route in used]})).all()
+        found: dict[str, list[Target]] = {}
+        for deployment_id, replica_id, url, served_name in rows:
+            targets = found.setdefault(deployment_id, [])
+            if url is not None:
+                targets.append(Target(replica_id, url, served_name))
         for route in used:
-            row = rows.get(route.id)
-            if row is not None and _takes_requests(row):
-                self._keep(row, targets[row.id], fresh)
-            else:
-                self._forget([route])
+            if route.id in found:
+                route.seen = seen if self._forgotten == before else LONG_AGO
+                self._table.set(route.id, found[route.id])
+        self._forget([route for route in used if route.id not in found])
 
     def _keep(self, row: Deployment, targets: Sequence[Target], seen: float) -> Route:
         self._table.set(row.id, targets)
@@ -138,7 +155,7 @@ class Routes:
         if route is None:
             route = self._routes[row.id] = Route(row, upstream, seen)
         else:
-            route.row, route.name, route.upstream, route.seen, route.used = row, row.name, upstream, seen, True
+            route.row, route.name, route.upstream, route.seen = row, row.name, upstream, seen
         return route
 
     def _forget(self, gone: Sequence[Route]) -> None:
@@ -149,10 +166,6 @@ class Routes:
             self._routes.pop(route.id, None)
             self._table.set(route.id, [])
         self._meant = {words: route for words, route in self._meant.items() if route.id in self._routes}
-
-
-def _takes_requests(row: Deployment) -> bool:
-    return row.status in dep.ACTIVE and row.paused_at is None and row.deleted_at is None
 
 
 async def _named(session: Session, ctx: Context, model: str | None, deployment_id: str | None) -> Deployment:

@@ -11,11 +11,11 @@ from schema.nodes import Connection, Node
 
 @strawberry.type(description="One call of a deployment: counts and times, never what was said.")
 class InferenceRequest(Node):
-    replica_id: strawberry.ID | None = strawberry.field(description="The replica that answered; null where none did.")
+    replica_id: strawberry.ID | None = strawberry.field(description="The replica that took it; null where it was refused before.")
     prompt_tokens: int = strawberry.field(description="The tokens of the prompt.")
     completion_tokens: int = strawberry.field(description="The tokens of the answer.")
-    latency_ms: float = strawberry.field(description="The time to the whole answer.")
-    ttft_ms: float | None = strawberry.field(description="The time to the first token, where the answer was streamed.")
+    latency_ms: float = strawberry.field(description="The time from its arrival to the whole answer.")
+    ttft_ms: float | None = strawberry.field(description="The time from its arrival to the first token of a streamed answer.")
     status_code: int = strawberry.field(description="The HTTP status of the answer.")
     streamed: bool = strawberry.field(description="Whether the answer was streamed.")
     finish_reason: str | None = strawberry.field(description="Why the answer ended, such as `stop` or `length`.")

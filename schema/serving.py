@@ -35,7 +35,9 @@ class ServingSample:
     at: datetime = strawberry.field(description="The end of the window.")
     window_seconds: float = strawberry.field(description="The length of the window.")
     requests: int = strawberry.field(description="The requests that ended and were logged in the window.")
-    errors: int = strawberry.field(description="Those among them that were answered with a status of 400 or more.")
+    errors: int = strawberry.field(
+        description="Those among them that were answered with a status of 400 or more, the refused ones included."
+    )
     error_rate: float | None = strawberry.field(description="Their share, 0 to 1; null without requests.")
     prompt_tokens: int = strawberry.field(description="The tokens of the prompts.")
     completion_tokens: int = strawberry.field(description="The tokens of the answers.")
@@ -47,9 +49,11 @@ class ServingSample:
     ttft_p95_ms: float | None = strawberry.field(
         description="The time to the first token that 95 % of the streamed answers kept within."
     )
-    latency_p50_ms: float | None = strawberry.field(description="The median time to the whole answer; null without requests.")
+    latency_p50_ms: float | None = strawberry.field(
+        description="The median time from a request's arrival to its whole answer; null where no replica took one."
+    )
     latency_p95_ms: float | None = strawberry.field(
-        description="The time to the whole answer that 95 % of the requests kept within."
+        description="The time to the whole answer that 95 % of the requests that a replica took kept within."
     )
     running: int | None = strawberry.field(
         description="The sequences that the engines work on; null where a ready engine could not be asked, or none is ready."

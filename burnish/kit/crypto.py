@@ -54,7 +54,7 @@ class Secrets:
 
     def hash_key(self, secret: str) -> str:
         """Return the keyed hash of an API key's secret, taken without its prefix."""
-        return hmac.new(self.pepper, secret.encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self.pepper, secret.encode(), "sha256").hex()
 
     def hash_token(self, use: str, token: str) -> str:
         """Return the keyed hash of a secret that is good for one `use`, and for no other: it is the hash of no API key either."""

@@ -51,7 +51,7 @@ class Pattern:
             so_far[self._number] = event[end - 2 : -3]
             if not self._ends:
                 return self._begins + event[start:]
-        elif end != len(event) or event.find(USAGE, start, at) >= 0:
+        elif event.find(USAGE, start, at) >= 0:
             return None
         return self._begins + event[start:at] + self._ends
 
@@ -72,7 +72,7 @@ def learn(event: bytes, chunk: Mapping[str, Any], shown_model: str | None, tail:
     if begins is None or USAGE in head or event.rfind(FINISH) != at or not event.startswith(UNFINISHED, at):
         return None
     usage = event.rfind(COUNTS, at)
-    if usage > 0 and event.find(b"}", usage) == len(event) - 4:
+    if usage > 0:
         joint, ends = event[at : usage + len(COUNTS)], b"" if tail is None else event[at:usage] + tail
     elif event.endswith(NO_USAGE):
         joint, ends = event[at:], event[at:] if tail is None else event[at : -len(NO_USAGE)] + tail

@@ -1,6 +1,8 @@
 """What a deployment is asked just now: a few ticks of what its gateways logged and its engines said, for the scaling rule.
 
 The gateways log a request when it has ended; what has arrived is that, and what the engines have under way more than before.
+One that no replica took was asked for too, but its time says nothing of how long answers take. Nor does the time of those that
+waited for the first replica, and that they all came at once when there was one is no rate.
 No clock of its own: a tick says when it was.
 """
 
@@ -12,11 +14,14 @@ from datetime import datetime
 
 from burnish.kit.stream import Data
 from engines.serving.autoscale import Load
-from engines.serving.stats import FAILED_FROM, percentile
+from engines.serving.stats import percentile
+from models.deployment import FAILED_FROM, is_taken
 
 # Long enough that chance does not look like load, short enough that a spike is seen at once.
 RATE_S = 15.0
 LATENCY_S = 60.0
+# Within this what waited for a first replica has come to it.
+WAKING_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,7 @@ class _Request:
     arrived_s: float
     latency_ms: float
     failed: bool
+    taken: bool
 
     @property
     def ended_s(self) -> float:
@@ -44,11 +50,19 @@ class Demand:
 
     def __init__(self) -> None:
         self._ticks: deque[_Tick] = deque()
+        self._is_asleep = False
+        self._woke_s = -math.inf
 
-    def add(self, at_s: float, rows: Iterable[Data], in_flight: int | None) -> None:
-        """Add what has come since the last call, as rows of `requests`, and what is under way."""
-        if self._ticks and at_s <= self._ticks[-1].at_s:
-            # The clock was set back: a length that nobody knows would be taken for a rate.
+    def add(self, at_s: float, rows: Iterable[Data], in_flight: int | None, *, answers: bool = True) -> None:
+        """Add what has come since the last call, as rows of `requests`, and what is under way; `answers` says whether there is a
+        replica.
+        """
+        if self._is_asleep and answers:
+            self._woke_s = at_s
+        self._is_asleep = not answers
+        is_set_back = bool(self._ticks) and at_s <= self._ticks[-1].at_s
+        # A clock that was set back: a length that nobody knows would be taken for a rate.
+        if is_set_back or self._is_asleep or 0 <= at_s - self._woke_s < WAKING_S:
             self._ticks.clear()
         before_s = self._ticks[-1].at_s if self._ticks else at_s
         requests = map(_request, rows)
@@ -67,6 +81,7 @@ class Demand:
             for one in tick.requests
             if tick.at_s > self._ticks[-1].at_s - LATENCY_S
             and one.arrived_s >= since_s
+            and one.taken
             and (not one.failed or one.latency_ms > target_ms)
         )
         in_flight = self._ticks[-1].in_flight if self._ticks else None
@@ -91,11 +106,13 @@ class Demand:
         if len(self._ticks) < 2:
             return 0
         begin, *ticks = self._ticks
-        busy_s = sum(one.latency_ms for tick in ticks for one in tick.requests) / 1000
+        requests = [one for tick in ticks for one in tick.requests]
+        # What was before is of no tick here: a request may have waited long for its replica.
+        busy_s = sum(max(0.0, one.ended_s - max(one.arrived_s, begin.at_s)) for one in requests)
         average = math.ceil(round(busy_s / (ticks[-1].at_s - begin.at_s), 6))
         return max([average, *(tick.in_flight or 0 for tick in self._ticks)])
 
 
 def _request(row: Data) -> _Request:
     arrived_s = datetime.fromisoformat(row["at"]).timestamp()
-    return _Request(arrived_s, row["latency_ms"], row["status_code"] >= FAILED_FROM)
+    return _Request(arrived_s, row["latency_ms"], row["status_code"] >= FAILED_FROM, is_taken(row))

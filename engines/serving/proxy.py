@@ -149,7 +149,7 @@ class _Exchange:
             options = body.get("stream_options")
             more["stream_options"] = {**(options or {}), **counted}
             if "stream_options" not in body:
-                asked = asked and splice.with_members(asked, more)
+                asked = asked and splice.with_members(asked, body, more)
             elif options != more["stream_options"]:
                 asked = None
         return orjson.dumps({**body, "model": self.model, **more}) if asked is None else asked

@@ -315,7 +315,6 @@ class Table:
         finally:
             giving_up.cancel()
             deployment.line.pop(place, None)
-            self._arm(deployment)
 
     def _fill(self, deployment: _Deployment) -> None:
         """Give what is free to those who wait, the first first."""

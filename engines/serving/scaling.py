@@ -72,7 +72,7 @@ class Scaling:
         # A sample that could not be written is taken again, with the same requests.
         fresh = [row.data for row in taken.requests if row.seq > self._seq]
         self._seq = max([self._seq, *(row.seq for row in taken.requests)])
-        self._demand.add(taken.at.timestamp(), fresh, _in_flight(taken))
+        self._demand.add(taken.at.timestamp(), fresh, _in_flight(taken), answers=taken.engines is None or bool(taken.engines))
 
     async def _write(self, decision: Decision, load: Load) -> None:
         run = self._run

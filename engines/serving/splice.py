@@ -11,7 +11,7 @@ import orjson
 def asked_for(raw: bytes, body: dict[str, Any], model: str) -> bytes | None:
     """Return the request with another model; `body` is what `raw` says."""
     if "model" not in body:
-        return with_members(raw, {"model": model})
+        return with_members(raw, body, {"model": model})
     # Once, and with none of its letters escaped anywhere: then this is the member that the body has.
     if raw.count(b'"model"') != 1 or b"\\u006" in raw:
         return None
@@ -23,11 +23,9 @@ def asked_for(raw: bytes, body: dict[str, Any], model: str) -> bytes | None:
     return None
 
 
-def with_members(raw: bytes, more: dict[str, Any]) -> bytes | None:
-    """Return the object with more members at its end, none of which it has yet."""
-    end = raw.rstrip()
-    is_filled = len(end) > 2 and end.endswith(b"}")
-    return end[:-1] + b"," + orjson.dumps(more)[1:] if is_filled else None
+def with_members(raw: bytes, body: dict[str, Any], more: dict[str, Any]) -> bytes | None:
+    """Return the request with more members at its end, none of which it has yet."""
+    return raw.rstrip()[:-1] + b"," + orjson.dumps(more)[1:] if body else None
 
 
 def called(document: bytes, old: Any, shown: str) -> bytes | None:

@@ -23,6 +23,7 @@ from burnish.kit.stream import Data, Row
 from engines.serving import adopted, engine
 from engines.serving.engine_metrics import EngineMetrics
 from models import replica
+from models.deployment import FAILED_FROM, is_taken
 from models.replica import Replica
 
 log = structlog.get_logger(__name__)
@@ -31,7 +32,6 @@ EVERY_S = 5.0
 IDLE_EVERY_S = 60.0
 # The gateways log what they served a moment later.
 LATE_S = 1.0
-FAILED_FROM = 400
 # What says of a row where and when it was taken rather than how the deployment does.
 PLACE = ("at", "window_s", "requests_seq")
 
@@ -165,7 +165,7 @@ def asked(requests: Sequence[Data], window_s: float) -> Data:
     errors = sum(row["status_code"] >= FAILED_FROM for row in requests)
     completion_tokens = sum(row["completion_tokens"] for row in requests)
     ttfts = sorted(row["ttft_ms"] for row in requests if row["ttft_ms"] is not None)
-    latencies = sorted(row["latency_ms"] for row in requests)
+    latencies = sorted(row["latency_ms"] for row in requests if is_taken(row))
     return {
         "requests": len(requests),
         "errors": errors,

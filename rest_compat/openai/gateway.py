@@ -50,7 +50,8 @@ class Completion:
         started = perf_counter()
         # Of a header that comes twice the first one counts, as everywhere else.
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
-        request_id = known_as(headers.get("x-request-id"))
+        given = headers.get("x-request-id")
+        request_id = known_as(given)
         scope.setdefault("state", {})["request_id"] = request_id
         answering = _Answer(send, request_id, started)
         try:
@@ -72,7 +73,14 @@ class Completion:
                 return
             with _Meanwhile(partial(_until_gone, receive), UNWATCHED_S):
                 reply = await inference.complete(
-                    ctx, call, allowance, deployment_id=wanted.deployment_id, timeout_s=wanted.timeout_s, started=started
+                    ctx,
+                    call,
+                    allowance,
+                    deployment_id=wanted.deployment_id,
+                    timeout_s=wanted.timeout_s,
+                    started=started,
+                    # What a caller calls it may be what he has called another.
+                    log_id=request_id if given is None else None,
                 )
                 await answering.reply(ctx, reply)
         except ClientDisconnect:

@@ -128,6 +128,22 @@ async def whole(batches: AsyncGenerator[Batch, None]) -> tuple[list[int], list[s
 
 
 @pytest.mark.usefixtures("no_healing")
+async def test_of_many_requests_other_processes_hear_and_read_them_themselves(start: Start, broker: Broker) -> None:
+    one, two = start(broker.url), start(broker.url)
+    async with running(two.hub):
+        await subscribed(two)
+        here, there = (process.hub.follow("job_1", "requests") for process in (one, two))
+        async with aclosing(here), aclosing(there):
+            await one.say("first", kind="requests")
+            assert (await take(here, 1), await take(there, 1)) == (["first"], ["first"])
+            many = [str(number) * 100 for number in range(1_200)]
+            await one.say(*many, kind="requests")
+            assert (await take(here, 1_200), await take(there, 1_200)) == (many, many)
+    sent = live.pack(stream.Frame("job_1", "requests", 8, 0, b"[" + b"1," * 10_000 + b"1]"))
+    assert (live.unpack(sent).first_seq, live.unpack(sent).rows) == (9, [])
+
+
+@pytest.mark.usefixtures("no_healing")
 async def test_a_follower_reads_what_there_is_and_then_what_comes(start: Start) -> None:
     one = start()
     await one.say("a", "b")

@@ -117,6 +117,22 @@ async def test_a_cursor_before_everything_reads_it_all(database: Database) -> No
     assert await texts(database, -5) == ["a"]
 
 
+async def test_rows_of_many_resources_are_appended_as_those_of_one(database: Database) -> None:
+    await append(database, "logs", lines("a"))
+    async with database.transaction() as session:
+        lasts = await stream.append_each(session, "logs", {"job_2": lines("b", "c"), "job_1": lines("d")}, attempt=2)
+        frames = list(session.effects)
+    assert lasts == {"job_2": 2, "job_1": 2}
+    assert frames == [
+        Frame("job_2", "logs", 1, 2, b'[{"message":"b"},{"message":"c"}]'),
+        Frame("job_1", "logs", 2, 2, b'[{"message":"d"}]'),
+    ]
+    async with database.read() as session:
+        rows = [(row.seq, row.attempt, row.data["message"]) for row in await stream.read(session, "job_1", "logs")]
+        assert rows == [(1, 1, "a"), (2, 2, "d")]
+        assert [row.data["message"] for row in await stream.read(session, "job_2", "logs")] == ["b", "c"]
+
+
 async def test_the_tail_is_the_last_rows_whatever_the_chunks(database: Database) -> None:
     await append(database, "logs", lines("a", "b", "c"))
     await append(database, "logs", lines("d", "e"))

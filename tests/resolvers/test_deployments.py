@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from burnish.kit import clock, ids, stream
+from burnish.kit import clock, ids, paging, stream
 from burnish.kit.errors import Conflict, Forbidden, InsufficientCredit, Invalid, InvalidState, NotFound, SchemaInvalid
 from burnish.kit.tables import Outbox
 from models import deployment as dep
@@ -16,10 +16,11 @@ from models.account import Account
 from models.deployment import Deployment, InferenceRequest
 from models.job import Checkpoint, Job
 from models.ledger import Hold
-from resolvers import deployments, jobs
+from resolvers import deployment_figures, deployments, jobs
 from resolvers.context import Context
 from resolvers.deployment_inputs import DeploymentInput
 from resolvers.inputs import parse
+from tests.logged import logged
 from tests.resolvers import conftest
 from tests.resolvers.conftest import Tenants
 
@@ -205,12 +206,14 @@ async def test_the_totals_are_of_the_requests(ctx: Context, tenants: Tenants) ->
     row, other = await make(ctx), await make(ctx, name="other")
     assert await deployments.totals(ctx, row.id) == deployments.Totals(0, 0, 0, 0, 0.0, 0.0, 0.0)
     async with ctx.db.transaction() as session:
-        for deployment, code, latency in ((row, 200, 10.0), (row, 200, 20.0), (row, 500, 60.0), (other, 200, 1.0)):
+        answers = ((row, 200, 10.0), (row, 200, 20.0), (row, 500, 60.0), (other, 200, 1.0))
+        for deployment, code, latency in answers:
             session.add(
                 InferenceRequest(
                     id=ids.new("req"),
                     account_id=ctx.account.id,
                     deployment_id=deployment.id,
+                    replica_id="rep",
                     prompt_tokens=3,
                     completion_tokens=5,
                     latency_ms=latency,
@@ -224,6 +227,27 @@ async def test_the_totals_are_of_the_requests(ctx: Context, tenants: Tenants) ->
     assert len((await deployments.requests(ctx, row.id, limit=2)).items) == 2
     with pytest.raises(NotFound):
         await deployments.totals(await tenants("stranger"), row.id)
+
+
+async def test_what_no_replica_took_is_a_request_and_an_error_without_a_latency(on_both: Tenants) -> None:
+    ctx = await on_both()
+    row, idle = await make(ctx), await make(ctx, name="idle")
+    requests = [
+        logged(ctx.account.id, row.id, latency_ms=10.0, replica_id="rep"),
+        logged(ctx.account.id, row.id, latency_ms=20.0),
+    ]
+    for status_code in (429, 503, 499):
+        requests += [logged(ctx.account.id, one.id, latency_ms=60_000.0, status_code=status_code) for one in (row, idle)]
+    for request in requests:
+        ctx.platform.gateway.request_log.add(request)
+    await ctx.platform.gateway.flush()
+    totals = await deployments.totals_of(ctx, [row.id, idle.id])
+    of_all = [(found.total_requests, found.avg_latency_ms, found.error_rate) for found in (totals[row.id], totals[idle.id])]
+    assert of_all == [(5, 15.0, 0.6), (3, 0.0, 1.0)]
+    figures = await deployment_figures.within(ctx, row.id, paging.ALWAYS)
+    assert (figures.requests, figures.errors, figures.latency_ms.total, figures.latency_ms.p95) == (5, 3, 30.0, 20.0)
+    listed = (await deployments.requests(ctx, idle.id)).items
+    assert sorted((one.status_code, one.replica_id) for one in listed) == [(429, None), (499, None), (503, None)]
 
 
 async def test_another_accounts_deployment_is_unknown_to_every_verb(ctx: Context, tenants: Tenants) -> None:

@@ -185,6 +185,24 @@ async def test_a_breaker_that_opens_in_one_opens_in_all(start: Start, monkeypatc
     assert (two.table._replicas["rep_a"].open_s, two.table._replicas["rep_b"].shut_until, told) == (0.5, None, [])
 
 
+async def test_a_breaker_that_opens_is_told_without_delay(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway_sharing, "TELL_S", 3600.0)
+    one, two = start(), start()
+    await listening(one, 2)
+    (await one.take()).release(Outcome.UNREACHABLE)
+    await until(lambda: two.table._replicas["rep_a"].shut_until is not None)
+
+
+async def test_a_process_that_hears_itself_keeps_its_subscription(start: Start) -> None:
+    one = start()
+    await listening(one, 1)
+    echo = one.sharing._echo
+    assert echo is not None
+    await one.take()
+    await until(lambda: one.sharing._told[0] and echo.when() is None)
+    assert one.sharing._echo is echo
+
+
 async def test_with_redis_away_each_goes_on_alone_and_together_again_when_it_is_back(
     start: Start, broker: Broker, quickly_back: None
 ) -> None:

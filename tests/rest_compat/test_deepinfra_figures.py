@@ -49,7 +49,7 @@ def second(after: float) -> datetime:
 
 async def asked(server: Server, row: Deployment, after: float, **values: Any) -> None:
     """Log a request that arrived so many seconds after noon."""
-    given = {"prompt_tokens": 10, "completion_tokens": 20, "latency_ms": 100.0, "status_code": 200, **values}
+    given = {"prompt_tokens": 10, "completion_tokens": 20, "latency_ms": 100.0, "status_code": 200, "replica_id": "rep", **values}
     async with server.platform.db.transaction() as session:
         its: dict[str, Any] = {
             "id": ids.new("req"),

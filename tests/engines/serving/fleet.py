@@ -88,14 +88,14 @@ class Fleet:
         while replica.running and replica.running[0][0] <= self.now_s:
             end_s, arrived_s = replica.running.popleft()
             at = datetime.fromtimestamp(arrived_s, UTC).isoformat()
-            self._ended.append({"at": at, "latency_ms": (end_s - arrived_s) * 1000, "status_code": 200})
+            self._ended.append({"at": at, "latency_ms": (end_s - arrived_s) * 1000, "status_code": 200, "replica_id": "rep"})
             self.answered.append(end_s - arrived_s)
         while replica.waiting and len(replica.running) < self.slots:
             replica.running.append((self.now_s + self.service_s, replica.waiting.popleft()))
 
     def _tick(self) -> None:
         ended, self._ended = self._ended, []
-        self.demand.add(self.now_s, ended, sum(one.outstanding for one in self.ready))
+        self.demand.add(self.now_s, ended, sum(one.outstanding for one in self.ready), answers=bool(self.ready))
         self._since_s = max([self._since_s, *(one.ready_s for one in self.ready)])
         load = self.demand.load(since_s=self._since_s, target_ms=self.rule.target_latency_p95_ms, woken=bool(self.held))
         decision = self.scaler.decide(self.now_s, len(self.replicas), len(self.ready), load, self.rule)

@@ -93,7 +93,16 @@ def test_silence_goes_down_to_none_and_a_request_wakes_one() -> None:
     fleet.run(60, 0)
     assert (len(fleet.held), [round(took_s) for took_s in fleet.answered]) == (0, [34, 34])
     fleet.run(60, 0)
-    assert fleet.told[8:] == [(360, "1→0: no request for 60 s")]
+    assert fleet.told[8:] == [(350, "1→0: no request for 60 s")]
+
+
+def test_however_many_wait_for_the_first_replica_they_want_no_second() -> None:
+    # Neither by the rate at which they come to it nor by the time that they have waited.
+    fleet = Fleet(replace(BY_LATENCY, min_replicas=0, target_rps=1.0), replicas=0, service_s=0.5, slots=64)
+    fleet.run(30, 4)
+    fleet.run(120, 0.5)
+    assert (len(fleet.answered), round(max(fleet.answered))) == (179, 35)
+    assert fleet.told == [(5, "0→1: a request waits")]
 
 
 def test_a_deployment_that_keeps_one_goes_down_to_it() -> None:

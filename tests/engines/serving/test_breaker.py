@@ -59,6 +59,7 @@ def test_a_trial_that_ends_well_closes_it_and_the_next_time_is_short_again() -> 
     assert not passes(made, 1.7) and made.is_up(1.7)
     assert ended(made, OK, 1.7) is None
     assert passes(made, 1.7)
+    assert ended(made, FAULT, 1.8) is None
     assert ended(made, UNREACHABLE, 1.8) == 0.5
 
 

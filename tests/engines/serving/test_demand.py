@@ -8,9 +8,11 @@ from engines.serving.demand import Demand
 TARGET_MS = 5_000.0
 
 
-def request(ended_s: float, latency_ms: float = 100.0, status_code: int = 200) -> dict[str, Any]:
+def request(
+    ended_s: float, latency_ms: float = 100.0, status_code: int = 200, replica_id: str | None = "rep_1"
+) -> dict[str, Any]:
     at = datetime.fromtimestamp(ended_s - latency_ms / 1000, UTC).isoformat()
-    return {"at": at, "latency_ms": latency_ms, "status_code": status_code}
+    return {"at": at, "latency_ms": latency_ms, "status_code": status_code, "replica_id": replica_id}
 
 
 def demand(*ticks: tuple[float, list[dict[str, Any]], int | None]) -> Demand:
@@ -73,6 +75,34 @@ def test_what_failed_at_once_is_no_answer_and_what_took_too_long_is_one() -> Non
     assert (load.p95_ms, load.requests) == (5_001.0, 2)
 
 
+def test_what_no_replica_took_was_asked_for_and_has_no_latency() -> None:
+    refused = [request(9.0, 1.0, 429, None)] * 40 + [request(9.0, 30_000.0, 503, None), request(9.0, 9_000.0, 499, None)]
+    load = demand((0.0, [], 0), (15.0, [*refused, *[request(14.0)] * 3], 0)).load(since_s=0.0, target_ms=TARGET_MS)
+    assert (load.rps, load.p95_ms, load.requests) == (3.0, 100.0, 3)
+
+
+def test_what_waited_for_a_first_replica_is_no_rate_and_no_load_of_it() -> None:
+    made = demand((0.0, [], 0))
+    for at in range(5, 65, 5):
+        made.add(float(at), [request(float(at), 60_000.0, 503, None)] * 50, 0, answers=False)
+    held = [request(67.0, 60_000.0)] * 90
+    # They have not come to it at the first look, and are all gone at the third.
+    for at, rows, in_flight in ((62.0, [], 0), (64.0, held[:30], 60), (67.0, held[30:], 0)):
+        made.add(at, rows, in_flight)
+        load = made.load(since_s=61.0, target_ms=TARGET_MS)
+        assert (load.rps, load.p95_ms) == (0.0, None)
+    made.add(72.0, [request(70.0)] * 30, 0)
+    load = made.load(since_s=61.0, target_ms=TARGET_MS)
+    assert (load.rps, load.p95_ms, load.requests) == (2.0, 100.0, 30)
+
+
+def test_a_moment_without_a_replica_begins_anew() -> None:
+    made = demand((0.0, [], 0), (15.0, [request(14.0)] * 300, 0))
+    assert rate(made) == 20.0
+    made.add(20.0, [], 0, answers=False)
+    assert rate(made) == 0.0
+
+
 def test_at_once_is_the_most_that_the_engines_said_or_what_the_latencies_tell() -> None:
     def at_once(made: Demand) -> int:
         return made.load(since_s=0.0, target_ms=TARGET_MS).at_once
@@ -80,6 +110,8 @@ def test_at_once_is_the_most_that_the_engines_said_or_what_the_latencies_tell() 
     assert at_once(demand((0.0, [], 3), (5.0, [], 7), (10.0, [], 2))) == 7
     assert at_once(demand((0.0, [], None), (10.0, [request(9.0, 3_000.0)] * 10, None))) == 3
     assert at_once(demand((0.0, [], None), (10.0, [request(9.0, 3_000.0)] * 11, None))) == 4
+    # Of what was longer under way only the time that is looked at.
+    assert at_once(demand((100.0, [], None), (110.0, [request(109.0, 90_000.0)] * 5, None))) == 5
 
 
 def test_a_clock_that_is_set_back_begins_anew() -> None:

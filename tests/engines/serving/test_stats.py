@@ -95,6 +95,7 @@ def request(**values: Any) -> InferenceRequest:
         "completion_tokens": 20,
         "latency_ms": 100.0,
         "status_code": 200,
+        "replica_id": "rep",
         "created_at": clock.now(),
     }
     return InferenceRequest(id=ids.new("req"), account_id="acct", deployment_id="dep", **(given | values))

@@ -31,6 +31,13 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
+def timers() -> int:
+    """Count what is due some time."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    return sum(not handle.cancelled() for handle in loop._scheduled)  # type: ignore[attr-defined]  # asyncio's own
+
+
 async def settled() -> None:
     """Let everything happen that is due now."""
     for _ in range(6):

@@ -1,17 +1,20 @@
-"""The gateway's log: the rows, the totals and the stream of a deployment's requests are one story."""
+"""The gateway's log: the rows, the totals and the stream of a deployment's requests are one story, told once."""
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import func
 from sqlmodel import col, select
+from structlog.testing import capture_logs
 
 from burnish.kit import stream
 from burnish.kit.tables import StreamChunk
 from models import deployment as dep
 from models.deployment import Deployment, InferenceRequest
-from resolvers import deployments
+from resolvers import deployments, request_log
 from resolvers.context import Context
 from resolvers.deployment_inputs import DeploymentInput
 from resolvers.inputs import parse
@@ -163,3 +166,108 @@ async def test_what_is_logged_after_the_end_is_kept_for_who_comes_back(ctx: Cont
         whole = [batch async for batch in deployments.follow(ctx, row.id, "requests")]
     assert [([item.data["id"] for item in batch.rows], batch.end_reason) for batch in after_the_end] == [([late.id], "stopped")]
     assert [len(batch.rows) for batch in whole] == [2]
+
+
+async def written(ctx: Context, row: Deployment, requests: list[Logged]) -> None:
+    """See that just these requests were logged, each once, in all three places."""
+    assert sorted(await told(ctx, row)) == sorted(request.id for request in requests)
+    async with ctx.db.read() as session:
+        its = InferenceRequest.deployment_id == row.id
+        assert (await session.exec(select(func.count()).select_from(InferenceRequest).where(its))).one() == len(requests)
+    found = await deployments.get(ctx, row.id)
+    tokens = sum(request.prompt_tokens for request in requests)
+    assert (found.total_requests, found.total_prompt_tokens) == (len(requests), tokens)
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["the caller", "the process"])
+async def test_a_flush_that_is_cut_off_anywhere_writes_everything_once(on_both: Tenants, whole: bool) -> None:
+    ctx = await on_both()
+    row = await make(ctx)
+    log = ctx.platform.gateway.request_log
+    requests: list[Logged] = []
+    for turns in range(60):
+        requests.append(asked(row))
+        log.add(requests[-1])
+        flushing = asyncio.create_task(log.flush())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        for task in [flushing, *(log._writing if whole else ())]:
+            task.cancel()
+        await asyncio.gather(flushing, return_exceptions=True)
+    await log.flush()
+    await written(ctx, row, requests)
+
+
+async def test_a_commit_that_nobody_heard_of_is_not_repeated(on_both: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:
+    ctx = await on_both()
+    row = await make(ctx)
+    transaction = ctx.db.transaction
+
+    @asynccontextmanager
+    async def cut_off() -> AsyncIterator[Any]:
+        async with transaction() as session:
+            yield session
+        raise ConnectionError("the database has gone away")
+
+    first, second = asked(row), asked(row)
+    with monkeypatch.context() as patch:
+        patch.setattr(ctx.db, "transaction", cut_off)
+        with pytest.raises(ConnectionError):
+            await log(ctx, first)
+    await log(ctx, second)
+    await written(ctx, row, [first, second])
+    await log(ctx)
+    await written(ctx, row, [first, second])
+
+
+async def test_a_row_that_the_database_refuses_is_left_out_and_said(on_both: Tenants) -> None:
+    ctx = await on_both()
+    row = await make(ctx)
+    good = [asked(row, prompt_tokens=index) for index in range(7)]
+    huge, nowhere = asked(row, prompt_tokens=2**70), logged(ctx.account.id, "dep_unknown")
+    with capture_logs() as said:
+        # One is there twice, too.
+        await log(ctx, *good[:4], huge, *good[4:6], nowhere, good[3], good[6])
+    await written(ctx, row, good)
+    assert [entry["id"] for entry in said if entry["event"] == "request_log_row_refused"] == [huge.id, nowhere.id]
+
+
+async def test_what_comes_while_too_much_waits_is_dropped_and_said(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_log, "MOST_WAITING", 3)
+    row = await make(ctx)
+    requests = [asked(row) for _ in range(5)]
+    with capture_logs() as said:
+        await log(ctx, *requests)
+        await log(ctx, after := asked(row))
+    dropped = [entry for entry in said if entry["event"] == "request_log_dropped"]
+    assert dropped == [{"event": "request_log_dropped", "log_level": "error", "requests": 2, "most_waiting": 3}]
+    await written(ctx, row, [*requests[:3], after])
+
+
+async def test_many_rows_are_written_in_several_transactions(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_log, "MOST_AT_ONCE", 4)
+    row = await make(ctx)
+    requests = [asked(row) for _ in range(10)]
+    append_each, calls = stream.append_each, 0
+
+    async def once(*args: Any, **values: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise ConnectionError("the database is away")
+        return await append_each(*args, **values)
+
+    monkeypatch.setattr(stream, "append_each", once)
+    with pytest.raises(ConnectionError):
+        await log(ctx, *requests)
+    await written(ctx, row, requests[:4])
+    await log(ctx)
+    await written(ctx, row, requests)
+    assert await chunks(ctx, row) == [(1, 4), (5, 8), (9, 10)]
+
+
+async def test_an_error_of_any_length_is_kept_short(ctx: Context) -> None:
+    row = await make(ctx)
+    await log(ctx, asked(row, error_message="x" * 10_000))
+    [item] = await deployments.rows(ctx, row.id, "requests")
+    assert item.data["error_message"] == "x" * request_log.LONGEST_ERROR
