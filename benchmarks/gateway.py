@@ -34,7 +34,9 @@ WARM = 3
 PAIR = "pair"
 
 WHOLE = Question(tokens=16)
-PACED = Question(tokens=60, rate=30, stream=True)
+# What small models give to each of 64, and what is common; for what a chunk costs, and for what the first one is late.
+PACED = Question(tokens=100, rate=100, stream=True)
+CALM = Question(tokens=60, rate=30, stream=True)
 CROWD, CROWDED = 199, Question(tokens=80, rate=20, stream=True)
 # Some 90 MB, of which the slow reader takes 20 kB a second.
 SLOW_TOKENS = 300_000
@@ -150,13 +152,19 @@ def _one_run(bench: Bench) -> None:
     for clients in (1, 16):
         for name in ("engine", "ours", "LiteLLM"):
             bench.run(f"whole, {clients} clients", name, replace(plan, clients=clients, seconds=LATENCY_S, warm=20))
-    # Begun one after the other over the length of a stream, as users come, on connections that are there.
-    paced = Plan(0, "", "", (PACED,), CLIENTS, each=2, warm=1, stagger_s=PACED.tokens / PACED.rate / CLIENTS)
-    for name in ("engine", "ours", "LiteLLM"):
-        bench.run("streams", name, paced)
+    for name in ("ours", "LiteLLM"):
+        bench.run("streams", name, _begun_in_turn(PACED))
+    for name in ("engine", "ours"):
+        bench.run("calm streams", name, _begun_in_turn(CALM))
     crowd = Plan(0, "", "", (CROWDED,), CROWD, each=1, warm=1, stagger_s=1 / CROWDED.rate / CROWD)
     bench.run("crowd", "ours", replace(crowd, clients=CROWD + 1))
     bench.run("crowd with a slow reader", "ours", replace(crowd, slow_tokens=SLOW_TOKENS))
+
+
+def _begun_in_turn(question: Question) -> Plan:
+    """Return a plan whose streams begin one after the other over the length of one, as users come."""
+    stagger_s = question.tokens / question.rate / CLIENTS
+    return Plan(0, "", "", (question,), CLIENTS, each=2, warm=1, stagger_s=stagger_s)
 
 
 def _costs(bench: Bench) -> list[Figure]:
