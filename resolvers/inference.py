@@ -26,7 +26,7 @@ from resolvers.request_log import Logged, RequestLog
 from resolvers.routes import Route, Routes
 from resolvers.waking import Patience, Waking
 
-OK = 200
+OK, OUR_FAULT = 200, 500
 RETRY_AFTER_S = 1
 
 
@@ -145,6 +145,7 @@ class _Asking:
                         return await self._ask(lease)
                     except ReplicaUnreachable:
                         lease.release(Outcome.UNREACHABLE)
+                        self._lease = None
                         patience = patience or Patience(hold_s)
                         patience.fail(lease.target)
                         continue
@@ -161,14 +162,13 @@ class _Asking:
         except asyncio.CancelledError:
             self._refuse(CLIENT_GONE, None)
             raise
-        except BaseException:
-            if self._lease is not None:
-                self._lease.release(Outcome.NEITHER)
+        except Exception:
+            self._refuse(OUR_FAULT, None)
             raise
 
     async def _ask(self, lease: Lease) -> Reply:
         route, target = self._route, lease.target
-        return await forward(
+        reply = await forward(
             self._gateway.client,
             target.url,
             self._call,
@@ -178,9 +178,12 @@ class _Asking:
             shown_model=route.name,
             upstream=route.upstream,
         )
+        if reply.stream is not None:
+            lease.answered()
+        return reply
 
     def _refuse(self, status: int, message: str | None) -> None:
-        """Log what ended before any replica had taken it."""
+        """Log what ended before any replica had answered."""
         latency_ms = (perf_counter() - self._started) * 1000
         self._done(Served(status, latency_ms=latency_ms, streamed=self._call.body.get("stream") is True, error_message=message))
 

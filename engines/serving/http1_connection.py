@@ -26,6 +26,7 @@ GATHERED_BYTES = 65_536
 WAITING_BYTES = 65_536
 # Of a head with all that goes before it, of the trailers, and of what stands between the parts of a body.
 MAX_HEAD_BYTES = 65_536
+MANY_PIECES = 4096
 
 
 class Unanswered(Exception):
@@ -263,6 +264,9 @@ class Connection(asyncio.Protocol):
             answer.wake()
         elif answer._size > self._terms.max_body_bytes:
             self.fail(Broken, f"its answer is longer than {self._terms.max_body_bytes} bytes")
+        elif len(answer._pieces) > MANY_PIECES:
+            # Each costs more than the byte that it may be. Joining costs less than it took to read them.
+            answer._pieces[:] = [b"".join(answer._pieces)]
 
     def eof_received(self) -> None:
         if self._answer is None:

@@ -238,6 +238,8 @@ class Table:
             replica = self._replicas.get(target.replica_id)
             if replica is None:
                 replica = self._replicas[target.replica_id] = _Replica(target)
+            elif replica.target.url != target.url:
+                replica.forget()
             replica.target = target
             replica.deployment = deployment
             self._share_out(replica)

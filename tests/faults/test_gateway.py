@@ -194,6 +194,9 @@ async def wander(load: Load, caller: Caller) -> None:
             status = dice.choice([400, 429, 500, 503])
             ask = Ask(load.crowd.orders(refuse=status), load.model, stream=dice.random() < 0.5)
             await load.ask(caller, ask, frozenset({str(status)}))
+        elif what < 0.951:
+            ask = Ask(load.crowd.orders(hang_after=0), load.model, headers={"x-timeout-s": "10"})
+            await load.ask(caller, ask, frozenset({"504"}))
         else:
             orders = load.crowd.orders(**{dice.choice(["fail_after", "die_after"]): 3})
             await load.ask(caller, Ask(orders, load.model, stream=True), frozenset({"cut"}))
@@ -272,7 +275,7 @@ def _judge_end(load: Load, seen: Seen, revoked_at: float) -> None:
     )
     if seen.began_at > revoked_at + WITHIN_S:
         load.violations.append(f"#{seen.ask.number} was begun {since}")
-    if seen.ask.tokens == ENDLESS and seen.ended_at > revoked_at + WITHIN_S + NOTICED_S:
+    if seen.status == 200 and seen.ask.tokens == ENDLESS and seen.ended_at > revoked_at + WITHIN_S + NOTICED_S:
         load.violations.append(f"#{seen.ask.number} went on {since}")
 
 

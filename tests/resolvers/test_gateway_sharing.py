@@ -302,6 +302,31 @@ async def test_no_breaker_stays_open_for_longer_than_a_table_would_open_it(start
     assert one.table._replicas["rep_a"].open_s == 10.0
 
 
+async def test_who_hears_nobody_says_it_less_often(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = start(cap=9)
+    said: list[dict[str, int]] = []
+    now = 1000.0
+
+    async def publish(channel: str, raw: bytes) -> None:
+        said.append(orjson.loads(raw)["counts"])
+
+    await one.stop()
+    monkeypatch.setattr(one.core.redis, "publish", publish)
+    monkeypatch.setattr(one.sharing, "_clock", lambda: now)
+    leases = []
+    for _ in range(3):
+        leases.append(await one.take())
+        await one.sharing.tell()
+    now += 2 * gateway_sharing.HEARTBEAT_S
+    await one.sharing.tell()
+    one.sharing._heard["somebody"] = now
+    leases.append(await one.take())
+    await one.sharing.tell()
+    for lease in leases:
+        lease.release(Outcome.OK)
+    assert said == [{"rep_a": 1}, {"rep_a": 3}, {"rep_a": 4}]
+
+
 async def test_nothing_is_said_while_nothing_changes(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     one = start()
     said: list[dict[str, Any]] = []
@@ -312,6 +337,7 @@ async def test_nothing_is_said_while_nothing_changes(start: Start, monkeypatch: 
     await one.stop()
     monkeypatch.setattr(one.core.redis, "publish", publish)
     monkeypatch.setattr(gateway_sharing, "HEARTBEAT_S", 3600.0)
+    one.sharing._heard["somebody"] = 0.0
     await one.sharing.tell()
     lease = await one.take()
     for _ in range(3):

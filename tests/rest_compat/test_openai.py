@@ -7,12 +7,13 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlmodel import select
 
 import models.replica
 from burnish.kit import clock, ids
 from models import deployment as dep
 from models import transitions
-from models.deployment import Deployment
+from models.deployment import Deployment, InferenceRequest
 from rest_compat import keys, sse
 from tests.conftest import Server, Tenant
 from tests.rest_compat import replica, things
@@ -65,6 +66,21 @@ async def test_answers_carry_the_headers_that_clients_read(client: httpx2.AsyncC
     for answer in answers:
         assert answer.headers["x-request-id"].startswith("req_")
         assert int(answer.headers["openai-processing-ms"]) >= 0
+
+
+async def test_an_answer_is_in_the_log_under_its_id_unless_the_caller_gave_one(server: Server, engine: Replica) -> None:
+    row = await things.serving_deployment(server, engine.url)
+    body = {"model": row.id, "messages": MESSAGES}
+    async with server.client() as client:
+        ours = await client.post("/v1/chat/completions", json=body)
+        theirs = [await client.post("/v1/chat/completions", json=body, headers={"x-request-id": "req_1"}) for _ in range(2)]
+    assert [answer.headers["x-request-id"] for answer in theirs] == ["req_1"] * 2
+    await server.platform.gateway.flush()
+    async with server.platform.db.read() as session:
+        logged = {one.id for one in (await session.exec(select(InferenceRequest))).all()}
+    assert len(logged) == 3
+    assert ours.headers["x-request-id"] in logged
+    assert "req_1" not in logged
 
 
 async def test_a_stream_is_events_and_ends_with_done(client: httpx2.AsyncClient, server: Server, engine: Replica) -> None:

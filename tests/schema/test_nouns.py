@@ -204,6 +204,7 @@ async def test_a_deployment_is_made_read_and_stopped(api: Api) -> None:
                     id=f"req_{index}",
                     account_id=api.tenant.account.id,
                     deployment_id=made["deployment"]["id"],
+                    replica_id="rep",
                     prompt_tokens=10,
                     completion_tokens=5,
                     latency_ms=100.0 * (index + 1),

@@ -4,6 +4,7 @@ import json
 from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
@@ -72,7 +73,7 @@ def parsed(frames: bytes) -> list[Any]:
 
 
 FINISHES = st.sampled_from([None, None, "stop", "length", 7, "", ',"usage":{"'])
-MORE = st.sampled_from(
+MORE: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [{}, {"prompt_tokens_details": {"cached_tokens": 1}}, {"of": "}}"}, {"of": "{"}, {"completion_tokens": "x"}]
 )
 KINDS = ("counted", "null", "none", "empty", "first", "nested", "after", "more")
@@ -216,10 +217,9 @@ def test_what_only_looks_like_the_pattern_is_parsed(odd: bytes, asked: dict[str,
 def test_chunks_like_the_first_are_not_parsed(
     monkeypatch: pytest.MonkeyPatch, shown: str | None, asked: dict[str, Any], usage: bytes, count: int
 ) -> None:
-    parsed_ones: list[bytes] = []
-    parse = relay._parse
-    monkeypatch.setattr(relay, "_parse", lambda data: parsed_ones.append(data) or parse(data))
+    parse = Mock(side_effect=relay._parse)
+    monkeypatch.setattr(relay, "_parse", parse)
     chunks = [HEAD.replace(b'"index":0', b'"index":%d' % index) + LAST + usage + b"}\n\n" for index in range(count)]
     writes, [served] = relayed([*chunks * 50, b"data: [DONE]\n\n"], asked, shown, 1, None)
-    assert (len(writes), len(parsed_ones)) == (50 * count + 1, count)
+    assert (len(writes), parse.call_count) == (50 * count + 1, count)
     assert served.completion_tokens == (7 * count if usage.startswith(COUNTS[:12]) else 0)

@@ -83,8 +83,8 @@ def test_what_no_replica_took_was_asked_for_and_has_no_latency() -> None:
 
 def test_what_waited_for_a_first_replica_is_no_rate_and_no_load_of_it() -> None:
     made = demand((0.0, [], 0))
-    for at in range(5, 65, 5):
-        made.add(float(at), [request(float(at), 60_000.0, 503, None)] * 50, 0, answers=False)
+    for asleep in range(5, 65, 5):
+        made.add(float(asleep), [request(float(asleep), 60_000.0, 503, None)] * 50, 0, answers=False)
     held = [request(67.0, 60_000.0)] * 90
     # They have not come to it at the first look, and are all gone at the third.
     for at, rows, in_flight in ((62.0, [], 0), (64.0, held[:30], 60), (67.0, held[30:], 0)):

@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from engines.serving import http1
 from engines.serving.engine import free_port
 from engines.serving.metering import Served
-from engines.serving.proxy import ReplicaUnreachable, forward
+from engines.serving.proxy import Call, ReplicaUnreachable, forward
 from tests.engines.serving.upstream import STREAM, Upstream, event, sent, usage
 
 pytestmark = pytest.mark.anyio
@@ -232,3 +235,97 @@ async def test_each_chunk_calls_the_model_what_the_client_calls_it(
     assert done == b"[DONE]"
     assert [json.loads(chunk)["model"] for chunk in chunks] == ["sums"] * 4
     assert [one.completion_tokens for one in served] == [4]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [BODY, {**BODY, "stream": True, "stream_options": {"include_usage": True, "continuous_usage_stats": True, "more": [1]}}],
+)
+async def test_what_says_all_that_is_needed_goes_out_byte_for_byte(
+    upstream: Upstream, wire: http1.Client, served: list[Served], body: dict[str, Any]
+) -> None:
+    upstream.answer = upstream.stream(STREAM) if "stream" in body else upstream.whole(ANSWER)
+    raw = json.dumps(body, indent=2).encode()
+    reply = await forward(wire, upstream.url, Call(CHAT, raw, body), model="model", on_done=served.append)
+    await reply.aclose()
+    assert upstream.raws == [raw]
+
+
+@pytest.mark.parametrize(
+    ("raw", "asked"),
+    [
+        (b'{"stream": true, "model": "sums"}\n', b'{"stream": true, "model": "served","stream_options":%b}'),
+        (b'{"stream":true}', b'{"stream":true,"model":"served","stream_options":%b}'),
+        (
+            b'{"model":"sums","stream":true,"x":"\\u006f"}',
+            b'{"model":"served","stream":true,"x":"o","stream_options":%b}',
+        ),
+        (
+            b'{"model":"sums", "stream":true, "stream_options":null}',
+            b'{"model":"served","stream":true,"stream_options":%b}',
+        ),
+    ],
+)
+async def test_of_a_request_only_what_must_be_is_changed(
+    upstream: Upstream, wire: http1.Client, served: list[Served], raw: bytes, asked: bytes
+) -> None:
+    upstream.answer = upstream.stream(STREAM)
+    reply = await forward(wire, upstream.url, Call(CHAT, raw, json.loads(raw)), model="served", on_done=served.append)
+    await reply.aclose()
+    assert upstream.raws == [asked % b'{"include_usage":true,"continuous_usage_stats":true}']
+
+
+async def test_latencies_count_from_when_the_request_arrived(
+    upstream: Upstream, wire: http1.Client, served: list[Served]
+) -> None:
+    upstream.answer = upstream.stream(STREAM)
+    an_hour_ago = time.perf_counter() - 3600
+    body = {**BODY, "stream": True}
+    reply = await forward(wire, upstream.url, sent(CHAT, body), model="model", on_done=served.append, started=an_hour_ago)
+    assert reply.stream is not None
+    assert b"".join([frames async for frames in reply.stream]).endswith(b"[DONE]\n\n")
+    [one] = served
+    assert one.ttft_ms is not None
+    assert 3_600_000 <= one.ttft_ms <= one.latency_ms < 3_700_000
+
+
+@pytest.mark.parametrize(("status", "failed"), [(200, False), (400, False), (404, False), (429, False), (500, True), (503, True)])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_is_the_replicas_doing_is_told(
+    upstream: Upstream, wire: http1.Client, served: list[Served], status: int, failed: bool, stream: bool
+) -> None:
+    upstream.answer = upstream.whole(ANSWER if status == 200 else {"error": {"message": "No.", "code": status}}, status)
+    if stream:
+        pieces = [STREAM] if status == 200 else [event({"choices": []}), event({"error": {"message": "No.", "code": status}})]
+        upstream.answer = upstream.stream(*pieces)
+    reply = await forward(wire, upstream.url, sent(CHAT, {**BODY, "stream": stream}), model="model", on_done=served.append)
+    if reply.stream is not None:
+        assert [frames async for frames in reply.stream]
+    assert [(one.status_code, one.replica_failed) for one in served] == [(status, failed)]
+
+
+async def test_an_answer_that_cannot_be_read_is_the_replicas_doing(
+    upstream: Upstream, wire: http1.Client, served: list[Served]
+) -> None:
+    for answer in ([1], {"choices": 5}, {"choices": [5]}, {"choices": [], "usage": [1]}):
+        upstream.answer = upstream.whole(answer)
+        reply = await forward(wire, upstream.url, sent(CHAT, BODY), model="model", on_done=served.append)
+        assert json.loads(reply.body or b"") == error("The engine's answer cannot be read.")
+    assert [(one.status_code, one.replica_failed) for one in served] == [(500, True)] * 4
+
+
+A_DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
+
+
+@pytest.mark.parametrize(("told", "passed"), [("7", "7"), (A_DATE, A_DATE), ("x" * 65, "5"), (None, "5")])
+async def test_when_to_come_again_is_passed_on(
+    upstream: Upstream, wire: http1.Client, served: list[Served], told: str | None, passed: str
+) -> None:
+    headers = {} if told is None else {"retry-after": told}
+
+    async def answer(_: Request) -> Response:
+        return JSONResponse({"error": {"message": "Too many."}}, 429, headers)
+
+    upstream.answer = answer
+    reply = await forward(wire, upstream.url, sent(CHAT, BODY), model="model", on_done=served.append)
+    assert reply.headers == {"content-type": "application/json", "retry-after": passed}

@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from engines.serving import http1
+from engines.serving import http1, relay
 from engines.serving.metering import Served
 from engines.serving.proxy import Relay, forward
 from tests.engines.serving.upstream import DONE, HELLO, STREAM, Upstream, delta, event, role, sent, total, usage, without
@@ -26,8 +26,8 @@ async def opened(upstream: Upstream, wire: http1.Client, served: list[Served], p
     return reply.stream
 
 
-async def read(relay: Relay) -> bytes:
-    return b"".join([frames async for frames in relay])
+async def read(through: Relay) -> bytes:
+    return b"".join([frames async for frames in through])
 
 
 def events(content: bytes) -> list[Any]:
@@ -110,13 +110,13 @@ async def test_choices_of_several_prompts_add_up_before_the_end(
     """Two prompts of 4 and 6 tokens with two choices each, and no chunk yet of the last choice."""
     chunks = [delta("a", tokens=2, index=0), delta("b", tokens=3, index=1), delta("c", tokens=5, index=2, prompt=6)]
     upstream.answer = upstream.stalling(*map(event, chunks))
-    relay = await opened(upstream, wire, served, TEXT, prompt=["a", "b"], n=2)
+    through = await opened(upstream, wire, served, TEXT, prompt=["a", "b"], n=2)
     seen = b""
-    async for frames in relay:
+    async for frames in through:
         seen += frames
         if b'"c"' in seen:
             break
-    await relay.aclose()
+    await through.aclose()
     assert [(one.prompt_tokens, one.completion_tokens) for one in served] == [(10, 10)]
 
 
@@ -171,13 +171,13 @@ async def test_a_client_that_leaves_stops_the_engine_and_pays_for_what_it_got(
     upstream: Upstream, wire: http1.Client, served: list[Served]
 ) -> None:
     upstream.answer = upstream.stalling(event(role()), event(delta("Hel", tokens=3)))
-    relay = await opened(upstream, wire, served)
+    through = await opened(upstream, wire, served)
     seen = b""
-    async for frames in relay:
+    async for frames in through:
         seen += frames
         if b"Hel" in seen:
             break
-    await relay.aclose()
+    await through.aclose()
     await asyncio.wait_for(upstream.left.wait(), 10)
     [one] = served
     assert one == Served(200, 4, 3, one.latency_ms, one.ttft_ms, True, None, True, None)
@@ -187,11 +187,11 @@ async def test_a_client_that_leaves_while_the_engine_is_silent_stops_it_too(
     upstream: Upstream, wire: http1.Client, served: list[Served]
 ) -> None:
     upstream.answer = upstream.stalling(event(delta("Hel", tokens=2)))
-    relay = await opened(upstream, wire, served)
+    through = await opened(upstream, wire, served)
     waiting = anyio.Event()
 
     async def follow() -> None:
-        async for _ in relay:
+        async for _ in through:
             waiting.set()
 
     async with anyio.create_task_group() as group:
@@ -206,8 +206,8 @@ async def test_a_stream_that_nobody_begins_to_read_is_closed(
     upstream: Upstream, wire: http1.Client, served: list[Served]
 ) -> None:
     upstream.answer = upstream.stalling(event(delta("Hel", tokens=2)))
-    relay = await opened(upstream, wire, served)
-    await relay.aclose()
+    through = await opened(upstream, wire, served)
+    await through.aclose()
     await asyncio.wait_for(upstream.left.wait(), 10)
     assert [one.client_cancelled for one in served] == [True]
 
@@ -216,10 +216,10 @@ async def test_closing_a_stream_that_has_ended_changes_nothing(
     upstream: Upstream, wire: http1.Client, served: list[Served]
 ) -> None:
     upstream.answer = upstream.stream(STREAM)
-    relay = await opened(upstream, wire, served)
-    await read(relay)
-    await relay.aclose()
-    await relay.aclose()
+    through = await opened(upstream, wire, served)
+    await read(through)
+    await through.aclose()
+    await through.aclose()
     assert [(one.status_code, one.client_cancelled) for one in served] == [(200, False)]
 
 
@@ -241,3 +241,54 @@ async def test_an_answer_of_tools_only_has_a_first_token(upstream: Upstream, wir
     upstream.answer = upstream.stream(event({"choices": [call], "usage": usage(4, 1)}), DONE)
     await read(await opened(upstream, wire, served))
     assert [one.ttft_ms is not None for one in served] == [True]
+
+
+@pytest.mark.parametrize(
+    "odd", [{"choices": 5}, {"choices": [5]}, {"choices": [{"index": "0"}], "usage": usage(1, 1)}, {"usage": 5}]
+)
+async def test_a_chunk_that_cannot_be_metered_ends_the_stream(
+    upstream: Upstream, wire: http1.Client, served: list[Served], odd: dict[str, Any]
+) -> None:
+    upstream.answer = upstream.stalling(event(role()), event(odd))
+    content = await read(await opened(upstream, wire, served))
+    message = "The engine answered something that is not an event."
+    assert events(content)[1:] == [{"error": {"message": message, "type": "server_error", "param": None, "code": None}}]
+    assert [(one.error_message, one.replica_failed) for one in served] == [(message, True)]
+    # It would go on.
+    await asyncio.wait_for(upstream.left.wait(), 10)
+
+
+async def test_an_event_that_does_not_end_is_given_up(
+    upstream: Upstream, wire: http1.Client, served: list[Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "MAX_EVENT_BYTES", 100_000)
+    upstream.answer = upstream.stalling(event(role()), b"data: {" + b" " * 200_000)
+    content = await read(await opened(upstream, wire, served))
+    assert events(content)[1]["error"]["message"] == "The engine answered something that is not an event."
+    upstream.answer = upstream.stalling(b"data: {" + b" " * 200_000)
+    reply = await forward(wire, upstream.url, sent(CHAT, BODY), model="model", on_done=served.append)
+    assert (reply.status, reply.stream) == (500, None)
+    assert [one.replica_failed for one in served] == [True, True]
+
+
+async def test_an_engine_that_falls_silent_is_given_up(upstream: Upstream, served: list[Served]) -> None:
+    upstream.answer = upstream.stalling(event(role()), event(delta("Hel", tokens=1)))
+    hasty = http1.Client(silence_s=0.2)
+    content = await read(await opened(upstream, hasty, served))
+    assert events(content)[-1]["error"]["message"] == "The engine did not answer in time."
+    assert [(one.status_code, one.completion_tokens, one.replica_failed) for one in served] == [(504, 1, True)]
+    await hasty.close()
+
+
+async def test_a_stream_that_is_closed_while_it_is_waited_for_ends(
+    upstream: Upstream, wire: http1.Client, served: list[Served]
+) -> None:
+    upstream.answer = upstream.stalling(event(delta("Hel", tokens=2)))
+    through = await opened(upstream, wire, served)
+    assert b"Hel" in await through.next()
+    waiting = asyncio.create_task(through.next())
+    await asyncio.sleep(0)
+    through.close()
+    assert (await waiting, await through.next()) == (b"", b"")
+    await asyncio.wait_for(upstream.left.wait(), 10)
+    assert [(one.completion_tokens, one.client_cancelled, one.replica_failed) for one in served] == [(2, True, False)]

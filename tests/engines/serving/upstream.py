@@ -27,6 +27,7 @@ class Upstream:
         self.asked_for_metrics = 0
         self.models = ["model"]
         self.key: str | None = None
+        self.raws: list[bytes] = []
         self.bodies: list[dict[str, Any]] = []
         self.connections: set[Any] = set()
         self.left = asyncio.Event()
@@ -56,7 +57,8 @@ class Upstream:
         await self._server.shutdown()
 
     async def _complete(self, request: Request) -> Response:
-        self.bodies.append(json.loads(await request.body()))
+        self.raws.append(await request.body())
+        self.bodies.append(json.loads(self.raws[-1]))
         self.connections.add(request.client)
         return self._refused(request) or await self.answer(request)
 

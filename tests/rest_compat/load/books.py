@@ -19,6 +19,8 @@ from tests.rest_compat.load.callers import Seen
 from tests.rest_compat.load.fleet import Engine, Entry
 
 PASSED_OVER = (None, "died", "sick")
+# What may have become of a request whose caller left: of a short one the engine may have been at its end.
+STOPPED = ("left", "finished", None)
 TOO_LATE = "504"
 # How the gateway refuses what it has found a deployment for.
 LOGGED = ("429", "503", TOO_LATE)
@@ -50,9 +52,9 @@ class Books:
 
 @dataclass
 class Nameless:
-    """Requests of which the log knows only how they ended: those that the gateway refused after it had found the deployment,
-    by status, those whose caller left before the first word of an engine, by its name, and how many of those that left may have
-    been waiting for an engine, or still on their way.
+    """Requests of which the log knows but how they ended: what the gateway refused after it had found the deployment, by status,
+    what callers left before the first word of an engine, by its name, and how many of those that left may have been waiting for
+    an engine, or still on their way.
     """
 
     refused: Counter[int] = field(default_factory=Counter)
@@ -110,10 +112,10 @@ def _wrong(seen: Seen, taken: list[Entry], logged: list[InferenceRequest], books
     if verdict == "left" and not logged:
         nameless.leaves(answered)
         return None if not seen.tokens else "not logged"
-    by_an_engine = bool(answered) and (verdict in ("whole", "cut", "left") or answered[0].how == "refused")
+    by_an_engine = bool(answered) and (verdict in ("whole", "cut", "left") or (answered[0].how == "refused" and bool(logged)))
     if not by_an_engine:
         # Whose own time is over leaves the engine that has it.
-        ends = (*PASSED_OVER, "left") if verdict == TOO_LATE else PASSED_OVER
+        ends = (*PASSED_OVER, "left") if verdict == TOO_LATE else (*PASSED_OVER, "refused")
         if logged or any(entry.how not in ends for entry in taken):
             return "refused, and yet answered by an engine"
         if verdict in LOGGED:
@@ -145,7 +147,7 @@ def _wrong_counts(seen: Seen, entry: Entry, row: InferenceRequest) -> str | None
             return f"metered {row.completion_tokens}, seen {seen.tokens}, made {entry.made}"
         if verdict == "left" or row.client_cancelled:
             # The stream of a key that has ended is cut, and the engine's client is gone.
-            return None if row.client_cancelled and entry.how in ("left", None) else "its engine did not stop"
+            return None if row.client_cancelled and entry.how in STOPPED else "its engine did not stop"
         return None if row.status_code >= 500 and row.error_message else "cut without a reason in the log"
     exact = str(row.status_code) == verdict and row.completion_tokens == 0
     return None if exact and not row.client_cancelled and row.error_message else "logged otherwise than it was refused"

@@ -2,13 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 
 import pytest
 
 from engines.serving.http1 import Broken, Client, Response, TooSlow, Unanswered, Unreachable
-from engines.serving.http1_connection import Connection, Terms
-from tests.engines.serving.wire import Line, Peer, always, chunked, scripted, whole
+from engines.serving.http1_connection import MANY_PIECES, Connection, Terms
+from tests.engines.serving.http1.wire import Line, Peer, always, chunked, scripted, whole
 
 pytestmark = pytest.mark.anyio
 PATH = "/v1/chat/completions"
@@ -52,18 +51,6 @@ ENDLESS: dict[str, tuple[bytes, bytes]] = {
     "an extension": (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;", b"a"),
     "trailers": (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n", b"a: b\r\n"),
 }
-
-
-@pytest.fixture(params=[True, False], ids=["uvloop", "asyncio"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    return "asyncio", {"use_uvloop": request.param}
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    made = Client()
-    yield made
-    await made.close()
 
 
 def begun(max_body_bytes: int = 1000) -> tuple[Line, Connection, list[Connection], Response]:
@@ -268,6 +255,20 @@ async def test_a_silent_server_is_given_up(client: Client, said: bytes) -> None:
             await (await client.post(server.base, PATH, b"{}", silence_s=0.05)).read()
         await asyncio.wait_for(server.peers[0].left.wait(), 10)
         assert len(server.peers) == 1
+
+
+async def test_a_body_that_comes_in_bytes_takes_no_more_room_than_it_is_long() -> None:
+    _, connection, _, answer = begun(max_body_bytes=20_000)
+    connection.data_received(b"HTTP/1.1 200 OK\r\n\r\n")
+    reading = answer.read()
+    reading.send(None)
+    for place in range(20_000):
+        connection.data_received(b"ab"[place % 2 : place % 2 + 1])
+        assert len(answer._pieces) <= MANY_PIECES
+    connection.connection_lost(None)
+    with pytest.raises(StopIteration) as ended:
+        reading.send(None)
+    assert ended.value.value == b"ab" * 10_000
 
 
 async def test_what_came_before_a_failure_is_read_first() -> None:

@@ -16,24 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from engines.serving.http1 import Client, Response, Unanswered, Unreachable
+from tests.engines.serving.http1.wire import Peer, always, chunked, scripted, sockets, whole
 from tests.engines.serving.upstream import Upstream, event
-from tests.engines.serving.wire import Peer, always, chunked, scripted, sockets, whole
 
 pytestmark = pytest.mark.anyio
 CHAT = "/v1/chat/completions"
 BODY = b'{"model":"model"}'
-
-
-@pytest.fixture(params=[True, False], ids=["uvloop", "asyncio"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    return "asyncio", {"use_uvloop": request.param}
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    made = Client()
-    yield made
-    await made.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from engines.serving.engine import free_port
+from engines.serving.http1 import Client
 
 
 @dataclass(eq=False)
@@ -155,3 +156,24 @@ def sockets() -> int:
         with suppress(FileNotFoundError):
             count += os.readlink(f"/proc/self/fd/{fd}").startswith("socket:")
     return count
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def ask(client: Client, server: Scripted) -> bytes:
+    return await (await client.post(server.base, "/v1/completions", b"{}")).read()
+
+
+def stalling(said: bytes) -> Script:
+    """Send these bytes, then nothing until the client is gone."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.say(said)
+        await peer.gone()
+
+    return script
