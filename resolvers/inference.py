@@ -27,6 +27,7 @@ from resolvers.routes import Route, Routes
 from resolvers.waking import Patience, Waking
 
 OK, OUR_FAULT = 200, 500
+TOO_LATE = "There was no answer within the time that its caller gave it."
 RETRY_AFTER_S = 1
 
 
@@ -100,7 +101,7 @@ class _Asking:
     """One request on its way to a replica, and then another one where that gave no answer."""
 
     __slots__ = (
-        "_allowance", "_call", "_came", "_ctx", "_gateway", "_is_logged", "_lease", "_log_id", "_route", "_started", "_timeout_s",
+        "_allowance", "_call", "_came", "_ctx", "_gateway", "_is_logged", "_lease", "_limit", "_log_id", "_route", "_started",
     )  # fmt: skip
 
     def __init__(
@@ -122,16 +123,16 @@ class _Asking:
         self._came = clock.now_micros() - int((perf_counter() - started) * 1e6)
         self._log_id = log_id
         self._lease: Lease | None = None
-        self._timeout_s: float | None = None
+        self._limit: asyncio.Timeout | None = None
         self._is_logged = False
 
     async def within(self, timeout_s: float) -> Reply:
         try:
-            async with asyncio.timeout(timeout_s):
-                self._timeout_s = timeout_s
+            async with asyncio.timeout(timeout_s) as self._limit:
                 return await self.answer()
         except TimeoutError:
-            return Reply(TIMED_OUT, JSON, orjson.dumps(envelope(_late(timeout_s), SERVER_ERROR, code="timeout")))
+            error = envelope(f"There was no answer within {timeout_s:g} s.", SERVER_ERROR, code="timeout")
+            return Reply(TIMED_OUT, JSON, orjson.dumps(error))
 
     async def answer(self) -> Reply:
         table, route, patience = self._gateway.table, self._route, None
@@ -219,16 +220,10 @@ class _Asking:
 
     def _cut(self, served: Served) -> None:
         """Tell a client that left from one whose own time limit was over."""
-        timeout_s = self._timeout_s
-        if timeout_s is not None and served.latency_ms >= timeout_s * 1000:
-            served.status_code, served.client_cancelled = TIMED_OUT, False
-            served.error_message = _late(timeout_s)
+        if self._limit is not None and self._limit.expired():
+            served.status_code, served.client_cancelled, served.error_message = TIMED_OUT, False, TOO_LATE
         else:
             served.client_cancelled = True
-
-
-def _late(timeout_s: float) -> str:
-    return f"There was no answer within {timeout_s:g} s."
 
 
 def _outcome(served: Served) -> Outcome:
