@@ -23,6 +23,7 @@ from benchmarks.gateway_engine import MODEL
 from benchmarks.gateway_servers import Engine, Gateway, Platform, engine, litellm, platform, vllm_router, wait_logged
 from benchmarks.live_servers import ROOT
 from benchmarks.report import Figure, bound, figure, main, sampling, tree_cpu_s
+from engines.child import die_with_parent
 
 # For trying the benchmark itself: too short to tell anything.
 QUICK = bool(os.environ.get("BURNISH_BENCH_QUICK"))
@@ -216,7 +217,8 @@ def _load(
     """Have a gateway asked; `settle` returns when it has done what it has to, and `during` happens meanwhile."""
     argv = [sys.executable, "-m", "benchmarks.gateway_clients", plan.argument()]
     memory: list[int] = []
-    with subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as clients:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, cwd=ROOT, stdin=pipe, stdout=pipe, preexec_fn=die_with_parent) as clients:
         assert clients.stdin is not None and clients.stdout is not None
         try:
             _line(clients.stdout.readline(), gateway)

@@ -22,15 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from benchmarks.gateway_engine import MODEL
 from benchmarks.live_servers import API, ROOT, START_S, free_port, running, until
 from burnish.kit import clock, ids
 from burnish.kit.core import opened
 from burnish.kit.settings import Settings
 from burnish.local import broker_command
-from engines.child import die_with_parent
 from models import deployment, migrations, replica
 from models.deployment import Deployment, DeploymentVersion
 from models.replica import Replica
@@ -195,16 +192,15 @@ def vllm_router(behind: Engine) -> Iterator[Gateway]:
 
 @contextmanager
 def _quiet(name: str, argv: Sequence[str], port: int, health: str, env: Mapping[str, str]) -> Iterator[Gateway]:
+    # Of what it starts, such as the workers of Granian, nothing is left, however this process ends.
+    guarded = [sys.executable, "-P", "-m", "engines.guard", "--", *argv]
     quiet, env = subprocess.DEVNULL, {**os.environ, **env}
-    with subprocess.Popen(
-        argv, cwd=ROOT, env=env, stdin=quiet, stdout=quiet, stderr=quiet, preexec_fn=die_with_parent
-    ) as process:
+    with subprocess.Popen(guarded, cwd=ROOT, env=env, stdin=quiet, stdout=quiet, stderr=quiet) as process:
         try:
             until(lambda: _answers(f"http://127.0.0.1:{port}{health}"), 2 * START_S)
             yield Gateway(name, port, process.pid)
         finally:
-            for each in (*psutil.Process(process.pid).children(recursive=True), process):
-                each.terminate()
+            process.terminate()
 
 
 def _peer(command: str) -> str:
