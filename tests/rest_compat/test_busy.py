@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-from sqlalchemy.exc import OperationalError
 from sqlmodel import col, select, update
 
 from burnish.kit import clock, ids
@@ -160,17 +159,3 @@ async def test_what_no_replica_took_is_of_none_in_the_log(
     assert (await asked(server, row)).status_code == 503
     assert await logged(server) == [(503, None)]
     await leave(first)
-
-
-async def test_what_waits_while_the_database_goes_away_is_logged(
-    server: Server, engine: Replica, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def away(*_: object) -> None:
-        raise OperationalError("SELECT", None, ConnectionError("away"))
-
-    row = await things.serving_deployment(server, engine.url)
-    async with server.platform.db.transaction() as session:
-        await session.exec(update(Row).values(status="warming"))
-    monkeypatch.setattr(server.platform.gateway.waking, "targets", away)
-    assert (await asked(server, row)).status_code == 503
-    assert await logged(server) == [(503, None)]
