@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx2
 import pytest
@@ -38,7 +39,7 @@ async def asked(server: Server, row: Deployment) -> httpx2.Response:
 
 
 def ready(row: Deployment, url: str) -> Row:
-    its = {"account_id": row.account_id, "deployment_id": row.id, "gpu_requested": row.gpu_requested}
+    its: dict[str, Any] = {"account_id": row.account_id, "deployment_id": row.id, "gpu_requested": row.gpu_requested}
     return Row(id=ids.new("rep"), host_id="host", status="running", url=url, created_at=clock.now(), **its)
 
 
@@ -139,11 +140,11 @@ async def test_who_waited_for_a_replica_and_now_stands_in_line_hears_of_the_next
             await leave(task)
 
 
-async def logged(server: Server) -> list[tuple[int, str | None]]:
+async def logged(server: Server) -> list[Any]:
     await server.platform.gateway.flush()
     async with server.platform.db.read() as session:
         statement = select(InferenceRequest.status_code, InferenceRequest.replica_id)
-        return [tuple(row) for row in (await session.exec(statement.order_by(col(InferenceRequest.id)))).all()]
+        return list((await session.exec(statement.order_by(col(InferenceRequest.id)))).all())
 
 
 async def test_what_no_replica_took_is_of_none_in_the_log(
