@@ -22,7 +22,7 @@ from benchmarks.gateway_clients import Plan, Question
 from benchmarks.gateway_engine import MODEL
 from benchmarks.gateway_servers import Engine, Gateway, Platform, engine, litellm, platform, vllm_router, wait_logged
 from benchmarks.live_servers import ROOT
-from benchmarks.report import Figure, bound, figure, main, sampling, tree_cpu_s
+from benchmarks.report import Figure, bound, figure, main, sampling, tree_bytes, tree_cpu_s
 from engines.child import die_with_parent
 
 # For trying the benchmark itself: too short to tell anything.
@@ -216,7 +216,7 @@ def _load(
 ) -> Load:
     """Have a gateway asked; `settle` returns when it has done what it has to, and `during` happens meanwhile."""
     argv = [sys.executable, "-m", "benchmarks.gateway_clients", plan.argument()]
-    memory: list[int] = []
+    memory = [tree_bytes(gateway.pid)]
     pipe = subprocess.PIPE
     with subprocess.Popen(argv, cwd=ROOT, stdin=pipe, stdout=pipe, preexec_fn=die_with_parent) as clients:
         assert clients.stdin is not None and clients.stdout is not None
