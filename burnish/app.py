@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from burnish import dashboard
 from burnish.kit.core import Core
@@ -53,9 +54,16 @@ def create_app(settings: Settings) -> Starlette:
         *rest_routes(),
         *dashboard.routes(),
     ]
-    app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(FrontDoor), Middleware(RequestId)])
+    app = _Application(routes=routes, lifespan=lifespan, middleware=[Middleware(RequestId)])
     app.router.default = dashboard.otherwise(app.router.default)
     return app
+
+
+class _Application(Starlette):
+    """Completions are taken out in front of everything else, which would cost each part of an answer something."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return FrontDoor(super().build_middleware_stack())
 
 
 async def health(request: Request) -> Response:

@@ -9,6 +9,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from burnish.app import create_app
+from burnish.http import HttpProtocol
 from burnish.kit import logging
 from burnish.kit.settings import Settings
 from burnish.websocket import WebSocketProtocol
@@ -49,6 +50,7 @@ def configured(app: Starlette, settings: Settings) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
+        http=HttpProtocol,
         ws=WebSocketProtocol,
         ws_per_message_deflate=False,
         # What is longer in characters is refused with a reason; this bounds what is held before that can be told.

@@ -31,6 +31,8 @@ from resolvers.rate_limits import Allowance
 log = structlog.get_logger(__name__)
 USED_EVERY = timedelta(minutes=1)
 REMEMBERED_MICROS = 1_000_000
+# Of a key in use, so that nobody waits for it.
+RENEWED_MICROS = 700_000
 MOST_REMEMBERED = 10_000
 LONG_AGO = 0
 NO_SESSION = "The session has ended: sign in again."
@@ -62,7 +64,7 @@ class _Memory:
     def should_renew(self, key_hash: str) -> bool:
         """Tell whether a key that is remembered soon will not be any more, and nobody looks it up yet."""
         at, _ = self._known[key_hash]
-        return clock.now_micros() - at > REMEMBERED_MICROS // 2 and key_hash not in self._renewing
+        return clock.now_micros() - at > RENEWED_MICROS and key_hash not in self._renewing
 
     def renew(self, key_hash: str, work: Coroutine[Any, Any, Principal | None]) -> None:
         """Look a key up while those who show it need not wait."""

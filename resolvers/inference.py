@@ -26,7 +26,8 @@ from resolvers.request_log import Logged, RequestLog
 from resolvers.routes import Route, Routes
 from resolvers.waking import Patience, Waking
 
-OK = 200
+OK, OUR_FAULT = 200, 500
+TOO_LATE = "There was no answer within the time that its caller gave it."
 RETRY_AFTER_S = 1
 
 
@@ -100,7 +101,7 @@ class _Asking:
     """One request on its way to a replica, and then another one where that gave no answer."""
 
     __slots__ = (
-        "_allowance", "_call", "_came", "_ctx", "_gateway", "_is_logged", "_lease", "_log_id", "_route", "_started", "_timeout_s",
+        "_allowance", "_call", "_came", "_ctx", "_gateway", "_is_logged", "_lease", "_limit", "_log_id", "_route", "_started",
     )  # fmt: skip
 
     def __init__(
@@ -122,16 +123,16 @@ class _Asking:
         self._came = clock.now_micros() - int((perf_counter() - started) * 1e6)
         self._log_id = log_id
         self._lease: Lease | None = None
-        self._timeout_s: float | None = None
+        self._limit: asyncio.Timeout | None = None
         self._is_logged = False
 
     async def within(self, timeout_s: float) -> Reply:
         try:
-            async with asyncio.timeout(timeout_s):
-                self._timeout_s = timeout_s
+            async with asyncio.timeout(timeout_s) as self._limit:
                 return await self.answer()
         except TimeoutError:
-            return Reply(TIMED_OUT, JSON, orjson.dumps(envelope(_late(timeout_s), SERVER_ERROR, code="timeout")))
+            error = envelope(f"There was no answer within {timeout_s:g} s.", SERVER_ERROR, code="timeout")
+            return Reply(TIMED_OUT, JSON, orjson.dumps(error))
 
     async def answer(self) -> Reply:
         table, route, patience = self._gateway.table, self._route, None
@@ -145,6 +146,7 @@ class _Asking:
                         return await self._ask(lease)
                     except ReplicaUnreachable:
                         lease.release(Outcome.UNREACHABLE)
+                        self._lease = None
                         patience = patience or Patience(hold_s)
                         patience.fail(lease.target)
                         continue
@@ -161,14 +163,13 @@ class _Asking:
         except asyncio.CancelledError:
             self._refuse(CLIENT_GONE, None)
             raise
-        except BaseException:
-            if self._lease is not None:
-                self._lease.release(Outcome.NEITHER)
+        except Exception:
+            self._refuse(OUR_FAULT, None)
             raise
 
     async def _ask(self, lease: Lease) -> Reply:
         route, target = self._route, lease.target
-        return await forward(
+        reply = await forward(
             self._gateway.client,
             target.url,
             self._call,
@@ -178,9 +179,12 @@ class _Asking:
             shown_model=route.name,
             upstream=route.upstream,
         )
+        if reply.stream is not None:
+            lease.answered()
+        return reply
 
     def _refuse(self, status: int, message: str | None) -> None:
-        """Log what ended before any replica had taken it."""
+        """Log what ended before any replica had answered."""
         latency_ms = (perf_counter() - self._started) * 1000
         self._done(Served(status, latency_ms=latency_ms, streamed=self._call.body.get("stream") is True, error_message=message))
 
@@ -216,16 +220,10 @@ class _Asking:
 
     def _cut(self, served: Served) -> None:
         """Tell a client that left from one whose own time limit was over."""
-        timeout_s = self._timeout_s
-        if timeout_s is not None and served.latency_ms >= timeout_s * 1000:
-            served.status_code, served.client_cancelled = TIMED_OUT, False
-            served.error_message = _late(timeout_s)
+        if self._limit is not None and self._limit.expired():
+            served.status_code, served.client_cancelled, served.error_message = TIMED_OUT, False, TOO_LATE
         else:
             served.client_cancelled = True
-
-
-def _late(timeout_s: float) -> str:
-    return f"There was no answer within {timeout_s:g} s."
 
 
 def _outcome(served: Served) -> Outcome:

@@ -12,19 +12,16 @@ the oldest.
 
 import asyncio
 import itertools
-import json
-import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, func, insert, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, func, update
 from sqlmodel import col, select
 
-from burnish.kit import packed, series
+from burnish.kit import packed, series, stream_rows
 from burnish.kit.db import Database, Session
 from burnish.kit.tables import StreamChunk, StreamHead
 
@@ -80,19 +77,16 @@ async def append_each(session: Session, kind: str, rows: Mapping[str, Sequence[D
     """Append rows, one or more, to the stream of each resource, and return the sequence number of the last of each; for many as
     few statements as for one. The heads are locked in the order given.
     """
-    connection = await session.connection()
-    counts = [{"resource_id": resource_id, "kind": kind, "last_seq": len(its)} for resource_id, its in rows.items()]
-    advanced = await connection.execute(_ADVANCE[connection.dialect.name], counts)
-    lasts: dict[str, int] = {row.resource_id: row.last_seq for row in advanced}
+    lasts = await stream_rows.advance(session, kind, {resource_id: len(its) for resource_id, its in rows.items()})
     chunks, frames = [], []
     for resource_id, its in rows.items():
         last = lasts[resource_id]
         first = last - len(its) + 1
-        payload, plain = _encode(kind, its)
+        payload, plain = stream_rows.encode(its, plain=kind == METRICS)
         place = {"resource_id": resource_id, "kind": kind, "first_seq": first, "last_seq": last, "attempt": attempt}
         chunks.append({**place, "payload": payload})
         frames.append(Frame(resource_id, kind, first, attempt, plain))
-    await connection.execute(_ADD_CHUNK, chunks)
+    await stream_rows.add(session, chunks)
     session.effects += frames
     return lasts
 
@@ -100,7 +94,7 @@ async def append_each(session: Session, kind: str, rows: Mapping[str, Sequence[D
 async def end(session: Session, resource_id: str, kinds: Sequence[str], reason: str) -> None:
     """Mark streams as ended: their followers leave once they have read everything. The first reason stays."""
     for kind in kinds:
-        last = await _advance(session, resource_id, kind, 0)
+        last = await _lock(session, resource_id, kind)
         marked = await session.exec(
             update(StreamHead)
             .where(col(StreamHead.resource_id) == resource_id, col(StreamHead.kind) == kind, col(StreamHead.end_reason).is_(None))
@@ -224,7 +218,7 @@ async def pack(db: Database, resource_id: str, kind: str, *, ended: bool = False
             return
         made = await asyncio.to_thread(_merge, kind, run, payloads)
         async with db.transaction() as session:
-            await _advance(session, resource_id, kind, 0)
+            await _lock(session, resource_id, kind)
             # Another may have packed the same meanwhile; then there is nothing left to do here.
             if run.pieces == await _pieces(session, resource_id, kind, run):
                 await _replace(session, resource_id, kind, run, made)
@@ -234,7 +228,7 @@ async def trim(session: Session, resource_id: str, kind: str, *, through: int = 
     """Delete the rows up to and including `through`, as far as whole chunks go and at most so many of them; True once all of
     these are gone.
     """
-    await _advance(session, resource_id, kind, 0)
+    await _lock(session, resource_id, kind)
     within = (col(StreamChunk.resource_id) == resource_id, col(StreamChunk.kind) == kind)
     last = 0
     if kind == METRICS:
@@ -263,52 +257,13 @@ async def remove(session: Session, resource_id: str) -> None:
 def decode(chunk: StreamChunk, *, after: int = 0, limit: int = MAX_SEQ) -> list[Row]:
     """Return up to `limit` rows of a chunk that follow the cursor."""
     skipped = max(0, after + 1 - chunk.first_seq)
-    items = _decode(chunk.kind, chunk.payload)[skipped : skipped + limit]
+    items = stream_rows.decode(chunk.payload, plain=chunk.kind == METRICS)[skipped : skipped + limit]
     return [Row(seq, chunk.attempt, item) for seq, item in enumerate(items, chunk.first_seq + skipped)]
 
 
-def _decode(kind: str, payload: bytes) -> list[Data]:
-    rows: list[Data] = orjson.loads(payload if kind == METRICS else zlib.decompress(payload))
-    return rows
-
-
-def _encode(kind: str, rows: Sequence[Data]) -> tuple[bytes, bytes]:
-    """Return the payload of a chunk, and the JSON of the rows as they will be read from it."""
-    if kind == METRICS:
-        # Not compressed: they will be packed soon, and this is the path that a fast trainer takes at each step.
-        plain = orjson.dumps(series.plain(rows))
-        return plain, plain
-    plain = _dump(rows)
-    return zlib.compress(plain, 6), plain
-
-
-def _dump(rows: Sequence[Data]) -> bytes:
-    try:
-        return orjson.dumps(list(rows))
-    except orjson.JSONEncodeError:
-        # Half of a surrogate pair or a huge integer in what a user's program said must not cost the line.
-        plain: list[Data] = orjson.loads(json.dumps(list(rows), ensure_ascii=False).encode(errors="replace"))
-        return orjson.dumps(plain)
-
-
-async def _advance(session: Session, resource_id: str, kind: str, count: int) -> int:
-    """Lock the stream's head, making it where there is none, and return its last sequence number after `count` more rows."""
-    connection = await session.connection()
-    row = {"resource_id": resource_id, "kind": kind, "last_seq": count}
-    return int((await connection.execute(_ADVANCE[connection.dialect.name], [row])).one().last_seq)
-
-
-def _advancing(insert: Any) -> Any:
-    """Return the statement that locks heads, making them where there are none, and adds the `last_seq` given to theirs."""
-    row = insert(StreamHead)
-    added = {"last_seq": col(StreamHead.last_seq) + row.excluded.last_seq}
-    statement = row.on_conflict_do_update(index_elements=["resource_id", "kind"], set_=added)
-    return statement.returning(col(StreamHead.resource_id), col(StreamHead.last_seq))
-
-
-# Made once: putting a statement together takes longer than executing it, and events, logs and requests are appended all the time.
-_ADVANCE = {"postgresql": _advancing(postgresql.insert), "sqlite": _advancing(sqlite.insert)}
-_ADD_CHUNK = insert(StreamChunk)
+async def _lock(session: Session, resource_id: str, kind: str) -> int:
+    """Lock the stream's head, making it where there is none, and return its last sequence number."""
+    return (await stream_rows.advance(session, kind, {resource_id: 0}))[resource_id]
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,9 +358,9 @@ async def _payloads(session: Session, resource_id: str, kind: str, run: _Run) ->
 
 def _merge(kind: str, run: _Run, payloads: list[bytes]) -> _Merged:
     """Return what the run becomes; takes a while for a long one, so call it from a thread."""
-    rows = [row for payload in payloads for row in _decode(kind, payload)]
+    rows = [row for payload in payloads for row in stream_rows.decode(payload, plain=kind == METRICS)]
     if kind != METRICS:
-        return _Merged([], _encode(kind, rows)[0])
+        return _Merged([], stream_rows.encode(rows, plain=False)[0])
     blocks: list[tuple[int, series.Block]] = []
     steps = [row["step"] for row in rows]
     is_large, done = run.size >= PACK_BYTES, 0

@@ -108,7 +108,7 @@ OF_DEPLOYMENT = {"chat/completions": CHATTING, "completions": CONTINUING}
 
 
 class FrontDoor:
-    """ASGI middleware that takes the completions out before anything looks for their route."""
+    """ASGI application that answers completions itself, and has `app` answer everything else."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -11,10 +11,8 @@ and no API process grows by more than `MOST_GROWN_BYTES`.
 import asyncio
 import os
 import random
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -26,11 +24,10 @@ import pytest
 
 from burnish.kit.core import Core, opened
 from burnish.kit.settings import Settings
-from burnish.local import broker_command
 from resolvers import accounts
 from resolvers.context import Platform
 from resolvers.inference import Gateway
-from tests.conftest import free_port
+from tests.faults.processes import DEADLINE_S, Process, api, broker
 from tests.resolvers.conftest import as_caller
 from tests.rest_compat.load import books, fleet
 from tests.rest_compat.load.books import Books
@@ -50,29 +47,10 @@ HOLD_S = 3.0
 BACK_S = 12.0
 ENDLESS = 1_000_000
 SLOW_READERS = 6
+LIMIT = 60
 # Of what a stopped reader is owed, an API process holds the 64 KiB that wait on the engine's side, the 64 KiB that uvicorn lets
 # wait on the client's, and an event of the engine's: less than a MiB each. The rest is what Python's allocator keeps of a load.
 MOST_GROWN_BYTES = 96 * 2**20
-DEADLINE_S = 60.0
-
-
-@dataclass
-class Process:
-    """An API process, and how much memory it had at most."""
-
-    port: int
-    child: "subprocess.Popen[bytes]"
-    at_first_bytes: int = 0
-    most_bytes: int = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def measure(self) -> None:
-        now = psutil.Process(self.child.pid).memory_info().rss
-        self.at_first_bytes = self.at_first_bytes or now
-        self.most_bytes = max(self.most_bytes, now)
 
 
 @dataclass
@@ -110,69 +88,6 @@ class Load:
             and seen.ask.orders.refuse != 503
             and (seen.ended_at < dark or seen.began_at > light + BACK_S)
         ]
-
-
-@asynccontextmanager
-async def broker(settings: Settings) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Run a broker; yield what kills it and starts it again."""
-    command = broker_command(settings)
-
-    def start() -> "subprocess.Popen[bytes]":
-        settings.broker_socket.unlink(missing_ok=True)
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    children = [start()]
-
-    async def again() -> None:
-        children[-1].kill()
-        await asyncio.to_thread(children[-1].wait)
-        await asyncio.sleep(3.0)
-        children.append(start())
-
-    try:
-        await fleet.until(settings.broker_socket.exists, "the broker listens")
-        yield again
-    finally:
-        children[-1].kill()
-        await asyncio.to_thread(children[-1].wait)
-
-
-@asynccontextmanager
-async def api(settings: Settings) -> AsyncIterator[Process]:
-    """Run an API process; it has written all that it had to write when this ends."""
-    made = Process(free_port(), None)  # type: ignore[arg-type]
-    environment = {
-        **os.environ,
-        "BURNISH_HOME": str(settings.home),
-        "BURNISH_PORT": str(made.port),
-        "BURNISH_DATABASE_URL": settings.database,
-        "BURNISH_HOLD_S": str(HOLD_S),
-        "BURNISH_LOG_LEVEL": "warning",
-    }
-    with (settings.home / f"api.{made.port}.log").open("wb") as log:
-        made.child = _start(environment, log)
-        try:
-            async with httpx2.AsyncClient(base_url=made.url, verify=False) as client:
-                until = monotonic() + DEADLINE_S
-                while not await _answers(client):
-                    assert made.child.poll() is None and monotonic() < until
-                    await asyncio.sleep(0.05)
-            yield made
-        finally:
-            made.child.terminate()
-            code = await asyncio.to_thread(made.child.wait, DEADLINE_S)
-            print(f"API process ended with {code}:\n{Path(log.name).read_text()[-3000:]}")
-
-
-def _start(environment: dict[str, str], log: Any) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, "-P", "-m", "burnish.serve"], env=environment, stdout=log, stderr=log)
-
-
-async def _answers(client: httpx2.AsyncClient) -> bool:
-    try:
-        return (await client.get("/health")).status_code == 200
-    except httpx2.TransportError:
-        return False
 
 
 async def wander(load: Load, caller: Caller) -> None:
@@ -290,6 +205,33 @@ async def use(load: Load, caller: Caller, *, stream: bool) -> list[Seen]:
     return found
 
 
+async def ask_too_often(load: Load, owner_key: str) -> None:
+    """Use a key that may ask `LIMIT` times a minute in both processes at once.
+
+    They count together while they have the broker: without it each alone lets as many through.
+    """
+    began_at, headers = monotonic(), {"Authorization": f"Bearer {owner_key}"}
+    async with httpx2.AsyncClient(base_url=load.processes[0].url, headers=headers, timeout=DEADLINE_S, verify=False) as owner:
+        limited = {"name": "limited", "scopes": ["inference"], "inference_requests_per_minute": LIMIT}
+        made = (await owner.post("/v1/api_keys", json=limited)).json()
+
+    async def insist(process: Process) -> list[str]:
+        caller, verdicts = Caller(process.port, made["key"]), []
+        while not load.over:
+            seen = await load.ask(caller, Ask(load.crowd.orders(), load.model), WHOLE | {"429"})
+            verdicts.append(seen.verdict)
+            # A refusal costs nothing, and there is no end of them.
+            await load.rest(0.01, 0.02)
+        caller.close()
+        return verdicts
+
+    verdicts = [verdict for each in await asyncio.gather(*map(insist, load.processes)) for verdict in each]
+    answered = len(verdicts) - verdicts.count("429")
+    most = LIMIT * (1 + (monotonic() - began_at) / 60)
+    if not min(LIMIT, len(verdicts)) <= answered <= 2 * most:
+        load.violations.append(f"{answered} requests were let through of the {most:.0f} that were allowed")
+
+
 async def exhaust_credit(load: Load, core: Core, key: str, model: str) -> None:
     """Use a deployment in both processes until its credit is exhausted; it refuses within two seconds."""
     stopped_at = float("inf")
@@ -376,6 +318,7 @@ async def test_two_processes_in_trouble_tell_one_story(tmp_path: Path, database_
                 group.create_task(disturb_engines(load))
                 group.create_task(revoke_keys(load, keys[0]))
                 group.create_task(exhaust_credit(load, core, keys[1], models[1]))
+                group.create_task(ask_too_often(load, keys[0]))
                 group.create_task(break_broker(load, again))
                 group.create_task(watch_memory(load))
             await let_go(processes, engines)

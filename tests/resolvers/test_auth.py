@@ -143,6 +143,55 @@ async def test_a_key_that_another_process_revoked_is_refused_within_a_second(
         await auth.authenticate(core, key)
 
 
+def known(ctx: Context, key: str) -> Context | None:
+    return auth.remembered(ctx.platform, {"authorization": f"Bearer {key}"}, "req_1")
+
+
+async def test_a_key_in_use_is_renewed_before_it_is_forgotten(
+    core: Core, key: str, ctx_of: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = clock.now_micros()
+    monkeypatch.setattr(clock, "now_micros", lambda: start)
+    auth.forget(core)
+    await auth.authenticate(core, key)
+    memory = auth._memories[core]
+    assert (found := known(ctx_of, key)) is not None
+    assert (found.account.slug, found.scopes) == ("tenant", frozenset({"read", "write", "inference"}))
+    assert memory._renewing == {}
+    monkeypatch.setattr(clock, "now_micros", lambda: start + 700_001)
+    assert [known(ctx_of, key) is not None for _ in range(3)] == [True] * 3
+    # However many ask meanwhile, and nobody waits for it.
+    [task] = memory._renewing.values()
+    await task
+    monkeypatch.setattr(clock, "now_micros", lambda: start + 1_700_000)
+    assert known(ctx_of, key) is not None
+    monkeypatch.setattr(clock, "now_micros", lambda: start + 1_700_002)
+    assert known(ctx_of, key) is None
+
+
+async def test_a_renewal_finds_that_another_process_has_revoked_the_key(
+    core: Core, key: str, ctx_of: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = clock.now_micros()
+    monkeypatch.setattr(clock, "now_micros", lambda: start)
+    auth.forget(core)
+    await auth.authenticate(core, key)
+    async with core.db.transaction() as session:
+        await session.exec(update(ApiKey).values(revoked_at=clock.now()))
+    monkeypatch.setattr(clock, "now_micros", lambda: start + 700_001)
+    assert known(ctx_of, key) is not None
+    [task] = auth._memories[core]._renewing.values()
+    await task
+    assert known(ctx_of, key) is None
+
+
+@pytest.mark.parametrize("shown", ["Bearer wrong", "Basic {key}", "Bearer", ""])
+async def test_what_is_no_key_is_not_remembered(core: Core, key: str, ctx_of: Context, shown: str) -> None:
+    await auth.authenticate(core, key)
+    headers = {"authorization": shown.format(key=key)}
+    assert auth.remembered(ctx_of.platform, headers, "req_1") is None
+
+
 async def test_a_look_up_that_a_revocation_overtakes_brings_no_key_back(
     core: Core, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -256,3 +256,8 @@ async def test_dead_replicas_alone_are_not_asked_for_ever(server: Server, often:
     for _ in range(2):
         await start_replica(server, row, f"http://127.0.0.1:{free_port()}")
     assert refused(await asked(server, row)) == (503, "deployment_waking", "5")
+    await server.platform.gateway.flush()
+    async with server.platform.db.read() as session:
+        logged = (await session.exec(select(InferenceRequest))).all()
+    assert [(one.id.startswith("req_"), one.status_code, one.replica_id) for one in logged] == [(True, 503, None)]
+    assert server.platform.gateway.table.counts() == {}

@@ -4,7 +4,7 @@ and logged are one story, and nothing is left over.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import psutil
@@ -18,7 +18,7 @@ from resolvers.context import Platform
 from tests.conftest import Server, Tenant, serving
 from tests.rest_compat.load import books, fleet
 from tests.rest_compat.load.books import Books
-from tests.rest_compat.load.callers import Ask, Caller
+from tests.rest_compat.load.callers import Ask, Caller, Seen
 from tests.rest_compat.load.crowd import BEGUN, Crowd, kinds
 from tests.rest_compat.load.fleet import Engine
 from tests.rest_compat.load.installed import deployed, used_up
@@ -52,6 +52,10 @@ async def settled(server: Server, engines: list[Engine]) -> None:
         await engine.idle()
     table = server.platform.gateway.table
     await fleet.until(lambda: not table.counts(), "no request is outstanding")
+
+
+async def in_line(server: Server, model: str, count: int) -> None:
+    await fleet.until(lambda: server.platform.gateway.table.waiting(model) == count, f"{count} in line")
 
 
 async def agree(settings: Settings, crowd: Crowd, engines: list[Engine]) -> None:
@@ -208,4 +212,81 @@ async def test_a_stream_ends_with_its_key_even_while_its_engine_says_nothing(set
         await settled(server, engines)
         for caller in callers:
             caller.close()
+    await agree(settings, crowd, engines)
+
+
+async def test_who_waits_in_line_is_answered_in_turn_and_who_finds_it_full_is_told_so(
+    settings: Settings, engines: list[Engine]
+) -> None:
+    settings.replica_requests, settings.queued_requests = 2, 3
+    crowd = Crowd()
+    async with gateway(settings) as server, AsyncExitStack() as closing:
+        model = await deployed(await server.context(), engines)
+
+        def start(ask: Ask, allowed: str) -> "asyncio.Task[Seen]":
+            caller = Caller(settings.port, server.tenant.key)
+            closing.callback(caller.close)
+            return asyncio.create_task(crowd.ask(caller, ask, {allowed}))
+
+        leaving = [asyncio.Event() for _ in range(4)]
+        long = [Ask(crowd.orders(pace_s=PACE_S), model, ENDLESS, stream=True, leaves=leaves) for leaves in leaving]
+        working = [start(ask, "left") for ask in long]
+        await fleet.until(lambda: [len(engine.entries()) for engine in engines] == [2, 2], "each has as many as it may")
+        impatient = asyncio.Event()
+        asks = [Ask(crowd.orders(), model, leaves=leaves) for leaves in (None, impatient, None)]
+        waiting = []
+        for count, (ask, allowed) in enumerate(zip(asks, ("whole", "left", "whole"), strict=True), 1):
+            waiting.append(start(ask, allowed))
+            await in_line(server, model, count)
+        await start(Ask(crowd.orders(), model, stream=True), "429")
+        impatient.set()
+        await waiting[1]
+        await in_line(server, model, 2)
+        assert [len(engine.entries()) for engine in engines] == [2, 2]
+        leaving[0].set()
+        await asyncio.gather(*waiting)
+        for leaves in leaving:
+            leaves.set()
+        await asyncio.gather(*working)
+        answered = [seen.ask.number for seen in crowd.seen if seen.verdict == "whole"]
+        assert answered == [asks[0].number, asks[2].number]
+        await settled(server, engines)
+    await agree(settings, crowd, engines)
+
+
+async def test_without_engines_each_is_told_when_to_come_again_and_is_answered_once_they_are_back(
+    settings: Settings, engines: list[Engine]
+) -> None:
+    settings.hold_s = 0.1
+    crowd = Crowd()
+    async with gateway(settings) as server:
+        model, caller = await deployed(await server.context(), engines), Caller(settings.port, server.tenant.key)
+        await steady(crowd, caller, model, 1)
+        for engine in engines:
+            await engine.kill()
+        for ask, _ in kinds(crowd, model):
+            await crowd.ask(caller, ask, {"503"})
+        for engine in engines:
+            await engine.start()
+        while crowd.seen[-1].verdict != "whole":
+            await crowd.ask(caller, Ask(crowd.orders(), model), {"503", "whole"})
+        caller.close()
+        await settled(server, engines)
+    await agree(settings, crowd, engines)
+
+
+async def test_a_key_is_answered_as_often_as_it_may_ask(settings: Settings, engines: list[Engine]) -> None:
+    crowd = Crowd()
+    async with gateway(settings) as server, server.client() as owner, AsyncExitStack() as closing:
+        model = await deployed(await server.context(), engines)
+        limited = {"name": "ci", "scopes": ["inference"], "inference_requests_per_minute": 4}
+        made = (await owner.post("/v1/api_keys", json=limited)).json()
+        callers = [Caller(settings.port, made["key"]) for _ in range(12)]
+        for caller in callers:
+            closing.callback(caller.close)
+        asks = [Ask(crowd.orders(), model, stream=bool(index % 2)) for index in range(12)]
+        await asyncio.gather(*(crowd.ask(*both, {"whole", "429"}) for both in zip(callers, asks, strict=True)))
+        answered = [seen for seen in crowd.seen if seen.verdict == "whole"]
+        assert sorted(seen.headers["x-ratelimit-remaining-requests"] for seen in answered) == ["0", "1", "2", "3"]
+        await settled(server, engines)
     await agree(settings, crowd, engines)

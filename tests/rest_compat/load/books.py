@@ -118,7 +118,7 @@ def _wrong(seen: Seen, taken: list[Entry], logged: list[InferenceRequest], books
         ends = (*PASSED_OVER, "left") if verdict == TOO_LATE else (*PASSED_OVER, "refused")
         if logged or any(entry.how not in ends for entry in taken):
             return "refused, and yet answered by an engine"
-        if verdict in LOGGED:
+        if verdict in LOGGED and not seen.over_limit:
             nameless.refused[int(verdict)] += 1
         return None if verdict not in ("whole", "cut") else "answered by nobody"
     if len(logged) != 1:

@@ -80,6 +80,13 @@ class Seen:
         return sum(self.counts.values())
 
     @property
+    def over_limit(self) -> bool:
+        """Whether it was refused for its key's own limit, before anyone asked which deployment it is of."""
+        return (
+            self.status == 429 and self.error is not None and self.error["message"].startswith("Rate limit reached: this caller")
+        )
+
+    @property
     def verdict(self) -> str:
         """`whole`, `cut` (one error frame ended it), `left`, a status with an error of OpenAI's shape, or what is wrong."""
         if self.wrong is not None:

@@ -75,7 +75,7 @@ export function Keys() {
           </Empty>
         }
       />
-      {making && <NewKey mine={mine?.viewer.apiKey.scopes ?? []} onClose={() => setMaking(false)} onMade={pages.again} />}
+      {making && <NewKey onClose={() => setMaking(false)} onMade={pages.again} />}
       <Confirm
         open={going !== undefined}
         onOpenChange={(open) => !open && setGoing(undefined)}

@@ -1,5 +1,5 @@
 import { type FormEvent, useState } from "react";
-import { useMutation } from "urql";
+import { useMutation, useQuery } from "urql";
 import { byField, sentence } from "@/lib/errors";
 import { useAttempt } from "@/lib/idempotency";
 import { Button } from "@/ui/Button";
@@ -8,7 +8,7 @@ import { Dialog } from "@/ui/Dialog";
 import { ErrorNote, Note } from "@/ui/Empty";
 import { Checkbox, Field, Input, Select } from "@/ui/Field";
 import { limitOf, NO_LIMIT } from "./limits";
-import { CreateKeyMutation } from "./queries";
+import { CreateKeyMutation, MineQuery } from "./queries";
 
 const SCOPES = [
   { id: "read", hint: "See everything of the account" },
@@ -31,7 +31,9 @@ const LIMITS = [
 const FIELDS = ["name", "scopes", "expiresInSeconds", ...LIMITS.map(({ id }) => id)];
 
 /** Makes a key, and shows it once. */
-export function NewKey({ mine, onClose, onMade }: { mine: readonly string[]; onClose: () => void; onMade: () => void }) {
+export function NewKey({ onClose, onMade }: { onClose: () => void; onMade: () => void }) {
+  const [{ data: known, error: failure }, ask] = useQuery({ query: MineQuery, requestPolicy: "cache-first" });
+  const mine = known?.viewer.apiKey.scopes;
   const keyOf = useAttempt();
   const [{ fetching }, run] = useMutation(CreateKeyMutation);
   const [secret, setSecret] = useState<{ name: string; text: string }>();
@@ -94,7 +96,7 @@ export function NewKey({ mine, onClose, onMade }: { mine: readonly string[]; onC
       footer={
         <>
           <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" form="new-key" tone="solid" busy={fetching}>
+          <Button type="submit" form="new-key" tone="solid" busy={fetching} disabled={!mine}>
             Make the key
           </Button>
         </>
@@ -102,6 +104,7 @@ export function NewKey({ mine, onClose, onMade }: { mine: readonly string[]; onC
     >
       <form id="new-key" className="flex flex-col gap-4" onSubmit={(event) => void submit(event)} noValidate>
         {errors[""] && <ErrorNote>{errors[""]}</ErrorNote>}
+        {failure && !mine && <ErrorNote onRetry={() => ask({ requestPolicy: "network-only" })}>{sentence(failure)}</ErrorNote>}
         <div className="grid gap-3 sm:grid-cols-2">
           <Field label="Name" hint="Where it is used, such as ci." error={errors.name}>
             {(ids) => <Input {...ids} name="name" maxLength={100} autoFocus required />}
@@ -118,7 +121,8 @@ export function NewKey({ mine, onClose, onMade }: { mine: readonly string[]; onC
             )}
           </Field>
         </div>
-        <fieldset className="flex flex-col gap-2">
+        {/* Another one once it is known what may be given: a box keeps the tick that it was drawn with. */}
+        <fieldset key={mine ? "known" : "asked"} className="flex flex-col gap-2">
           <legend className="mb-1.5 font-medium text-xs">What it may do</legend>
           {SCOPES.map(({ id, hint }) => (
             <Checkbox
@@ -126,9 +130,9 @@ export function NewKey({ mine, onClose, onMade }: { mine: readonly string[]; onC
               name="scopes"
               value={id}
               label={<span className="font-medium">{id}</span>}
-              hint={mine.includes(id) ? hint : "You may not give what you have not yourself"}
-              defaultChecked={mine.includes(id)}
-              disabled={!mine.includes(id)}
+              hint={!mine || mine.includes(id) ? hint : "You may not give what you have not yourself"}
+              defaultChecked={mine?.includes(id)}
+              disabled={!mine?.includes(id)}
             />
           ))}
           {errors.scopes && (
