@@ -5,7 +5,7 @@ import sys
 
 from benchmarks.report import show
 
-NAMES = ("dashboard", "graphql", "grpo", "live", "metrics")
+NAMES = ("dashboard", "gateway", "graphql", "grpo", "live", "metrics")
 
 
 def main() -> int:

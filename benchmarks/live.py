@@ -11,14 +11,13 @@ import os
 import statistics
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.live_servers import ROOT, Server, node_graphql_ws, platform, stock_strawberry
-from benchmarks.report import Figure, bound, figure, main, tree_bytes, tree_cpu_s
+from benchmarks.report import Figure, bound, figure, main, sampling, tree_cpu_s
 
 # For trying the benchmark itself: too short to tell anything.
 QUICK = bool(os.environ.get("BURNISH_BENCH_QUICK"))
@@ -144,29 +143,11 @@ def _measured(server: Server, work: Callable[[], dict[str, Any]]) -> Run:
     before = tree_cpu_s(server.pid)
     broker_before = tree_cpu_s(server.broker_pid) if server.broker_pid else 0.0
     memory: list[int] = []
-    with _sampling(server.pid, memory):
+    with sampling(server.pid, memory, SAMPLE_S):
         seen = work()
     cpu_s = tree_cpu_s(server.pid) - before
     broker_s = tree_cpu_s(server.broker_pid) - broker_before if server.broker_pid else 0.0
     return Run(seen["lines"], seen["frames"], seen["bytes"], seen["s"], seen["latency_ms"], cpu_s, broker_s, memory)
-
-
-@contextmanager
-def _sampling(pid: int, memory: list[int]) -> Iterator[None]:
-    over = threading.Event()
-
-    def sample() -> None:
-        while not over.wait(SAMPLE_S):
-            memory.append(tree_bytes(pid))
-
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-        memory.append(tree_bytes(pid))
 
 
 @contextmanager

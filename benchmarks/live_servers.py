@@ -17,6 +17,7 @@ from burnish.kit import clock, ids, stream
 from burnish.kit.core import Core, opened
 from burnish.kit.settings import Settings
 from burnish.local import broker_command
+from engines.child import die_with_parent
 from models import migrations
 from models.dataset import Dataset
 from models.job import Job
@@ -49,7 +50,7 @@ class Server:
 
     def wait(self) -> None:
         """Return once it listens."""
-        _until(self._listens)
+        until(self._listens)
 
     def _listens(self) -> bool:
         with socket.socket() as probe:
@@ -70,10 +71,10 @@ def platform(jobs: int) -> Iterator[Server]:
         settings = Settings(home=Path(folder), database_url="", redis_url="", storage_url="")
         settings.prepare_home()
         migrations.upgrade(settings.database)
-        broker = undo.enter_context(_running(broker_command(settings), env))
-        _until(settings.broker_socket.exists)
+        broker = undo.enter_context(running(broker_command(settings), env))
+        until(settings.broker_socket.exists)
         key, job_ids = asyncio.run(_furnish(settings, jobs))
-        api = undo.enter_context(_running(API, env))
+        api = undo.enter_context(running(API, env))
         server = Server(int(env["BURNISH_PORT"]), api.pid, env, key, job_ids, broker_pid=broker.pid)
         server.wait()
         yield server
@@ -107,7 +108,7 @@ def _peer(argv: Sequence[str], port: int) -> Iterator[Server]:
     reading, writing = os.pipe()
     env = {**os.environ, "NODE_ENV": "production"}
     try:
-        with _running(argv, env, stdin=reading) as process:
+        with running(argv, env, stdin=reading) as process:
             yield Server(port, process.pid, env, feed=writing)
     finally:
         os.close(reading)
@@ -115,16 +116,19 @@ def _peer(argv: Sequence[str], port: int) -> Iterator[Server]:
 
 
 @contextmanager
-def _running(argv: Sequence[str], env: Mapping[str, str], stdin: int = subprocess.DEVNULL) -> "Iterator[subprocess.Popen[bytes]]":
-    with subprocess.Popen(argv, cwd=ROOT, env=env, stdin=stdin, stdout=subprocess.DEVNULL) as process:
+def running(argv: Sequence[str], env: Mapping[str, str], stdin: int = subprocess.DEVNULL) -> "Iterator[subprocess.Popen[bytes]]":
+    """Run a program for as long as the context, and not longer than this process."""
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(argv, cwd=ROOT, env=env, stdin=stdin, stdout=quiet, preexec_fn=die_with_parent) as process:
         try:
             yield process
         finally:
             process.terminate()
 
 
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + START_S
+def until(condition: Callable[[], bool], seconds: float = START_S) -> None:
+    """Return once a condition holds."""
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError("a server does not start")

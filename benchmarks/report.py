@@ -6,7 +6,9 @@ import resource
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -47,6 +49,25 @@ def tree_bytes(pid: int) -> int:
     """Return the resident memory of a process and its descendants."""
     root = psutil.Process(pid)
     return sum(int(process.memory_info().rss) for process in (root, *root.children(recursive=True)))
+
+
+@contextmanager
+def sampling(pid: int, memory: list[int], every_s: float) -> Iterator[None]:
+    """Append what `tree_bytes` tells of a process, now and then, and at the end of the context."""
+    over = threading.Event()
+
+    def sample() -> None:
+        while not over.wait(every_s):
+            memory.append(tree_bytes(pid))
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        memory.append(tree_bytes(pid))
 
 
 def cpu_seconds(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> float:

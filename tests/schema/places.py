@@ -145,7 +145,6 @@ NOT_FIELDS = {
     "api_keys.insert": INNER,
     "async_completions.ask": "models are called over the OpenAI routes",
     "async_completions.get": "models are called over the OpenAI routes",
-    "async_completions.within": INNER,
     "auth.authenticate": "every request does this",
     "auth.authenticate_session": "every request does this",
     "auth.caller": "every request does this",

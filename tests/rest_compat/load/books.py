@@ -1,7 +1,7 @@
 """Whether three accounts of one load agree: what the callers saw, what the engines wrote down, and what was metered and logged.
 
-A request is its number, which is how many tokens its prompt had and part of what an engine refuses it with. Where no engine said
-anything, the log does not know which request it was: of those the counts must agree.
+A request is its number, which is how many tokens its prompt had and part of what an engine refuses it with; its row has the id of
+its answer. Of a request whose caller left before anything came, the log does not know which one it was: there counts must agree.
 """
 
 import re
@@ -52,12 +52,12 @@ class Books:
 
 @dataclass
 class Nameless:
-    """Requests of which the log knows but how they ended: what the gateway refused after it had found the deployment, by status,
-    what callers left before the first word of an engine, by its name, and how many of those that left may have been waiting for
-    an engine, or still on their way.
+    """Requests of which the log knows but how they ended: the status of those that the gateway refused after it had found the
+    deployment, by the id of the answer, those whose caller left before the first word of an engine, by its name, and how many of
+    those that left may have been waiting for an engine, or still on their way.
     """
 
-    refused: Counter[int] = field(default_factory=Counter)
+    refused: dict[str, int] = field(default_factory=dict)
     left: Counter[str] = field(default_factory=Counter)
     perhaps: int = 0
 
@@ -70,12 +70,16 @@ class Nameless:
     def wrong(self, rows: Sequence[InferenceRequest], engines: Mapping[str, str]) -> list[str]:
         """Return what the rows without a number say otherwise."""
         found = [f"nobody's: {row.as_row()}" for row in rows if row.completion_tokens or row.status_code == 200]
-        refused = Counter(row.status_code for row in rows if not row.client_cancelled)
-        left = Counter(engines.get(row.replica_id or "", "") for row in rows if row.client_cancelled)
+        known = {row.id: row.status_code for row in rows}
+        found += [
+            f"{status} {key} is logged as {known.get(key)}" for key, status in self.refused.items() if known.get(key) != status
+        ]
+        others = [row for row in rows if row.id not in self.refused]
+        left = Counter(engines.get(row.replica_id or "", "") for row in others if row.client_cancelled)
         # Who left may also just have been refused.
-        more = refused.total() + left.total() - self.refused.total() - self.left.total()
-        if not (self.refused <= refused and self.left <= left and 0 <= more <= self.perhaps):
-            found.append(f"{self}, logged: {dict(refused)} {dict(left)}")
+        more = len(others) - self.left.total()
+        if not (self.left <= left and 0 <= more <= self.perhaps):
+            found.append(f"left before the first word: {self.left}, and {self.perhaps} perhaps; logged: {left} of {len(others)}")
         return found
 
 
@@ -119,11 +123,13 @@ def _wrong(seen: Seen, taken: list[Entry], logged: list[InferenceRequest], books
         if logged or any(entry.how not in ends for entry in taken):
             return "refused, and yet answered by an engine"
         if verdict in LOGGED and not seen.over_limit:
-            nameless.refused[int(verdict)] += 1
+            nameless.refused[seen.headers["x-request-id"]] = int(verdict)
         return None if verdict not in ("whole", "cut") else "answered by nobody"
     if len(logged) != 1:
         return f"logged {len(logged)} times"
     [row], [entry] = logged, answered
+    if seen.headers and seen.headers.get("x-request-id") != row.id:
+        return "logged under another id than that of its answer"
     if entry.engine != books.engines.get(row.replica_id or ""):
         return "logged for another replica"
     if row.streamed is not seen.ask.stream:
