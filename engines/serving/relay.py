@@ -113,12 +113,15 @@ class Relay:
             raise StopAsyncIteration
         return frames
 
-    def close(self) -> None:
-        """Let go of the engine, which stops generating; where this comes before the end, the client has left.
+    def close(self, why: str | None = None) -> None:
+        """Let go of the engine, which stops generating; where this comes before the end, the client has left, unless `why` says else.
 
         Also while `next` waits, which then returns nothing.
         """
-        self._meter.client_gone(200)
+        if why is None:
+            self._meter.client_gone(200)
+        else:
+            self._meter.done(200, why)
         self._response.close()
 
     async def aclose(self) -> None:

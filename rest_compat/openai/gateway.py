@@ -164,7 +164,7 @@ class _Answer:
                 while frames := await stream.next():
                     await send({"type": "http.response.body", "body": frames, "more_body": True})
         except Unauthenticated as error:
-            stream.close()
+            stream.close(error.message)
             await self.broken(error)
             return
         finally:

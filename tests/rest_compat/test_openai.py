@@ -239,6 +239,10 @@ async def test_a_streamed_answer_ends_with_the_key_and_the_engine_stops(
     assert json.loads(events[-1].removeprefix("data: "))["error"]["message"] == "Invalid API key"
     assert "data: [DONE]" not in events
     await asyncio.wait_for(engine.left.wait(), LEAVING_S)
+    await server.platform.gateway.flush()
+    async with server.platform.db.read() as session:
+        [logged] = (await session.exec(select(InferenceRequest))).all()
+    assert (logged.status_code, logged.client_cancelled, logged.error_message) == (200, False, "Invalid API key")
 
 
 async def test_a_server_that_is_stopped_says_so_to_those_who_still_wait(settings: Settings, engine: Replica) -> None:
