@@ -114,7 +114,7 @@ class Relay:
         return frames
 
     def close(self, why: str | None = None) -> None:
-        """Let go of the engine, which stops generating; where this comes before the end, the client has left, unless `why` says else.
+        """Let go of the engine, which stops generating; where this comes before the end, the client has left unless we say why.
 
         Also while `next` waits, which then returns nothing.
         """

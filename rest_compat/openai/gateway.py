@@ -160,11 +160,10 @@ class _Answer:
         try:
             await self._begin(reply.status, *reply.pairs)
             self.streams = True
-            with _Meanwhile(partial(_while_in_force, ctx), sse.CHECK_S):
+            with _Meanwhile(partial(_while_in_force, ctx, stream), sse.CHECK_S):
                 while frames := await stream.next():
                     await send({"type": "http.response.body", "body": frames, "more_body": True})
         except Unauthenticated as error:
-            stream.close(error.message)
             await self.broken(error)
             return
         finally:
@@ -237,11 +236,15 @@ async def _until_gone(receive: Receive) -> None:
     raise ClientDisconnect
 
 
-async def _while_in_force(ctx: Context) -> None:
-    """Raise Unauthenticated when the caller's key ends, also while the engine says nothing."""
-    while True:
-        await KEYS.check(ctx)
-        await asyncio.sleep(sse.CHECK_S)
+async def _while_in_force(ctx: Context, stream: Relay) -> None:
+    """Raise Unauthenticated when the caller's key ends, also while the engine says nothing; the log says that this is why."""
+    try:
+        while True:
+            await KEYS.check(ctx)
+            await asyncio.sleep(sse.CHECK_S)
+    except Unauthenticated as error:
+        stream.close(error.message)
+        raise
 
 
 async def _body(receive: Receive, headers: Mapping[str, str], most: int) -> bytes:
