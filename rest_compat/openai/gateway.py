@@ -243,7 +243,7 @@ async def _while_in_force(ctx: Context, stream: Relay) -> None:
             await KEYS.check(ctx)
             await asyncio.sleep(sse.CHECK_S)
     except Unauthenticated as error:
-        stream.close(error.message)
+        stream.close(error.status, error.message)
         raise
 
 

@@ -242,7 +242,7 @@ async def test_a_streamed_answer_ends_with_the_key_and_the_engine_stops(
     await server.platform.gateway.flush()
     async with server.platform.db.read() as session:
         [logged] = (await session.exec(select(InferenceRequest))).all()
-    assert (logged.status_code, logged.client_cancelled, logged.error_message) == (200, False, "Invalid API key")
+    assert (logged.status_code, logged.client_cancelled, logged.error_message) == (401, False, "Invalid API key")
 
 
 async def test_a_server_that_is_stopped_says_so_to_those_who_still_wait(settings: Settings, engine: Replica) -> None:
