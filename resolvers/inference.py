@@ -57,8 +57,9 @@ class Gateway:
     async def close(self) -> None:
         await self.waking.close()
         await self._sharing.close()
-        await self.request_log.close()
+        # What still goes on is logged as it ends.
         await self.client.close()
+        await self.request_log.close()
 
 
 async def complete(

@@ -117,12 +117,15 @@ class Relay:
             raise StopAsyncIteration
         return frames
 
-    def close(self) -> None:
-        """Let go of the engine, which stops generating; where this comes before the end, the client has left.
+    def close(self, status_code: int = 200, why: str | None = None) -> None:
+        """Let go of the engine, which stops generating; where this comes before the end, the client has left unless we say why.
 
         Also while `next` waits, which then returns nothing.
         """
-        self._meter.client_gone(200)
+        if why is None:
+            self._meter.client_gone(status_code)
+        else:
+            self._meter.done(status_code, why)
         self._response.close()
 
     async def aclose(self) -> None:

@@ -4,6 +4,7 @@ Nothing is taken for granted but the two completion routes: it may have no `/hea
 says of a refused key may quote the key, and is told to nobody.
 """
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,7 +91,7 @@ class Upstream:
         try:
             response = await client.request(method, self.url + path, json=body, headers=dict(self.headers), timeout=timeout_s)
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
-            raise Unanswered(f"it cannot be reached ({type(error).__name__})") from None
+            raise Unanswered(f"it cannot be reached ({_why(error)})") from None
         if response.status_code in KEY_REFUSED:
             what = "wants an API key" if self.key is None else "refuses the API key"
             raise Unanswered(f"it {what} (HTTP {response.status_code})", key_refused=True)
@@ -106,6 +107,16 @@ class Upstream:
         if not isinstance(found, dict):
             raise Unanswered("its answer is not a JSON object")
         return found
+
+
+def _why(error: BaseException) -> str:
+    """Say why there was no answer: what is wrong with its certificate in words, all else by the error's kind."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is refused: {cause.verify_message}"
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 def address(url: str) -> str:

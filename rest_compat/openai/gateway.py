@@ -12,7 +12,7 @@ from time import perf_counter
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from burnish.kit.errors import NotFound, PayloadTooLarge, Unauthenticated
+from burnish.kit.errors import BurnishError, NotFound, PayloadTooLarge, Unauthenticated, Unavailable
 from burnish.requests import known_as
 from engines.serving.proxy import JSON, Call, Reply
 from engines.serving.relay import Relay
@@ -30,6 +30,7 @@ TEXT = "/v1/completions"
 # Whoever gets an answer so soon is not watched for leaving before it.
 UNWATCHED_S = 0.05
 KEYS = Keys()
+ENDS = Unavailable("This server is being stopped. Try again.")
 Pairs = Sequence[tuple[bytes, bytes]]
 
 
@@ -85,10 +86,15 @@ class Completion:
                 await answering.reply(ctx, reply)
         except ClientDisconnect:
             return
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            # Nobody cancels it but a server that ends, and has waited for this answer as long as it may.
+            why = ENDS if isinstance(error, asyncio.CancelledError) else error
+            if why is ENDS and answering.streams:
+                await answering.broken(ENDS)
+                return
             if answering.has_begun:
                 raise
-            response = OPENAI.response(public(error, request_id, self._path))
+            response = OPENAI.response(public(why, request_id, self._path))
             response.headers.update(told(Request(scope), OPENAI, started))
             response.raw_headers += answering.headers()
             await response(scope, receive, send)
@@ -127,14 +133,14 @@ class FrontDoor:
 
 
 class _Answer:
-    """What is sent for one request. `allowance` is that of its key, once it is known."""
+    """What is sent for one request. `allowance` is that of its key, once it is known; `streams` while events may follow."""
 
-    __slots__ = ("_request_id", "_send", "_started", "allowance", "has_begun")
+    __slots__ = ("_request_id", "_send", "_started", "allowance", "has_begun", "streams")
 
     def __init__(self, send: Send, request_id: str, started: float) -> None:
         self._send = send
         self._started = started
-        self.has_begun = False
+        self.has_begun = self.streams = False
         self._request_id = request_id
         self.allowance: InferenceAllowance | None = None
 
@@ -153,17 +159,26 @@ class _Answer:
         send = self._send
         try:
             await self._begin(reply.status, *reply.pairs)
-            with _Meanwhile(partial(_while_in_force, ctx), sse.CHECK_S):
+            self.streams = True
+            with _Meanwhile(partial(_while_in_force, ctx, stream), sse.CHECK_S):
                 while frames := await stream.next():
                     await send({"type": "http.response.body", "body": frames, "more_body": True})
         except Unauthenticated as error:
-            # Before it is said: whoever takes nothing would keep the engine at work.
-            stream.close()
-            frames = sse.event(OPENAI.body(error).model_dump_json(exclude_unset=True))
-            await send({"type": "http.response.body", "body": frames, "more_body": True})
+            await self.broken(error)
+            return
         finally:
             stream.close()
-        await send({"type": "http.response.body", "body": b""})
+        await self._end()
+
+    async def broken(self, error: BurnishError) -> None:
+        """End a streamed answer with an event that says why."""
+        frames = sse.event(OPENAI.body(error).model_dump_json(exclude_unset=True))
+        await self._send({"type": "http.response.body", "body": frames, "more_body": True})
+        await self._end()
+
+    async def _end(self) -> None:
+        self.streams = False
+        await self._send({"type": "http.response.body", "body": b""})
 
     async def _begin(self, status: int, *headers: tuple[bytes, bytes]) -> None:
         took = (PROCESSING.encode(), milliseconds(self._started).encode())
@@ -221,11 +236,16 @@ async def _until_gone(receive: Receive) -> None:
     raise ClientDisconnect
 
 
-async def _while_in_force(ctx: Context) -> None:
-    """Raise Unauthenticated when the caller's key ends, also while the engine says nothing."""
-    while True:
-        await KEYS.check(ctx)
-        await asyncio.sleep(sse.CHECK_S)
+async def _while_in_force(ctx: Context, stream: Relay) -> None:
+    """Raise Unauthenticated when the caller's key ends, also while the engine says nothing; the log says that this is why."""
+    try:
+        while True:
+            await KEYS.check(ctx)
+            await asyncio.sleep(sse.CHECK_S)
+    except Unauthenticated as error:
+        # Before the caller hears of it: one who takes nothing would keep the engine at work.
+        stream.close(error.status, error.message)
+        raise
 
 
 async def _body(receive: Receive, headers: Mapping[str, str], most: int) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx2
@@ -11,11 +12,14 @@ from sqlmodel import select
 
 import models.replica
 from burnish.kit import clock, ids
+from burnish.kit.settings import Settings
 from models import deployment as dep
 from models import transitions
 from models.deployment import Deployment, InferenceRequest
+from resolvers import accounts
+from resolvers.context import Platform
 from rest_compat import keys, sse
-from tests.conftest import Server, Tenant
+from tests.conftest import Server, Tenant, serving
 from tests.rest_compat import replica, things
 from tests.rest_compat.replica import Replica
 from tests.rest_compat.test_rate_limits import statements
@@ -235,3 +239,38 @@ async def test_a_streamed_answer_ends_with_the_key_and_the_engine_stops(
     assert json.loads(events[-1].removeprefix("data: "))["error"]["message"] == "Invalid API key"
     assert "data: [DONE]" not in events
     await asyncio.wait_for(engine.left.wait(), LEAVING_S)
+    await server.platform.gateway.flush()
+    async with server.platform.db.read() as session:
+        [logged] = (await session.exec(select(InferenceRequest))).all()
+    assert (logged.status_code, logged.client_cancelled, logged.error_message) == (401, False, "Invalid API key")
+
+
+async def test_a_server_that_is_stopped_says_so_to_those_who_still_wait(settings: Settings, engine: Replica) -> None:
+    async with AsyncExitStack() as running:
+        app = await running.enter_async_context(serving(settings))
+        platform: Platform = app.state.platform
+        tenant = Tenant(*await accounts.create(platform.core, "tenant", credit_micros=100_000_000))
+        server = Server(f"http://127.0.0.1:{settings.port}", app, platform, tenant, _no_other_tenant)
+        row = await things.serving_deployment(server, engine.url)
+        body = {"model": row.id, "messages": MESSAGES}
+        async with server.client() as client:
+            engine.endless = True
+            async with client.stream("POST", "/v1/chat/completions", json={**body, "stream": True}) as streamed:
+                lines = streamed.aiter_lines()
+                await anext(lines)
+                engine.silent = True
+                engine.asked.clear()
+                asking = asyncio.create_task(client.post("/v1/chat/completions", json=body))
+                await asyncio.wait_for(engine.asked.wait(), LEAVING_S)
+                stopping = asyncio.create_task(running.aclose())
+                events = [line async for line in lines if line]
+            whole = await asking
+            await stopping
+    stopped = {"type": "server_error", "code": "upstream_unavailable", "message": "This server is being stopped. Try again."}
+    assert json.loads(events[-1].removeprefix("data: "))["error"] == {**stopped, "param": None}
+    assert (whole.status_code, whole.json()["error"]) == (503, {**stopped, "param": None})
+    assert whole.headers["retry-after"] == "5" and whole.headers["x-request-id"]
+
+
+async def _no_other_tenant(slug: str, credit_usd: str = "100") -> Tenant:
+    raise NotImplementedError

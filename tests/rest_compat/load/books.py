@@ -20,6 +20,7 @@ from tests.rest_compat.load.fleet import Engine, Entry
 
 PASSED_OVER = (None, "died", "sick")
 # What may have become of a request whose caller left: of a short one the engine may have been at its end.
+UNAUTHENTICATED = 401
 STOPPED = ("left", "finished", None)
 TOO_LATE = "504"
 # How the gateway refuses what it has found a deployment for.
@@ -139,8 +140,9 @@ def _wrong(seen: Seen, taken: list[Entry], logged: list[InferenceRequest], books
 
 def _wrong_counts(seen: Seen, entry: Entry, row: InferenceRequest) -> str | None:
     verdict = seen.verdict
-    if verdict == "left" and row.status_code >= 500 and entry.how in ("died", "failed", None):
-        # Who had stopped reading does not know that its engine was gone before it.
+    ended = row.status_code == UNAUTHENTICATED and not row.client_cancelled
+    if verdict == "left" and (ended or (row.status_code >= 500 and entry.how in ("died", "failed", None))):
+        # Who had stopped reading does not know that its engine was gone before it, or its key.
         verdict = "cut"
     if verdict == "whole" or (verdict == "left" and not row.client_cancelled):
         # Who leaves in the moment of the last token may have been answered.
@@ -151,9 +153,9 @@ def _wrong_counts(seen: Seen, entry: Entry, row: InferenceRequest) -> str | None
     if verdict in ("left", "cut"):
         if not seen.tokens <= row.completion_tokens <= entry.made:
             return f"metered {row.completion_tokens}, seen {seen.tokens}, made {entry.made}"
-        if verdict == "left" or row.client_cancelled:
+        if verdict == "left" or ended:
             # The stream of a key that has ended is cut, and the engine's client is gone.
-            return None if row.client_cancelled and entry.how in STOPPED else "its engine did not stop"
+            return None if (ended or row.client_cancelled) and entry.how in STOPPED else "its engine did not stop"
         return None if row.status_code >= 500 and row.error_message else "cut without a reason in the log"
     exact = str(row.status_code) == verdict and row.completion_tokens == 0
     return None if exact and not row.client_cancelled and row.error_message else "logged otherwise than it was refused"

@@ -35,7 +35,7 @@ export function RequestHead() {
 }
 
 export function RequestRow({ one, top }: { one: InferenceRequest; top: number }) {
-  const failed = one.statusCode >= 400;
+  const failed = one.statusCode >= 400 && !one.clientCancelled;
   return (
     <div
       role="row"

@@ -9,12 +9,14 @@ import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from engines.serving import upstream as adopted
 from engines.serving.http1 import Client, Response, Unanswered, Unreachable
 from tests.engines.serving.http1.wire import Peer, always, chunked, scripted, sockets, whole
 from tests.engines.serving.upstream import Upstream, event
@@ -162,6 +164,14 @@ async def test_a_stranger_s_certificate_is_refused(client: Client, trusting: Cli
         with pytest.raises(Unreachable, match="certificate verify failed"):
             await trusting.post(elsewhere.base, CHAT, BODY)
     assert server.requests == elsewhere.requests == []
+
+
+async def test_whoever_adopts_is_told_what_is_wrong_with_a_certificate(served_tls: ssl.SSLContext) -> None:
+    async with scripted(always(whole(b"Hi")), tls=served_tls) as server, httpx2.AsyncClient(trust_env=False) as asking:
+        with pytest.raises(adopted.Unanswered) as told:
+            await adopted.Upstream(server.base).models(asking)
+    assert str(told.value).startswith("it cannot be reached (its certificate is refused: ")
+    assert server.requests == []
 
 
 async def test_a_tls_reader_that_leaves_is_noticed(trusting: Client, served_tls: ssl.SSLContext) -> None:
