@@ -63,6 +63,7 @@ class Response:
         "_waiter",
         "failure",
         "headers",
+        "sink",
         "status",
     )
 
@@ -79,6 +80,8 @@ class Response:
         # Made an exception by who raises it: each has a traceback of its own.
         self.failure: tuple[type[Unanswered], str] | None = None
         self._waiter: asyncio.Future[None] | None = None
+        # Is offered what comes while its reader waits; what it does not take is kept, and wakes the reader.
+        self.sink: Callable[[bytes], bool] | None = None
         self.status = 0
 
     async def read(self) -> bytes:
@@ -108,6 +111,20 @@ class Response:
         if self._connection is not None:
             self._connection.resume()
         return data
+
+    async def flow(self, sink: Callable[[bytes], bool]) -> None:
+        """Offer what comes to `sink`, until it does not take something, or there is no more; `chunk` has that, and tells the end.
+
+        A piece that it takes wakes no task: that would cost as much as everything else that is done for it.
+        """
+        if self._pieces or self._connection is None:
+            return
+        self._held = False
+        self.sink = sink
+        try:
+            await self.arrival()
+        finally:
+            self.sink = None
 
     def close(self) -> None:
         """Let go of the connection: unless the answer has ended, the server sees it end."""
@@ -250,6 +267,10 @@ class Connection(asyncio.Protocol):
         if pieces:
             body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             pieces.clear()
+            sink = answer.sink
+            if sink is not None and not answer._pieces and not answer._ended and wrong is None and sink(body):
+                self._without_body = 0
+                return
             answer._pieces.append(body)
             answer._size += len(body)
             self._without_body = 0

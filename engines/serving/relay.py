@@ -7,6 +7,7 @@ reason or an error, one of another shape, the usage of the whole, what is no chu
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import orjson
@@ -35,7 +36,7 @@ class Relay:
     """
 
     __slots__ = (
-        "_alive", "_ended", "_error", "_events", "_first", "_meter", "_patterns", "_response", "_shown_model", "_tail",
+        "_alive", "_ended", "_error", "_events", "_first", "_kept", "_meter", "_patterns", "_response", "_shown_model", "_tail",
         "_wants_each", "_wants_usage", "_width",
     )  # fmt: skip
 
@@ -59,6 +60,8 @@ class Relay:
         self._first = b""
         self._error: bytes | None = None
         self._ended = False
+        # What was to be written and could not be.
+        self._kept = b""
         self._patterns: dict[bytes, Pattern] = {}
         self._width = 0
 
@@ -85,7 +88,7 @@ class Relay:
     async def next(self) -> bytes:
         """Return the frames that have come since, nothing at the end. Cancelled, it says that the client has left."""
         try:
-            frames = b""
+            frames, self._kept = self._kept, b""
             if self._first:
                 frames, self._first = self._pass(self._first), b""
             while not self._meter.told and not frames and self._error is None:
@@ -107,6 +110,25 @@ class Relay:
         except BaseException:
             self.close()
             raise
+
+    async def flow(self, write: Callable[[bytes], bool]) -> None:
+        """Hand to `write` what comes, for as long as it takes that and nothing comes which `next` is for."""
+        if self._patterns and not (self._meter.told or self._error or self._first or self._events.rest):
+            with suppress(http1.Unanswered):
+                await self._response.flow(partial(self._pour, write))
+
+    def _pour(self, write: Callable[[bytes], bool], piece: bytes) -> bool:
+        if self._kept or piece.find(b"\n") != len(piece) - 2 or not piece.endswith(b"}\n\n"):
+            return False
+        pattern = self._patterns.get(piece[: self._width])
+        frame = None if pattern is None else pattern.take(piece, self._meter.so_far)
+        if frame is None:
+            return False
+        if not write(frame):
+            # It has been counted.
+            self._kept = frame
+            self._response.wake()
+        return True
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self

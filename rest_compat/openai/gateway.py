@@ -30,6 +30,8 @@ TEXT = "/v1/completions"
 # Whoever gets an answer so soon is not watched for leaving before it.
 UNWATCHED_S = 0.05
 KEYS = Keys()
+# Among the extensions of a request: `write(part) -> bool` of an answer that has begun, False where it has to be sent.
+WRITE = "burnish.write_part"
 ENDS = Unavailable("This server is being stopped. Try again.")
 Pairs = Sequence[tuple[bytes, bytes]]
 
@@ -54,7 +56,7 @@ class Completion:
         given = headers.get("x-request-id")
         request_id = known_as(given)
         scope.setdefault("state", {})["request_id"] = request_id
-        answering = _Answer(send, request_id, started)
+        answering = _Answer(send, request_id, started, scope.get("extensions", {}).get(WRITE))
         try:
             if deployment_id is not None and "\0" in deployment_id:
                 # No id holds a NUL, and Postgres refuses to look for one.
@@ -135,9 +137,10 @@ class FrontDoor:
 class _Answer:
     """What is sent for one request. `allowance` is that of its key, once it is known; `streams` while events may follow."""
 
-    __slots__ = ("_request_id", "_send", "_started", "allowance", "has_begun", "streams")
+    __slots__ = ("_request_id", "_send", "_started", "_write", "allowance", "has_begun", "streams")
 
-    def __init__(self, send: Send, request_id: str, started: float) -> None:
+    def __init__(self, send: Send, request_id: str, started: float, write: Callable[[bytes], bool] | None = None) -> None:
+        self._write = write
         self._send = send
         self._started = started
         self.has_begun = self.streams = False
@@ -163,6 +166,8 @@ class _Answer:
             with _Meanwhile(partial(_while_in_force, ctx, stream), sse.CHECK_S):
                 while frames := await stream.next():
                     await send({"type": "http.response.body", "body": frames, "more_body": True})
+                    if self._write is not None:
+                        await stream.flow(self._write)
         except Unauthenticated as error:
             await self.broken(error)
             return
