@@ -12,7 +12,7 @@ SILENT = {
     "async_completions._end": "the answer to a question, which changes nothing",
     "async_completions.ask": "a question, as every completion is; those have a log of their own",
     "auth._touch": "when a key was used is no change of it",
-    "inference.flush": "requests have a log of their own",
+    "request_log._transact": "requests have a log of their own",
     "jobs.heartbeat": "says every few seconds that somebody is there",
     "payments.receive": "what it calls says what it booked",
     "waking._wake": "says every few seconds that a request waits",
