@@ -85,8 +85,10 @@ class Demand:
             and (not one.failed or one.latency_ms > target_ms)
         )
         in_flight = self._ticks[-1].in_flight if self._ticks else None
-        # What comes to it then is no rate, but no silence either.
-        woken = woken or (bool(self._ticks) and 0 <= self._ticks[-1].at_s - self._woke_s < WAKING_S)
+        # What comes to a replica that was just woken is no rate, but no silence either.
+        newest = self._ticks[-1] if self._ticks else None
+        if newest is not None and newest.requests and 0 <= newest.at_s - self._woke_s < WAKING_S:
+            woken = True
         p95_ms = percentile(latencies, 0.95)
         return Load(self._rate(), p95_ms, len(latencies), in_flight or 0, self._at_once(), woken)
 
