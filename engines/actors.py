@@ -16,7 +16,7 @@ from redis import Redis
 from burnish.kit.settings import Settings
 
 QUEUE = "burnish"
-ACTORS = ("training.run", "serving.run")
+ACTORS = ("training.run", "serving.run", "bulk.run")
 # A dead worker's messages come back only by maintenance, which by default is a rare dice throw.
 MAINTENANCE_ALWAYS = 1_000_000
 MAX_AGE_MS = 3_600_000

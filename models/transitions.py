@@ -7,9 +7,12 @@ from sqlmodel import col
 
 from burnish.kit import clock
 from burnish.kit.db import Session
+from models import batch, events, job
 from models import deployment as dep
-from models import events, job
+from models import eval as evaluation
+from models.batch import Batch
 from models.deployment import Deployment
+from models.eval import EvalRun
 from models.job import Job
 
 JOB_MOVES = {
@@ -24,12 +27,29 @@ DEPLOYMENT_MOVES = {
     dep.SERVING: {dep.QUEUED, dep.UNHEALTHY, dep.FAILED, dep.STOPPED},
     dep.UNHEALTHY: {dep.QUEUED, dep.SERVING, dep.FAILED, dep.STOPPED},
 }
-MOVES: dict[type[Any], dict[str, set[str]]] = {Job: JOB_MOVES, Deployment: DEPLOYMENT_MOVES}
+BATCH_MOVES = {
+    batch.VALIDATING: {batch.FAILED, batch.IN_PROGRESS, batch.CANCELLING, batch.EXPIRED},
+    batch.IN_PROGRESS: {batch.FINALIZING, batch.CANCELLING, batch.FAILED},
+    # What was not answered in time, or is not to be, is recorded as such before the files are written.
+    batch.FINALIZING: {batch.COMPLETED, batch.EXPIRED, batch.FAILED},
+    batch.CANCELLING: {batch.CANCELLED, batch.FAILED},
+}
+EVAL_RUN_MOVES = {
+    evaluation.QUEUED: {evaluation.RUNNING, evaluation.FAILED, evaluation.CANCELLED},
+    evaluation.RUNNING: {evaluation.SCORING, evaluation.FAILED, evaluation.CANCELLED},
+    evaluation.SCORING: {evaluation.COMPLETED, evaluation.FAILED, evaluation.CANCELLED},
+}
+MOVES: dict[type[Any], dict[str, set[str]]] = {
+    Job: JOB_MOVES,
+    Deployment: DEPLOYMENT_MOVES,
+    Batch: BATCH_MOVES,
+    EvalRun: EVAL_RUN_MOVES,
+}
 
 
 async def move(
     session: Session,
-    row: Job | Deployment,
+    row: Job | Deployment | Batch | EvalRun,
     to: str,
     *,
     token: int | None = None,

@@ -7,10 +7,9 @@ import httpx2
 from pydantic import Field
 
 from burnish.kit import clock, ids, outbox
-from burnish.kit.core import Core
 from burnish.kit.db import Session
 from burnish.kit.errors import Forbidden, Invalid
-from engines.serving import adopted, upstream
+from engines.serving import addressing, adopted, upstream
 from engines.serving.upstream import BadUrl, Unanswered, Upstream
 from models import deployment as dep
 from models import events, rollout
@@ -70,20 +69,12 @@ async def adopt(ctx: Context, spec: AdoptInput) -> Deployment:
         await rollout.add(session, row)
         told = {"source": dep.ADOPTED, "upstream_url": server.url}
         await events.record(session, ctx.account.id, row.id, "created", told, line="Status: queued")
-        outbox.put(session, deployments.SERVE_MESSAGE, row.id)
+        outbox.put(session, addressing.SERVE_MESSAGE, row.id)
         return row
 
     key = None if spec.api_key is None else ctx.core.secrets.hash_key(spec.api_key)
     request = {**spec.model_dump(), "api_key": key}
     return await once(ctx, "deployments.adopt", request, Deployment, make, details={"upstream_url": server.url})
-
-
-def upstream_of(core: Core, row: Deployment) -> Upstream | None:
-    """Return the server that answers an adopted deployment's requests, None for any other deployment."""
-    if row.source != dep.ADOPTED or row.upstream_url is None:
-        return None
-    sealed = row.sealed_upstream_key
-    return Upstream(row.upstream_url, None if sealed is None else core.secrets.decrypt(sealed, row.id))
 
 
 def _row(ctx: Context, spec: AdoptInput, server: Upstream, model: str) -> Deployment:

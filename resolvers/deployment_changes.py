@@ -10,6 +10,7 @@ from sqlmodel import col, select
 from burnish.kit import clock, outbox
 from burnish.kit.db import Session
 from burnish.kit.errors import Invalid, InvalidState
+from engines.serving import addressing
 from models import billing, events, ledger, replica, rollout, transitions
 from models import deployment as dep
 from models.deployment import Deployment, DeploymentVersion
@@ -166,4 +167,4 @@ async def _changed(session: Session, ctx: Context, row: Deployment, kind: str, t
     session.add(row)
     await session.flush()
     await events.record(session, ctx.account.id, row.id, kind, told, attempt=row.attempt, line=line)
-    outbox.put(session, deployments.SERVE_MESSAGE, row.id)
+    outbox.put(session, addressing.SERVE_MESSAGE, row.id)

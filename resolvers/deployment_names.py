@@ -2,9 +2,8 @@
 
 import itertools
 import re
-from typing import Any
 
-from sqlmodel import col, or_, select
+from sqlmodel import col, select
 
 from models import deployment as dep
 from models.deployment import Deployment
@@ -14,24 +13,6 @@ BY_ID = "deploy_id:"
 UNNAMED = "model"
 # What is left of a long name has room for the account's, and for a number.
 LONGEST = 64
-
-
-def named(ctx: Context, reference: str) -> Any:
-    """Return the condition that a chat call's `model` names a deployment: its id, `deploy_id:` and its id, or the name of an
-    active one, which the account's own name may stand before.
-    """
-    if reference.startswith(BY_ID):
-        return col(Deployment.id) == reference.removeprefix(BY_ID)
-    own = reference.removeprefix(f"{ctx.account.slug}/")
-    return or_(
-        col(Deployment.id) == reference,
-        col(Deployment.name).in_({reference, own}) & col(Deployment.status).in_(dep.ACTIVE),
-    )
-
-
-def is_named(ctx: Context, row: Deployment, reference: str) -> bool:
-    """Say whether a chat call's `model` names this deployment, whatever its status."""
-    return reference in (row.id, f"{BY_ID}{row.id}", row.name, f"{ctx.account.slug}/{row.name}")
 
 
 async def suggest(ctx: Context, model: str) -> str:

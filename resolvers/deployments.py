@@ -13,20 +13,20 @@ from burnish.kit.db import Session
 from burnish.kit.errors import Conflict, Invalid, InvalidState, NotFound, RateLimited
 from burnish.kit.paging import ALWAYS, Span
 from engines import erasing
+from engines.serving import addressing
 from models import billing, books, events, job, ledger, rollout, transitions
 from models import deployment as dep
 from models.async_completion import AsyncCompletion
 from models.deployment import Deployment, InferenceRequest
 from models.job import Checkpoint, Job
 from models.replica import Replica
-from resolvers import base_models, checkpoints, deployment_names, hardware
+from resolvers import base_models, checkpoints, hardware
 from resolvers.context import Context
 from resolvers.creating import once, unchanged
 from resolvers.deployment_inputs import DeploymentInput
 from resolvers.hardware import GpuInput
 from resolvers.streams import Streams
 
-SERVE_MESSAGE = "serving.run"
 RETRY_AFTER_S = 60
 
 
@@ -95,7 +95,7 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
         await rollout.add(session, row)
         await ledger.hold(session, ctx.account.id, row.id, hour)
         await events.record(session, ctx.account.id, row.id, "created", line="Status: queued")
-        outbox.put(session, SERVE_MESSAGE, row.id)
+        outbox.put(session, addressing.SERVE_MESSAGE, row.id)
         return row
 
     token = None if spec.hf_token is None else ctx.core.secrets.hash_key(spec.hf_token)
@@ -164,7 +164,7 @@ async def _stop(session: Session, ctx: Context, deployment_id: str) -> Deploymen
     await transitions.move(session, row, dep.STOPPED, line=line, stopped_at=now, cost_micros=cost)
     if not row.is_leased:
         await stream.end(session, row.id, dep.STREAMS, dep.STOPPED)
-    outbox.put(session, SERVE_MESSAGE, row.id)
+    outbox.put(session, addressing.SERVE_MESSAGE, row.id)
     return row
 
 
@@ -253,14 +253,6 @@ def _totals(row: Deployment, count: int, prompt_tokens: int, completion_tokens: 
         error_rate=round(int(failed) / count, 6) if count else 0.0,
         uptime_seconds=round(clock.seconds_between(row.serving_since, until), 3) if row.serving_since else 0.0,
     )
-
-
-async def by_reference(session: Session, ctx: Context, reference: str) -> Deployment | None:
-    """Return the deployment that a chat call's `model` names; of several the one with just this name, then the newest."""
-    mine = (Deployment.account_id == ctx.account.id, col(Deployment.deleted_at).is_(None))
-    statement = select(Deployment).where(*mine, deployment_names.named(ctx, reference))
-    first = case((col(Deployment.name) == reference, 0), else_=1)
-    return (await session.exec(statement.order_by(first, col(Deployment.created_at).desc()))).first()
 
 
 async def serving(ctx: Context) -> list[Deployment]:

@@ -17,12 +17,12 @@ from engines.serving import http1
 from engines.serving.engine_errors import SERVER_ERROR, envelope
 from engines.serving.metering import CLIENT_GONE, Served
 from engines.serving.proxy import JSON, TIMED_OUT, Call, ReplicaUnreachable, Reply, forward
+from engines.serving.request_log import Logged, RequestLog
 from engines.serving.router import Lease, Outcome, QueueFull, QueueSlow, Table
 from models.deployment import Deployment
 from resolvers.context import Context
 from resolvers.gateway_sharing import Sharing
 from resolvers.rate_limits import InferenceAllowance
-from resolvers.request_log import Logged, RequestLog
 from resolvers.routes import Route, Routes
 from resolvers.waking import Patience, Waking
 

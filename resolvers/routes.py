@@ -19,13 +19,14 @@ from burnish.kit.core import Core
 from burnish.kit.db import Session
 from burnish.kit.errors import Invalid, NotFound
 from burnish.kit.once import AtOnce
+from engines.serving import addressing
 from engines.serving.router import Table, Target
 from engines.serving.upstream import Upstream
 from models import deployment as dep
 from models import replica
 from models.deployment import Deployment
 from models.replica import Replica
-from resolvers import adopting, deployment_names, deployments, waking
+from resolvers import waking
 from resolvers.context import Context
 
 log = structlog.get_logger(__name__)
@@ -106,7 +107,7 @@ class Routes:
         async with self._core.db.read() as session:
             row = await _named(session, ctx, model, deployment_id)
             waking.check(row)
-            targets = (await waking.running(session, [row.id]))[row.id]
+            targets = (await addressing.running(session, [row.id]))[row.id]
         if len(self._meant) >= MOST_REMEMBERED:
             self._meant.clear()
             self._routes.clear()
@@ -165,7 +166,7 @@ class Routes:
 
     def _keep(self, row: Deployment, targets: Sequence[Target], seen: float) -> Route:
         self._table.set(row.id, targets)
-        route, upstream = self._routes.get(row.id), adopting.upstream_of(self._core, row)
+        route, upstream = self._routes.get(row.id), addressing.upstream_of(self._core, row)
         if route is None:
             route = self._routes[row.id] = Route(row, upstream, seen)
         else:
@@ -187,12 +188,12 @@ async def _named(session: Session, ctx: Context, model: str | None, deployment_i
         found = await session.get(Deployment, deployment_id)
         if found is None or found.account_id != ctx.account.id or found.deleted_at is not None:
             raise NotFound(f"No such deployment: {deployment_id}")
-        if model is not None and model != found.model and not deployment_names.is_named(ctx, found, model):
+        if model is not None and model != found.model and not addressing.is_named(ctx.account, found, model):
             raise _unknown(model)
         return found
     if model is None:
         raise Invalid("'model' is required: the id or the name of a deployment.", param="model")
-    by_name = await deployments.by_reference(session, ctx, model)
+    by_name = await addressing.by_reference(session, ctx.account, model)
     if by_name is None:
         raise _unknown(model)
     return by_name

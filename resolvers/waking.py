@@ -6,29 +6,21 @@ to the deployment's host by `wake_requested_at`; it alone starts replicas.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from datetime import timedelta
 from time import monotonic
 
 import structlog
-from sqlalchemy import or_, update
-from sqlmodel import col, select
 
-from burnish.kit import clock, outbox
 from burnish.kit.core import Core
-from burnish.kit.db import Session
 from burnish.kit.errors import InsufficientCredit, Invalid, Unavailable
+from engines.serving import addressing
 from engines.serving.router import Target
 from models import deployment as dep
-from models import replica
 from models.deployment import Deployment
-from models.replica import Replica
-from resolvers import deployments
 
 log = structlog.get_logger(__name__)
 LOOK_S = 0.25
-WAKE_EVERY_S = 5.0
 # A replica that could not be reached may be asked again after a while.
 AGAIN_S = 2.0
 RETRY_AFTER_S = 5
@@ -48,16 +40,6 @@ def check(row: Deployment) -> None:
     if row.paused_at is not None:
         message = f"The deployment {row.name} is paused."
         raise Invalid(message, code="deployment_not_serving", param="model", hint="Resume it.")
-
-
-async def running(session: Session, deployment_ids: Sequence[str]) -> dict[str, list[Target]]:
-    """Return the replicas that take requests, of each of the deployments."""
-    statement = select(Replica).where(col(Replica.deployment_id).in_(deployment_ids), Replica.status == replica.RUNNING)
-    found: dict[str, list[Target]] = {deployment_id: [] for deployment_id in deployment_ids}
-    for row in (await session.exec(statement.order_by(col(Replica.created_at)))).all():
-        if row.url is not None:
-            found[row.deployment_id].append(Target(row.id, row.url, row.served_name))
-    return found
 
 
 class Patience:
@@ -156,7 +138,7 @@ class Waking:
             try:
                 async with self._core.db.read() as session:
                     waited.row = await session.get_one(Deployment, waited.row.id)
-                    waited.targets = (await running(session, [waited.row.id]))[waited.row.id]
+                    waited.targets = (await addressing.running(session, [waited.row.id]))[waited.row.id]
                 if not waited.targets:
                     await self._wake(waited.row.id)
             except Exception as error:
@@ -169,22 +151,11 @@ class Waking:
     async def _wake(self, deployment_id: str) -> None:
         """Tell the deployment's host that a request waits; once each few seconds, however many wait in however many processes."""
         now = monotonic()
-        if now - self._asked.get(deployment_id, -WAKE_EVERY_S) < WAKE_EVERY_S:
+        if now - self._asked.get(deployment_id, -addressing.WAKE_EVERY_S) < addressing.WAKE_EVERY_S:
             return
-        self._asked = {key: at for key, at in self._asked.items() if now - at < WAKE_EVERY_S} | {deployment_id: now}
-        moment = clock.now()
-        asked = col(Deployment.wake_requested_at)
-        waits = (
-            col(Deployment.id) == deployment_id,
-            col(Deployment.status).in_(dep.ACTIVE),
-            col(Deployment.paused_at).is_(None),
-            or_(asked.is_(None), asked <= moment - timedelta(seconds=WAKE_EVERY_S)),
-        )
-        told = update(Deployment).where(*waits).values(wake_requested_at=moment).returning(col(Deployment.id))
+        self._asked = {key: at for key, at in self._asked.items() if now - at < addressing.WAKE_EVERY_S} | {deployment_id: now}
         try:
-            async with self._core.db.transaction() as session:
-                if (await session.exec(told)).first() is not None:
-                    outbox.put(session, deployments.SERVE_MESSAGE, deployment_id)
+            await addressing.wake(self._core, deployment_id)
         except BaseException:
             del self._asked[deployment_id]
             raise

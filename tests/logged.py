@@ -3,7 +3,7 @@
 from typing import Any
 
 from burnish.kit import clock, ids
-from resolvers.request_log import Logged
+from engines.serving.request_log import Logged
 
 
 def logged(account_id: str = "acct", deployment_id: str = "dep", **values: Any) -> Logged:

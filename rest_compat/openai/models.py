@@ -8,9 +8,10 @@ from starlette.requests import Request
 
 from burnish.kit.errors import NotFound
 from engines.compute.hardware import profile_of
+from engines.serving import addressing
 from models.deployment import Deployment
 from models.replica import RUNNING, Replica
-from resolvers import deployment_names, deployments, related
+from resolvers import deployments, related
 from resolvers.context import Context
 from rest_compat.errors import OPENAI, VERI, Dialect
 from rest_compat.operation import Handler, Operation
@@ -56,7 +57,7 @@ async def get(ctx: Context, request: Request) -> ModelObject:
     """Get a model by the name or id of its deployment."""
     reference = request.path_params["model"]
     for row in await deployments.serving(ctx):
-        if deployment_names.is_named(ctx, row, reference):
+        if addressing.is_named(ctx.account, row, reference):
             return (await _list(ctx, [row])).data[0]
     raise NotFound(f"The model '{reference}' does not exist.", code="model_not_found", param="model")
 

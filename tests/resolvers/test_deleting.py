@@ -11,6 +11,7 @@ from burnish.kit import clock, ids, live, stream
 from burnish.kit.errors import Conflict, InvalidState, NotFound
 from burnish.kit.tables import StreamChunk, StreamHead
 from engines import erasing
+from engines.serving import addressing
 from engines.serving.proxy import Call
 from models import job, leases, ledger, transitions
 from models.deployment import Deployment, InferenceRequest
@@ -235,7 +236,7 @@ async def test_a_deployment_is_deleted_once_it_has_stopped(ctx: Context, jsonl: 
     assert await related.by_id(ctx, InferenceRequest, [asked]) == {}
     assert await related.deployments(ctx, [serving.model]) == {}
     async with ctx.db.read() as session:
-        assert await deployments.by_reference(session, ctx, serving.id) is None
+        assert await addressing.by_reference(session, ctx.account, serving.id) is None
 
 
 async def requested(ctx: Context, row: Deployment) -> str:

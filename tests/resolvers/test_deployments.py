@@ -10,6 +10,7 @@ from sqlmodel import select
 from burnish.kit import clock, ids, paging, stream
 from burnish.kit.errors import Conflict, Forbidden, InsufficientCredit, Invalid, InvalidState, NotFound, SchemaInvalid
 from burnish.kit.tables import Outbox
+from engines.serving import addressing
 from models import deployment as dep
 from models import leases, ledger, transitions
 from models.account import Account
@@ -115,8 +116,8 @@ async def test_a_name_is_free_for_others_and_after_the_stop(ctx: Context, tenant
     second = await make(ctx)
     assert second.id != first.id
     async with ctx.db.read() as session:
-        assert (await deployments.by_reference(session, ctx, "my-model") or first).id == second.id
-        assert (await deployments.by_reference(session, ctx, first.id) or second).id == first.id
+        assert (await addressing.by_reference(session, ctx.account, "my-model") or first).id == second.id
+        assert (await addressing.by_reference(session, ctx.account, first.id) or second).id == first.id
 
 
 async def test_a_completed_jobs_newest_final_checkpoint_is_deployed(ctx: Context, jsonl: Path) -> None:
@@ -264,8 +265,8 @@ async def test_another_accounts_deployment_is_unknown_to_every_verb(ctx: Context
                 await attempt
             assert caught.value.message == f"No such deployment: {deployment_id}"
     async with ctx.db.read() as session:
-        assert await deployments.by_reference(session, ctx, theirs) is None
-        assert await deployments.by_reference(session, ctx, "my-model") is None
+        assert await addressing.by_reference(session, ctx.account, theirs) is None
+        assert await addressing.by_reference(session, ctx.account, "my-model") is None
     assert (await deployments.get(other, theirs)).status == "queued"
 
 

@@ -12,13 +12,14 @@ from structlog.testing import capture_logs
 
 from burnish.kit import stream
 from burnish.kit.tables import StreamChunk
+from engines.serving import request_log
+from engines.serving.request_log import Logged, RequestLog
 from models import deployment as dep
 from models.deployment import Deployment, InferenceRequest
-from resolvers import deployments, request_log
+from resolvers import deployments
 from resolvers.context import Context
 from resolvers.deployment_inputs import DeploymentInput
 from resolvers.inputs import parse
-from resolvers.request_log import Logged, RequestLog
 from tests.logged import logged
 from tests.resolvers.conftest import Tenants
 

@@ -8,10 +8,10 @@ import httpx2
 import pytest
 from sqlmodel import select
 
-from engines.serving import replica_run
+from engines.serving import addressing, replica_run
 from models.deployment import Deployment
 from models.replica import Replica as Row
-from resolvers import deployments, routes, waking
+from resolvers import deployments, routes
 from tests.conftest import Server
 from tests.rest_compat import replica, things
 from tests.rest_compat.replica import Replica
@@ -151,14 +151,14 @@ async def test_what_was_read_before_a_change_is_not_taken_for_what_is_after_it(
     await found.find(ctx, row.name, None)
     assert found.get(words) is not None
     reading, go_on = asyncio.Event(), asyncio.Event()
-    running = waking.running
+    running = addressing.running
 
     async def slowly(*args: Any) -> Any:
         reading.set()
         await go_on.wait()
         return await running(*args)
 
-    monkeypatch.setattr(waking, "running", slowly)
+    monkeypatch.setattr(addressing, "running", slowly)
     finding = asyncio.create_task(found.find(ctx, row.name, None))
     await reading.wait()
     found.changed(row.id)
@@ -172,13 +172,13 @@ async def test_what_happens_to_others_makes_nobody_look_again(
 ) -> None:
     row = await things.serving_deployment(server, engine.url)
     found, ctx = server.platform.gateway.routes, await server.context()
-    running = waking.running
+    running = addressing.running
 
     async def meanwhile(*args: Any) -> Any:
         found.changed("job_01kaj5")
         return await running(*args)
 
-    monkeypatch.setattr(waking, "running", meanwhile)
+    monkeypatch.setattr(addressing, "running", meanwhile)
     await found.find(ctx, row.name, None)
     assert found.get((ctx.account.id, None, row.name)) is not None
 

@@ -10,6 +10,7 @@ from sqlmodel import select
 
 from burnish.kit import clock, ids, outbox
 from burnish.kit.tables import Outbox
+from engines.serving import addressing
 from models.deployment import Deployment, InferenceRequest
 from models.replica import Replica as Row
 from resolvers import deployment_changes, deployments, waking
@@ -88,7 +89,7 @@ async def stored(server: Server, row: Deployment) -> Deployment:
 async def messages(server: Server, row: Deployment) -> int:
     """Count what its host has not been told yet."""
     async with server.platform.db.read() as session:
-        its = (Outbox.resource_id == row.id, Outbox.actor == deployments.SERVE_MESSAGE)
+        its = (Outbox.resource_id == row.id, Outbox.actor == addressing.SERVE_MESSAGE)
         return len((await session.exec(select(Outbox).where(*its))).all())
 
 
@@ -123,7 +124,7 @@ async def test_all_that_wait_share_one_look(server: Server, often: None, monkeyp
     row = await asleep(server)
     await waiting(server, row, 10)
     looks, at_once, most = 0, 0, 0
-    look: Callable[..., Awaitable[Any]] = waking.running
+    look: Callable[..., Awaitable[Any]] = addressing.running
 
     async def counted(*arguments: Any) -> Any:
         nonlocal looks, at_once, most
@@ -133,7 +134,7 @@ async def test_all_that_wait_share_one_look(server: Server, often: None, monkeyp
         at_once -= 1
         return await look(*arguments)
 
-    monkeypatch.setattr(waking, "running", counted)
+    monkeypatch.setattr(addressing, "running", counted)
     await until(lambda: looks >= 5)
     assert most == 1
     await deployments.stop(await server.context(), row.id)

@@ -19,6 +19,7 @@ from sqlmodel import col
 
 from burnish.kit import clock, stream
 from burnish.kit.core import Core
+from burnish.kit.db import Session
 from burnish.kit.errors import Invalid
 from models.deployment import Deployment, InferenceRequest
 
@@ -168,18 +169,25 @@ class RequestLog:
         # A commit that was cut off may have happened.
         is_repeated, self._is_doubtful = self._is_doubtful, True
         async with self._core.db.transaction() as session:
-            connection = await session.connection()
             if is_repeated:
-                rows = await _unwritten(connection, rows)
+                rows = await _unwritten(await session.connection(), rows)
             if rows:
-                # Plain tuples: SQLite's driver has a fast way for these alone.
-                await connection.exec_driver_sql(_insert(connection.dialect), [tuple(row) for row in rows])
-                # In one order, and deployments before streams, as their hosts lock them.
-                groups = sorted(_by_deployment(rows).items())
-                await connection.execute(ADD_TOTALS, [_totals(deployment_id, its) for deployment_id, its in groups])
-                told = {deployment_id: [row.as_row() for row in its] for deployment_id, its in groups}
-                await stream.append_each(session, "requests", told)
+                await record(session, rows)
         self._is_doubtful = False
+
+
+async def record(session: Session, rows: Sequence[Logged]) -> None:
+    """Write calls in the caller's transaction: their rows, their deployments' totals and streams.
+
+    In one order, and deployments before streams, as their hosts lock them.
+    """
+    connection = await session.connection()
+    # Plain tuples: SQLite's driver has a fast way for these alone.
+    await connection.exec_driver_sql(_insert(connection.dialect), [tuple(row) for row in rows])
+    groups = sorted(_by_deployment(rows).items())
+    await connection.execute(ADD_TOTALS, [_totals(deployment_id, its) for deployment_id, its in groups])
+    told = {deployment_id: [row.as_row() for row in its] for deployment_id, its in groups}
+    await stream.append_each(session, "requests", told)
 
 
 @lru_cache(maxsize=2)
