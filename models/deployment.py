@@ -161,23 +161,6 @@ class InferenceRequest(SQLModel, table=True):
         """Return the condition for a call whose time is that of an answer; `is_taken` is the same of a row of `requests`."""
         return or_(col(cls.replica_id).is_not(None), col(cls.status_code) < FAILED_FROM)
 
-    def as_row(self) -> dict[str, Any]:
-        """Return the call as a row of its deployment's stream `requests`; `at` is when it arrived."""
-        return {
-            "id": self.id,
-            "at": self.created_at.isoformat(),
-            "replica_id": self.replica_id,
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "latency_ms": self.latency_ms,
-            "ttft_ms": self.ttft_ms,
-            "status_code": self.status_code,
-            "streamed": self.streamed,
-            "finish_reason": self.finish_reason,
-            "client_cancelled": self.client_cancelled,
-            "error_message": self.error_message,
-        }
-
 
 def is_taken(row: dict[str, Any]) -> bool:
     """Say of a row of `requests` whether its time is that of an answer."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from burnish.kit import clock, ids
 from engines.serving.request_log import Logged
+from models.deployment import InferenceRequest
 
 
 def logged(account_id: str = "acct", deployment_id: str = "dep", **values: Any) -> Logged:
@@ -25,3 +26,9 @@ def logged(account_id: str = "acct", deployment_id: str = "dep", **values: Any) 
         "created_micros": clock.now_micros(),
     }
     return Logged(**(given | values))
+
+
+def row_of(request: InferenceRequest) -> dict[str, Any]:
+    """Return a logged call as its deployment's stream `requests` has it."""
+    values = request.model_dump(exclude={"created_at"})
+    return Logged(**values, created_micros=clock.to_micros(request.created_at)).as_row()

@@ -20,7 +20,7 @@ from resolvers import deployments
 from resolvers.context import Context
 from resolvers.deployment_inputs import DeploymentInput
 from resolvers.inputs import parse
-from tests.logged import logged
+from tests.logged import logged, row_of
 from tests.resolvers.conftest import Tenants
 
 pytestmark = pytest.mark.anyio
@@ -81,7 +81,7 @@ async def test_a_request_is_streamed_as_it_is_logged(on_both: Tenants) -> None:
         "error_message": "It left.",
     }
     async with ctx.db.read() as session:
-        assert (await session.get_one(InferenceRequest, request.id)).as_row() == item.data
+        assert row_of(await session.get_one(InferenceRequest, request.id)) == item.data
 
 
 async def test_a_flush_writes_one_chunk_for_each_deployment(ctx: Context) -> None:

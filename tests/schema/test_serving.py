@@ -12,7 +12,7 @@ from models.deployment import InferenceRequest
 from resolvers import cursors
 from schema.inference_requests import InferenceRequest as Request
 from schema.serving import RequestBatch, ServingSample, StatsBatch
-from tests.logged import logged
+from tests.logged import logged, row_of
 from tests.rest_compat import things
 from tests.schema.conftest import Api, Sockets
 
@@ -40,14 +40,14 @@ def test_a_request_is_streamed_as_it_is_queried() -> None:
         request(),
         request(streamed=True, ttft_ms=2.5, finish_reason="stop", client_cancelled=True, error_message="It left."),
     ):
-        batch = RequestBatch.of("dep_1", [Row(7, 0, row.as_row())])
+        batch = RequestBatch.of("dep_1", [Row(7, 0, row_of(row))])
         assert batch.requests == [Request.of(row)]
         assert batch.cursor == cursors.position("dep_1", "requests", 7)
 
 
 def test_a_sample_gives_what_was_measured_and_null_for_the_rest() -> None:
     busy = sample(
-        **stats.asked([request(ttft_ms=30.0).as_row(), request(status_code=500).as_row()], 5.0), replicas_ready=1,
+        **stats.asked([row_of(request(ttft_ms=30.0)), row_of(request(status_code=500))], 5.0), replicas_ready=1,
         running=2, waiting=1, kv_cache_usage=0.5,
     )  # fmt: skip
     batch = StatsBatch.of("dep_1", [Row(1, 1, sample()), Row(2, 1, busy)])
@@ -86,7 +86,7 @@ async def test_requests_and_samples_are_followed_to_the_end(api: Api, sockets: S
         requests, load = await socket.start(REQUESTS, id=row.id), await socket.start(STATS, id=row.id)
         first, idle = await requests.frame(), await load.frame()
         await ask("req_2")
-        await measure(**stats.asked([request().as_row()], 5.0), running=2, kv_cache_usage=0.5)
+        await measure(**stats.asked([row_of(request())], 5.0), running=2, kv_cache_usage=0.5)
         second, busy = await requests.frame(), await load.frame()
         resumed = await socket.start(REQUESTS, id=row.id, after=first["cursor"])
         assert (await resumed.frame())["requests"] == second["requests"]

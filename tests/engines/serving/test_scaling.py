@@ -19,6 +19,7 @@ from models.deployment import Deployment, InferenceRequest
 from models.replica import Replica
 from tests.engines.serving.test_stats import Clock, load, time
 from tests.engines.serving.upstream import Upstream
+from tests.logged import row_of
 from tests.models import rows
 
 __all__ = ["time"]
@@ -63,7 +64,7 @@ class Host:
     async def log(self, count: int, **values: Any) -> None:
         given: dict[str, Any] = {"latency_ms": 100.0, "status_code": 200, "created_at": clock.now() - timedelta(seconds=1)}
         made = [
-            InferenceRequest(id=ids.new("req"), account_id="acct", deployment_id=self.id, **(given | values)).as_row()
+            row_of(InferenceRequest(id=ids.new("req"), account_id="acct", deployment_id=self.id, **(given | values)))
             for _ in range(count)
         ]
         async with self.core.db.transaction() as session:

@@ -15,6 +15,7 @@ from engines.serving.stats import Sampler
 from models.deployment import InferenceRequest
 from models.replica import Replica
 from tests.engines.serving.upstream import Upstream
+from tests.logged import row_of
 from tests.models import rows
 
 pytestmark = pytest.mark.anyio
@@ -55,7 +56,7 @@ class Bench:
 
     async def log(self, *requests: InferenceRequest) -> None:
         async with self.db.transaction() as session:
-            await stream.append(session, self.id, "requests", [row.as_row() for row in requests])
+            await stream.append(session, self.id, "requests", [row_of(row) for row in requests])
 
     async def replica(self, url: str, status: str = "running", *, ended: bool = False) -> None:
         now = clock.now()

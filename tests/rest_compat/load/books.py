@@ -15,6 +15,7 @@ from burnish.kit import stream
 from burnish.kit.core import Core
 from models.deployment import Deployment, InferenceRequest
 from models.replica import Replica
+from tests.logged import row_of
 from tests.rest_compat.load.callers import Seen
 from tests.rest_compat.load.fleet import Engine, Entry
 
@@ -70,7 +71,7 @@ class Nameless:
 
     def wrong(self, rows: Sequence[InferenceRequest], engines: Mapping[str, str]) -> list[str]:
         """Return what the rows without a number say otherwise."""
-        found = [f"nobody's: {row.as_row()}" for row in rows if row.completion_tokens or row.status_code == 200]
+        found = [f"nobody's: {row_of(row)}" for row in rows if row.completion_tokens or row.status_code == 200]
         known = {row.id: row.status_code for row in rows}
         found += [
             f"{status} {key} is logged as {known.get(key)}" for key, status in self.refused.items() if known.get(key) != status
@@ -102,7 +103,7 @@ def disagreements(load: Sequence[Seen], entries: Sequence[Entry], books: Books) 
         number = seen.ask.number
         wrong = _wrong(seen, taken[number], logged[number], books, nameless)
         if wrong is not None:
-            found.append(f"#{number} {seen.verdict}: {wrong}; {taken[number]}; {[row.as_row() for row in logged[number]]}")
+            found.append(f"#{number} {seen.verdict}: {wrong}; {taken[number]}; {[row_of(row) for row in logged[number]]}")
     return found + nameless.wrong(rest, books.engines)
 
 
@@ -174,6 +175,6 @@ async def one_story(core: Core) -> list[str]:
                 found.append(f"{row.name}: totals {totals}, rows {sums}")
             if [item.seq for item in told] != list(range(1, len(its) + 1)):
                 found.append(f"{row.name}: {len(told)} told, {len(its)} rows")
-            if {item.data["id"]: item.data for item in told} != {each.id: each.as_row() for each in its}:
+            if {item.data["id"]: item.data for item in told} != {each.id: row_of(each) for each in its}:
                 found.append(f"{row.name}: told otherwise than logged")
     return found
