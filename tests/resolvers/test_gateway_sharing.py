@@ -11,9 +11,9 @@ from redis.asyncio.client import PubSub
 
 from burnish.kit.core import Core
 from burnish.kit.settings import Settings
+from engines.serving import sharing as gateway_sharing
 from engines.serving.router import Lease, Outcome, Table, Target
-from resolvers import gateway_sharing
-from resolvers.gateway_sharing import CHANNEL, Sharing
+from engines.serving.sharing import CHANNEL, Sharing
 from tests.kit.conftest import Broker, broker
 
 __all__ = ["broker"]

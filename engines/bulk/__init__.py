@@ -1,0 +1,1 @@
+"""Bulk inference: files of requests, worked through beside what people ask."""
