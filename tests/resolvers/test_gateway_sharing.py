@@ -345,5 +345,5 @@ async def test_nothing_is_said_while_nothing_changes(start: Start, monkeypatch: 
     lease.release(Outcome.OK)
     for _ in range(3):
         await one.sharing.tell()
-    nothing: dict[str, Any] = {"counts": {}, "wanted": {}, "opened": {}}
+    nothing: dict[str, Any] = {"counts": {}, "wanted": {}, "opened": {}, "bulk": {}}
     assert said == [{**nothing, "counts": {"rep_a": 1}}, nothing]
