@@ -1,0 +1,1 @@
+"""What works through files of requests."""
