@@ -55,7 +55,7 @@ async def page(
     ctx.require("read")
     equal = {BatchOutcome.ok: ok, BatchOutcome.code: code, BatchOutcome.deployment_id: deployment_id}
     where = [col(column) == value for column, value in equal.items() if value is not None]
-    where += [col(BatchOutcome.batch_id) == batch_id, col(BatchOutcome.line) > after]
+    where += [col(BatchOutcome.batch_id) == batch_id, col(BatchOutcome.line) > min(after, batch.MOST_LINES)]
     statement = _bare().where(*where).order_by(col(BatchOutcome.line)).limit(limit + 1)
     async with ctx.db.read() as session:
         await batches.find(session, ctx, batch_id)
