@@ -26,6 +26,8 @@ ENDPOINTS = ("/v1/chat/completions", "/v1/completions")
 MOST_LINES = 50_000
 # What becomes of lines that were not answered in time, or at all.
 EXPIRED_LINE, CANCELLED_LINE = "batch_expired", "batch_cancelled"
+# Has hosts look at a batch or an eval run.
+RUN_MESSAGE = "bulk.run"
 
 
 class Batch(Leased, table=True):
@@ -35,7 +37,8 @@ class Batch(Leased, table=True):
     `problem_count` says how many there are; all of them are in the file `error_file_id`. `total` counts the lines, `completed`
     and `failed` their outcomes. `prompt_tokens`, `completion_tokens` and `cost_nanos` (billionths of a dollar) are the sums of
     the outcomes': the cost is their share of their replicas' time, which is charged to the deployments. `model` is what the
-    lines name, null where they name several. `retry_of` is the batch whose failed lines these are; `parent_id` is the eval run
+    lines name, null where they name several. Its output and error files are deleted `output_expires_after_s` after they are
+    made, never where that is null. `retry_of` is the batch whose failed lines these are; `parent_id` is the eval run
     that this is a part of, which alone shows it.
     """
 
@@ -54,6 +57,7 @@ class Batch(Leased, table=True):
     error_file_id: str | None = Field(default=None, foreign_key="file.id")
     endpoint: str
     completion_window_s: int = 86_400
+    output_expires_after_s: int | None = None
     labels: dict[str, str] | None = Field(default=None, sa_type=JSON)
     model: str | None = None
     errors: list[dict[str, Any]] | None = Field(default=None, sa_type=JSON)

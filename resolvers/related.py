@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from burnish.kit import stream
 from burnish.kit.tables import StreamChunk, StreamHead
+from models.batch import Batch
 from models.deployment import Deployment, DeploymentVersion, InferenceRequest
 from models.job import Checkpoint, Job
 from models.replica import Replica
@@ -87,6 +88,15 @@ async def last_lines(ctx: Context, job_ids: Sequence[str], count: int) -> dict[s
     statement = statement.where(*mine, col(chunk.last_seq) > col(head.last_seq) - count).order_by(col(chunk.first_seq))
     lines = _grouped((chunk.resource_id, row) for chunk in await _read(ctx, statement) for row in stream.decode(chunk))
     return {job_id: rows[-count:] for job_id, rows in lines.items()}
+
+
+async def batch_progress(ctx: Context, batch_ids: Sequence[str]) -> dict[str, stream.Row]:
+    """Return the last thing that each batch's host has said of its progress."""
+    head, chunk = StreamHead, StreamChunk
+    at_end = (col(head.resource_id) == chunk.resource_id) & (col(head.kind) == chunk.kind) & (head.last_seq == chunk.last_seq)
+    statement = select(chunk).join(head, at_end).join(Batch, col(Batch.id) == chunk.resource_id)
+    mine = (Batch.account_id == ctx.account.id, col(chunk.resource_id).in_(set(batch_ids)), chunk.kind == "progress")
+    return {chunk.resource_id: stream.decode(chunk)[-1] for chunk in await _read(ctx, statement.where(*mine))}
 
 
 async def _read(ctx: Context, statement: Any) -> list[Any]:

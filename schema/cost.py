@@ -69,6 +69,7 @@ class Rule(NamedTuple):
 
 
 RULES: dict[str, Rule] = {
+    "Batch.causes": Rule(price=LOOKING),
     "Checkpoint.files": Rule(items=20),
     "Dataset.rendered": Rule(price=LOOKING),
     "Dataset.rows": Rule(search=("search",), search_price=LOOKING_FAR),

@@ -8,9 +8,12 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
+
+import strawberry
 
 from burnish.kit import clock
+from burnish.kit.errors import Invalid
 from burnish.kit.live import Batch
 from burnish.kit.stream import MAX_SEQ, Row
 from resolvers import cursors
@@ -23,6 +26,12 @@ from schema.scalars import BigInt
 from schema.sharing import Broadcast, LiveContext, Seat
 
 HEARTBEAT_S = 15.0
+MAX_TAIL = 10_000
+
+Resume = Annotated[
+    Cursor | None,
+    strawberry.argument(description="Go on after this cursor of an earlier frame or page; from the start by default."),
+]
 
 F = TypeVar("F")
 
@@ -118,6 +127,25 @@ class Feed(Generic[F]):
 
     def _cursor(self, seq: int) -> Cursor:
         return cursors.position(self.resource_id, self.kind, seq)
+
+
+async def start_of(
+    ctx: Context, streams: Streams, resource_id: str, kind: str, after: Cursor | None, tail: int | None = None
+) -> int:
+    """Return where to begin; NotFound here, before the first frame, for what is nobody's or another's."""
+    last = await streams.last(ctx, resource_id, kind)
+    if after is None:
+        return 0 if tail is None else max(0, last - _tail(tail))
+    start = cursors.read_position(after, resource_id, kind)
+    if start > last:
+        raise Invalid("This cursor is ahead of the stream.", code="invalid_cursor", param="after")
+    return start
+
+
+def _tail(tail: int) -> int:
+    if not 0 <= tail <= MAX_TAIL:
+        raise Invalid(f"tail is 0 to {MAX_TAIL}.", param="tail")
+    return tail
 
 
 async def _with_silences(batches: AsyncGenerator[Batch, None]) -> AsyncGenerator[Batch | None, None]:

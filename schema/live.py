@@ -13,12 +13,11 @@ from burnish.kit.errors import Invalid
 from burnish.kit.stream import Row
 from resolvers import activity, cursors, deployments, jobs
 from resolvers import rollouts as groups
-from resolvers.context import Context
 from resolvers.cursors import Cursor
-from resolvers.streams import Streams
+from schema.batch_streams import BatchSubscriptions
 from schema.context import Info
 from schema.deployments import Deployment
-from schema.feeds import Feed
+from schema.feeds import Feed, Resume, start_of
 from schema.frames import (
     ActivityBatch,
     ActivityEvent,
@@ -41,16 +40,11 @@ from schema.rollouts import RolloutGroup
 from schema.serving import RequestBatch, StatsBatch
 from schema.streams import DeploymentEvent, JobEvent, series_of
 
-MAX_TAIL = 10_000
 # The arguments that only say where a reader begins: readers who differ in nothing else share one execution.
 BEGIN = frozenset({"after", "tail"})
 
 JobId = Annotated[strawberry.ID, strawberry.argument(description="The id of the job, `job_…`.")]
 DeploymentId = Annotated[strawberry.ID, strawberry.argument(description="The id of the deployment, `dep_…`.")]
-Resume = Annotated[
-    Cursor | None,
-    strawberry.argument(description="Go on after this cursor of an earlier frame or page; from the start by default."),
-]
 ResumeTail = Annotated[
     Cursor | None,
     strawberry.argument(description="Go on after this cursor of an earlier frame or page; from `tail` by default."),
@@ -64,7 +58,7 @@ Which = Annotated[LogFilter | None, strawberry.argument(description="Which lines
     description="What can be followed, over `graphql-transport-ws`. Every stream replays from its cursor and goes on live; its "
     "frames come in batches, with a heartbeat in silences, and the last one is `StreamEnd`."
 )
-class Subscription:
+class Subscription(BatchSubscriptions):
     @strawberry.subscription(description="What happens to a job.")
     async def job_events(self, info: Info, job_id: JobId, after: Resume = None) -> AsyncGenerator[JobEventFrame, None]:
         async def make(rows: list[Row]) -> Sequence[tuple[JobEventBatch, int]]:
@@ -72,7 +66,7 @@ class Subscription:
             return [(JobEventBatch(events=events, cursor=events[-1].cursor), rows[-1].seq)]
 
         ctx = info.context.known
-        start = await _start(ctx, jobs.streams, job_id, "events", after)
+        start = await start_of(ctx, jobs.streams, job_id, "events", after)
         return Feed(jobs.streams, ctx, job_id, "events", start, make, lossy=False).frames(info.context)
 
     @strawberry.subscription(description="A job's log.")
@@ -80,7 +74,7 @@ class Subscription:
         self, info: Info, job_id: JobId, after: ResumeTail = None, tail: Tail = 200, filter: Which = None
     ) -> AsyncGenerator[LogFrame, None]:
         ctx = info.context.known
-        start = await _start(ctx, jobs.streams, job_id, "logs", after, tail)
+        start = await start_of(ctx, jobs.streams, job_id, "logs", after, tail)
         return Feed(jobs.streams, ctx, job_id, "logs", start, _lines(job_id, filter)).frames(info.context)
 
     @strawberry.subscription(description="A job's metrics, step by step.")
@@ -96,7 +90,7 @@ class Subscription:
             return [(_metric_batch(job_id, part, keys), part[-1].seq) for part in parts]
 
         ctx = info.context.known
-        start = await _start(ctx, jobs.streams, job_id, "metrics", after)
+        start = await start_of(ctx, jobs.streams, job_id, "metrics", after)
         return Feed(jobs.streams, ctx, job_id, "metrics", start, make).frames(info.context)
 
     @strawberry.subscription(description="A job's rollouts, step by step.")
@@ -114,7 +108,7 @@ class Subscription:
             return [(_rollout_batch(job_id, row, sample_groups), row.seq) for row in rows]
 
         ctx = info.context.known
-        start = await _start(ctx, jobs.streams, job_id, "rollouts", after)
+        start = await start_of(ctx, jobs.streams, job_id, "rollouts", after)
         return Feed(jobs.streams, ctx, job_id, "rollouts", start, make).frames(info.context)
 
     @strawberry.subscription(
@@ -130,7 +124,7 @@ class Subscription:
             events = [DeploymentEvent.of(id, item) for item in rows]
             return [(DeploymentUpdate(deployment=Deployment.of(row), events=events, cursor=events[-1].cursor), rows[-1].seq)]
 
-        start = await _start(ctx, deployments.streams, id, "events", after)
+        start = await start_of(ctx, deployments.streams, id, "events", after)
         return Feed(deployments.streams, ctx, id, "events", start, make, lossy=False).frames(info.context)
 
     @strawberry.subscription(description="A deployment's load, sampled every few seconds while it serves.")
@@ -141,7 +135,7 @@ class Subscription:
             return [(StatsBatch.of(id, rows), rows[-1].seq)]
 
         ctx = info.context.known
-        start = await _start(ctx, deployments.streams, id, "stats", after, tail)
+        start = await start_of(ctx, deployments.streams, id, "stats", after, tail)
         return Feed(deployments.streams, ctx, id, "stats", start, make).frames(info.context)
 
     @strawberry.subscription(description="A deployment's log.")
@@ -149,7 +143,7 @@ class Subscription:
         self, info: Info, id: DeploymentId, after: ResumeTail = None, tail: Tail = 200, filter: Which = None
     ) -> AsyncGenerator[LogFrame, None]:
         ctx = info.context.known
-        start = await _start(ctx, deployments.streams, id, "logs", after, tail)
+        start = await start_of(ctx, deployments.streams, id, "logs", after, tail)
         return Feed(deployments.streams, ctx, id, "logs", start, _lines(id, filter)).frames(info.context)
 
     @strawberry.subscription(description="What a deployment is asked, as its calls are logged.")
@@ -160,7 +154,7 @@ class Subscription:
             return [(RequestBatch.of(id, rows), rows[-1].seq)]
 
         ctx = info.context.known
-        start = await _start(ctx, deployments.streams, id, "requests", after, tail)
+        start = await start_of(ctx, deployments.streams, id, "requests", after, tail)
         return Feed(deployments.streams, ctx, id, "requests", start, make).frames(info.context)
 
     @strawberry.subscription(description="What happens to anything of the account; it never ends.")
@@ -172,7 +166,7 @@ class Subscription:
             events = [ActivityEvent.of(account_id, row) for row in rows]
             return [(ActivityBatch(events=events, cursor=events[-1].cursor), rows[-1].seq)]
 
-        start = await _start(ctx, activity.streams, account_id, activity.KIND, after, tail)
+        start = await start_of(ctx, activity.streams, account_id, activity.KIND, after, tail)
         return Feed(activity.streams, ctx, account_id, activity.KIND, start, make, lossy=False).frames(info.context)
 
 
@@ -199,22 +193,3 @@ def _metric_batch(job_id: str, rows: list[Row], keys: list[str] | None) -> Metri
 def _rollout_batch(job_id: str, row: Row, most: int) -> RolloutBatch:
     found = [RolloutGroup.of(job_id, group) for group in groups.groups_of(row)[:most]]
     return RolloutBatch(groups=found, cursor=cursors.position(job_id, "rollouts", row.seq))
-
-
-async def _start(
-    ctx: Context, streams: Streams, resource_id: str, kind: str, after: Cursor | None, tail: int | None = None
-) -> int:
-    """Return where to begin; NotFound here, before the first frame, for what is nobody's or another's."""
-    last = await streams.last(ctx, resource_id, kind)
-    if after is None:
-        return 0 if tail is None else max(0, last - _tail(tail))
-    start = cursors.read_position(after, resource_id, kind)
-    if start > last:
-        raise Invalid("This cursor is ahead of the stream.", code="invalid_cursor", param="after")
-    return start
-
-
-def _tail(tail: int) -> int:
-    if not 0 <= tail <= MAX_TAIL:
-        raise Invalid(f"tail is 0 to {MAX_TAIL}.", param="tail")
-    return tail

@@ -6,11 +6,13 @@ They batch and never cache, so that a subscription or a second operation on the 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+from sqlmodel import col
 from strawberry.dataloader import DataLoader
 
 from burnish.kit.stream import Row
 from models.api_key import KEY, SESSION, ApiKey
 from models.audit import AuditEntry
+from models.batch import Batch
 from models.dataset import Dataset
 from models.deployment import Deployment, DeploymentVersion, InferenceRequest
 from models.job import Checkpoint, Job
@@ -40,6 +42,8 @@ class Loaders:
         self._source = source
         self.api_key = self._row(ApiKey, ApiKey.kind == KEY)
         self.audit_entry = self._row(AuditEntry)
+        # A part of an eval run is shown by that alone.
+        self.batch = self._row(Batch, col(Batch.parent_id).is_(None))
         self.checkpoint = self._row(Checkpoint)
         self.dataset = self._row(Dataset)
         # What a job was made of is shown with it, deleted or not.
@@ -58,6 +62,7 @@ class Loaders:
         self.jobs_of_dataset = self._jobs(Job.dataset_id)
         self.jobs_of_reward_function = self._jobs(Job.reward_function_id)
         self.lines_of_job: DataLoader[str, list[Row]] = self._rows(self._lines)
+        self.progress_of_batch: DataLoader[str, Row | None] = DataLoader(load_fn=self._progress, cache=False)
         self.replicas_of_deployment: DataLoader[str, list[Replica]] = self._rows(related.replicas)
         self.versions_of_deployment: DataLoader[str, list[DeploymentVersion]] = self._rows(related.versions)
         self.totals_of_deployment: DataLoader[str, Totals] = DataLoader(load_fn=self._totals, cache=False)
@@ -89,6 +94,10 @@ class Loaders:
     @staticmethod
     async def _lines(ctx: Context, job_ids: Sequence[str]) -> Mapping[str, list[Row]]:
         return await related.last_lines(ctx, job_ids, LAST_LINES)
+
+    async def _progress(self, ids: list[str]) -> list[Row | None]:
+        found = await related.batch_progress(self._source.known, ids)
+        return [found.get(item) for item in ids]
 
     async def _totals(self, ids: list[str]) -> list[Totals]:
         found = await deployments.totals_of(self._source.known, ids)

@@ -17,6 +17,8 @@ from schema.admitted import Handover
 from schema.api_keys import ApiKey, ApiKeyMutations, ApiKeyQueries
 from schema.audit import AuditEntry, AuditQueries
 from schema.base_models import BaseModelQueries
+from schema.batch_actions import BatchMutations
+from schema.batches import Batch, BatchQueries
 from schema.billing import BillingMutations, BillingQueries, Transaction
 from schema.checkpoints import Checkpoint, CheckpointQueries
 from schema.comparison import ComparisonQueries
@@ -57,6 +59,7 @@ class Query(
     JobQueries,
     CheckpointQueries,
     DeploymentQueries,
+    BatchQueries,
     HardwareQueries,
     BaseModelQueries,
     MethodQueries,
@@ -84,6 +87,7 @@ class Mutation(
     RewardFunctionMutations,
     JobMutations,
     DeploymentMutations,
+    BatchMutations,
     BillingMutations,
 ): ...
 
@@ -114,6 +118,7 @@ async def _node(context: RequestContext, node_id: str) -> Node | None:
     ctx, loaders = context.known, context.loaders
     ways: dict[str, tuple[DataLoader[str, Any], Callable[[Any], Node]]] = {
         "aud": (loaders.audit_entry, AuditEntry.of),
+        "batch": (loaders.batch, Batch.of),
         "ckpt": (loaders.checkpoint, Checkpoint.of),
         "dep": (loaders.deployment, Deployment.of),
         "ds": (loaders.dataset, Dataset.of),

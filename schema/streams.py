@@ -57,6 +57,14 @@ class DeploymentEvent(Event): ...
 class DeploymentEventConnection(Connection[DeploymentEvent]): ...
 
 
+@strawberry.type(description="Something that happened to a batch.")
+class BatchEvent(Event): ...
+
+
+@strawberry.type(description="A page of a batch's events, oldest first.")
+class BatchEventConnection(Connection[BatchEvent]): ...
+
+
 @strawberry.type(
     description="One metric as columns. Where `sampled`, a point is the mean of a bucket of steps, at its last step, and "
     "`lower` and `upper` are the bucket's extremes, so that spikes survive; the first and the last point are exact."

@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("error_file_id", sa.String(), nullable=True),
         sa.Column("endpoint", sa.String(), nullable=False),
         sa.Column("completion_window_s", sa.Integer(), nullable=False),
+        sa.Column("output_expires_after_s", sa.Integer(), nullable=True),
         sa.Column("labels", sa.JSON(), nullable=True),
         sa.Column("model", sa.String(), nullable=True),
         sa.Column("errors", sa.JSON(), nullable=True),
