@@ -16,6 +16,7 @@ from tests.rest_compat import bulk
 
 pytestmark = pytest.mark.anyio
 DAY: Any = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
+MANY = dict.fromkeys("abcdefghijklmnopq", "one too many")
 
 
 async def a_file(server: Server, count: int = 3) -> str:
@@ -100,7 +101,7 @@ async def test_every_refusal_has_its_class(sdk: openai.OpenAI, server: Server) -
     wanted: list[tuple[type[openai.APIStatusError], str | None, str | None, Any]] = [
         (openai.BadRequestError, "schema_validation", "completion_window", lambda: create(completion_window="1w")),
         (openai.BadRequestError, "schema_validation", "endpoint", lambda: create(endpoint="/v1/embeddings")),
-        (openai.BadRequestError, "schema_validation", "metadata", lambda: create(metadata=dict.fromkeys("0123456789abcdefg", ""))),
+        (openai.BadRequestError, "schema_validation", "metadata", lambda: create(metadata=MANY)),
         (openai.BadRequestError, None, "input_file_id", lambda: create(tuning)),
         (openai.NotFoundError, "resource_not_found", "input_file_id", lambda: create("file-unknown")),
         (openai.BadRequestError, "invalid_state", None, lambda: sdk.batches.cancel(done.id)),

@@ -84,13 +84,24 @@ def bad(number: int, code: str = "engine_error", deployment_id: str | None = "de
         "response": {"status_code": status_code, "request_id": f"req_{number}", "body": body},
         "error": None,
     }
-    told = {"code": code, "message": f"{code} of {number}", "status_code": status_code, "deployment_id": deployment_id}
+    told: dict[str, Any] = {
+        "code": code,
+        "message": f"{code} of {number}",
+        "status_code": status_code,
+        "deployment_id": deployment_id,
+    }
     return _outcome(number, written, ok=False, **told)
 
 
 def _outcome(number: int, written: dict[str, Any], **values: Any) -> BatchOutcome:
     payload = json.dumps(written).encode() + b"\n"
-    common = {"custom_id": f"q-{number}", "payload": payload, "latency_ms": 12.5, "attempts": 1, "ended_at": clock.now()}
+    common: dict[str, Any] = {
+        "custom_id": f"q-{number}",
+        "payload": payload,
+        "latency_ms": 12.5,
+        "attempts": 1,
+        "ended_at": clock.now(),
+    }
     return BatchOutcome(batch_id="", line=number, **common, **values)
 
 

@@ -8,6 +8,7 @@ import pytest
 from openai.types import Batch as Published
 
 from models import batch
+from models.file import File
 from rest_compat.openai import batches as wire
 from tests.conftest import Server
 from tests.rest_compat import bulk, things
@@ -159,7 +160,7 @@ async def test_cancelling_and_trying_again(client: httpx2.AsyncClient, server: S
     again = (await client.post(f"{path}/retry")).json()
     assert (again["status"], again["endpoint"]) == ("validating", bulk.CHAT)
     async with ctx.db.read() as session:
-        source = await session.get_one(bulk.File, again["input_file_id"])
+        source = await session.get_one(File, again["input_file_id"])
     lines = (await ctx.core.storage.read(source.storage_key)).splitlines()
     assert [json.loads(line)["custom_id"] for line in lines] == ["q-2", "q-3"]
 
