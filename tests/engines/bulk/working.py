@@ -64,7 +64,7 @@ def fine(line: Line, status: int = 200) -> Answer:
     """Return an answer that takes three tokens and gives as many as the number of the line."""
     given = line.line if status == 200 else 0
     logged = Logged(
-        ids.new("req"), line.account_id, line.deployment_id, None, 3, given, 12.5, None, status, False, "stop", False, None,
+        ids.new("req"), "acct", line.deployment_id, None, 3, given, 12.5, None, status, False, "stop", False, None,
         clock.now_micros(),
     )  # fmt: skip
     body = {"choices": [line.custom_id]} if status == 200 else {"error": {"code": "bad", "message": "No."}}
