@@ -1,6 +1,6 @@
 """What has become of a batch's lines: one by one, by cause, and as the files that they make, also before those are written."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +27,8 @@ MOST_CAUSES = 100
 # How much is read at once of lines that no file holds yet, about.
 AT_ONCE_BYTES = 2 * 2**20
 FIRST, MOST = 16, 1000
+# What a column of lines can hold.
+FAR = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ async def page(
     ctx.require("read")
     equal = {BatchOutcome.ok: ok, BatchOutcome.code: code, BatchOutcome.deployment_id: deployment_id}
     where = [col(column) == value for column, value in equal.items() if value is not None]
-    where += [col(BatchOutcome.batch_id) == batch_id, col(BatchOutcome.line) > min(after, batch.MOST_LINES)]
+    where += [col(BatchOutcome.batch_id) == batch_id, col(BatchOutcome.line) > min(after, FAR)]
     statement = _bare().where(*where).order_by(col(BatchOutcome.line)).limit(limit + 1)
     async with ctx.db.read() as session:
         await batches.find(session, ctx, batch_id)
@@ -85,7 +87,8 @@ async def causes(ctx: Context, batch_id: str) -> list[Cause]:
 
 
 def _bare() -> Any:
-    return select(BatchOutcome).options(defer(col(BatchOutcome.payload)))
+    payload: Any = BatchOutcome.payload
+    return select(BatchOutcome).options(defer(payload))
 
 
 async def partial(ctx: Context, batch_id: str, ok: bool) -> Download:
@@ -134,12 +137,13 @@ async def _stored(session: Session, row: Batch, ok: bool) -> File | None:
     return found
 
 
-async def _nothing() -> AsyncIterator[bytes]:
-    for never in ():
-        yield never
+async def _nothing() -> AsyncGenerator[bytes, None]:
+    nothing: list[bytes] = []
+    for chunk in nothing:
+        yield chunk
 
 
-async def _so_far(core: Core, batch_id: str, ok: bool) -> AsyncIterator[bytes]:
+async def _so_far(core: Core, batch_id: str, ok: bool) -> AsyncGenerator[bytes, None]:
     """Yield the lines that no file holds yet; what the batch stores meanwhile is read on from there."""
     outcome = BatchOutcome
     last, count = 0, FIRST
@@ -148,7 +152,7 @@ async def _so_far(core: Core, batch_id: str, ok: bool) -> AsyncIterator[bytes]:
         statement = select(outcome.line, outcome.payload).where(*mine).order_by(col(outcome.line)).limit(count)
         async with core.db.read() as session:
             found = (await session.exec(statement)).all()
-        held = []
+        held: list[bytes] = []
         for line, payload in found:
             if payload is None:
                 yield b"".join(held)
@@ -166,7 +170,7 @@ async def _so_far(core: Core, batch_id: str, ok: bool) -> AsyncIterator[bytes]:
         count = max(1, min(MOST, AT_ONCE_BYTES // mean))
 
 
-async def _rest(core: Core, batch_id: str, ok: bool, last: int) -> AsyncIterator[bytes]:
+async def _rest(core: Core, batch_id: str, ok: bool, last: int) -> AsyncGenerator[bytes, None]:
     """Yield the stored file from behind the outcome of line `last` on: it holds them all in the same order."""
     outcome = BatchOutcome
     before = (outcome.batch_id == batch_id, col(outcome.ok).is_(ok), col(outcome.line) <= last)
@@ -175,7 +179,8 @@ async def _rest(core: Core, batch_id: str, ok: bool, last: int) -> AsyncIterator
         skipped = (await session.exec(select(func.count()).select_from(outcome).where(*before))).one()
     if stored is None:
         raise FileNotFoundError(f"{batch_id} has neither the lines nor the file of them")
-    held, size = [], 0
+    held: list[bytes] = []
+    size = 0
     async with aclosing(reading.lines(core.storage, stored.storage_key)) as lines:
         number = 0
         async for _, line in lines:

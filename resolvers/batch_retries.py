@@ -89,7 +89,8 @@ def _filename(name: str) -> str:
 
 async def _lines(ctx: Context, source: File, wanted: Set[int], made: File) -> AsyncIterator[bytes]:
     """Yield the wanted lines of a file, and count their bytes in the row of the new one."""
-    held, size, number = [], 0, 0
+    held: list[bytes] = []
+    size = number = 0
     async with aclosing(reading.lines(ctx.core.storage, source.storage_key)) as lines:
         async for _, line in lines:
             number += 1

@@ -163,7 +163,7 @@ async def page(
     unknown = [value for value in status or () if value not in batch.STATUSES]
     if unknown:
         raise Invalid(f"Unknown status '{unknown[0]}'; there are {', '.join(batch.STATUSES)}.", param="status")
-    where = [col(Batch.status).in_(status)] if status else []
+    where: list[ColumnElement[bool]] = [col(Batch.status).in_(status)] if status else []
     where += [_matches(ctx, search)] if search else []
     where += paging.within(Batch.created_at, created)
     scope = (Batch.account_id == ctx.account.id, col(Batch.parent_id).is_(None))

@@ -23,6 +23,7 @@ WORDS = {
     "base_revision": "The revision of the model whose tokenizer counted.",
     "checkpoint_destination": "Where the trained model goes besides this installation's own storage.",
     "checkpoint_id": "The id of a checkpoint: `ckpt_…`.",
+    "batch_id": "The id of a batch: `batch_…`.",
     "client_cancelled": "Whether the client went away before the answer was whole.",
     "code": "A word for programs to tell errors apart; null where the status says it all.",
     "columns": "The columns.",
