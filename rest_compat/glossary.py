@@ -197,6 +197,8 @@ OWN = {
     "/v1/downloads/{token}/{name}.name": "A name for the file; any will do.",
     "/v1/models/{model}.model": "The name of a deployment, or its id.",
     "BalanceCheck.balance_usd": "The credit that is free, in US dollars.",
+    "BatchObject.request_counts": "The lines by what has become of them.",
+    "BatchObject.usage": "What the lines have used so far.",
     "CheckpointObject.final": "Whether it is the trained model of a completed job.",
     "DeploymentInput.model": "The id of a training job, or a repository of the Hugging Face hub.",
     "DeploymentInput.name": "A name for the endpoint, unlike those of the other active ones.",

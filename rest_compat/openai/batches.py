@@ -93,8 +93,8 @@ class BatchObject(Wire):
     expired_at: UnixTime
     cancelling_at: UnixTime
     cancelled_at: UnixTime
-    request_counts: RequestCounts = Field(description="The lines by what has become of them.")
-    usage: BatchUsage = Field(description="What the lines have used so far.")
+    request_counts: RequestCounts
+    usage: BatchUsage
     metadata: dict[str, str] | None = Field(description="Its labels.")
 
 

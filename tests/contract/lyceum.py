@@ -42,3 +42,23 @@ class Lyceum:
             command, env={**kept, **plain, **environment}, cwd=self.home, input="n\n", capture_output=True, text=True, timeout=120
         )
         return Finished(done.returncode, done.stdout, done.stderr)
+
+    async def jobs(self, **options: str | bool) -> Finished:
+        """Call the batch function of its package, which no command leads to."""
+        given = {"stream_job_id": None, "result_job_id": None, "history": False, **options}
+        return await asyncio.to_thread(self._jobs, given)
+
+    def _jobs(self, given: dict[str, str | bool | None]) -> Finished:
+        code = f"from lyceum.external.compute.inference.batch import jobs_cmd; jobs_cmd(**{given!r})"
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "COLUMNS": "400",
+            "NO_COLOR": "1",
+            "TERM": "dumb",
+            "NO_PROXY": "*",
+        }
+        done = subprocess.run(
+            [BIN / "python", "-c", code], env=environment, cwd=self.home, capture_output=True, text=True, timeout=120
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)

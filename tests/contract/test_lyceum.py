@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from burnish.kit.outbox import Message
+from models import batch
 from models import deployment as dep
 from models.deployment import Deployment
 from tests.conftest import Server
 from tests.contract.lyceum import Lyceum
-from tests.rest_compat import things
+from tests.rest_compat import bulk, things
 from tests.rest_compat.replica import Replica
 
 pytestmark = pytest.mark.anyio
@@ -121,3 +122,18 @@ async def test_what_is_wrong_is_told(lyceum: Lyceum, server: Server, engine: Rep
     assert "failed: This model's maximum context length is 2048 tokens." in failed
     stranger = Lyceum(server.url, "lk_wrong", tmp_path / "stranger")
     assert "HTTP 401" in (await stranger("infer", "models", code=1)).stdout
+
+
+async def test_the_batch_function_of_its_package_shows_and_lists_batches(lyceum: Lyceum, server: Server) -> None:
+    assert "No jobs found" in (await lyceum.jobs(history=True)).stdout
+    ctx = await server.context()
+    row = await bulk.made(ctx)
+    assert "Job Status: validating" in (await lyceum.jobs(stream_job_id=row.id)).stdout
+    assert "No output file yet. Status: validating" in (await lyceum.jobs(result_job_id=row.id)).stdout
+    (shown,) = (await lyceum.jobs(history=True)).rows
+    assert shown[0][:9] == row.id[:9] and shown[1:3] == ["validating", "/v1/chat/completions"]
+    unknown = await lyceum.jobs(stream_job_id="batch_unknown")
+    assert unknown.code != 0 and "No such batch: batch_unknown" in unknown.stdout
+    await bulk.moved(ctx, row.id, batch.IN_PROGRESS, total=1)
+    await bulk.finished(ctx, row.id, [bulk.good(1)])
+    assert "Job Status: completed" in (await lyceum.jobs(stream_job_id=row.id)).stdout

@@ -16,7 +16,7 @@ from models.audit import AuditEntry
 from models.host import Host
 from resolvers import accounts, base_models, secrets
 from tests.conftest import Server, Tenant
-from tests.rest_compat import described, things
+from tests.rest_compat import bulk, described, things
 
 pytestmark = pytest.mark.anyio
 Request = tuple[str, dict[str, Any]]
@@ -123,6 +123,28 @@ async def a_stopped_deployment(client: httpx2.AsyncClient, server: Server) -> Re
     return path.removesuffix("/stop"), {}
 
 
+def of_a_batch(path: str) -> Prepare:
+    """Ask for something of a batch in progress, or of one that has ended where it is tried again."""
+
+    async def prepare(client: httpx2.AsyncClient, server: Server) -> Request:
+        ctx = await server.context()
+        row = await bulk.made(ctx)
+        await bulk.moved(ctx, row.id, "in_progress", total=3)
+        if path.endswith("/retry"):
+            await bulk.finished(ctx, row.id, [bulk.bad(1), bulk.good(2), bulk.good(3)])
+        return path.format(id=row.id), {}
+
+    return prepare
+
+
+def a_batch(path: str) -> Prepare:
+    async def prepare(client: httpx2.AsyncClient, server: Server) -> Request:
+        source = await bulk.stored_file(await server.context(), bulk.lines(1))
+        return path, {"json": {"input_file_id": source.id, "endpoint": bulk.CHAT, "completion_window": "24h"}}
+
+    return prepare
+
+
 # How each operation that is no GET is asked, or why it leaves no entry.
 CHANGES: dict[str, Prepare | str] = {
     "DELETE /api/v2/external/inference/stop": an_inference_service,
@@ -135,6 +157,15 @@ CHANGES: dict[str, Prepare | str] = {
     "DELETE /v1/ssh_keys/{ssh_key_id}": an_ssh_key,
     "DELETE /v1/training_jobs/{job_id}": an_ended_job,
     "PATCH /v1/deployments/{deployment_id}": of_a_deployment("/v1/deployments/{id}", max_replicas=3),
+    "POST /api/v2/external/batches": a_batch("/api/v2/external/batches"),
+    "POST /api/v2/external/batches/{batch_id}/cancel": of_a_batch("/api/v2/external/batches/{id}/cancel"),
+    "POST /api/v2/external/batches/{batch_id}/retry": of_a_batch("/api/v2/external/batches/{id}/retry"),
+    "POST /v1/batches": a_batch("/v1/batches"),
+    "POST /v1/batches/{batch_id}/cancel": of_a_batch("/v1/batches/{id}/cancel"),
+    "POST /v1/batches/{batch_id}/retry": of_a_batch("/v1/batches/{id}/retry"),
+    "POST /v1/openai/batches": a_batch("/v1/openai/batches"),
+    "POST /v1/openai/batches/{batch_id}/cancel": of_a_batch("/v1/openai/batches/{id}/cancel"),
+    "POST /v1/openai/batches/{batch_id}/retry": of_a_batch("/v1/openai/batches/{id}/retry"),
     "POST /api/v2/external/inference/create": sent("/api/v2/external/inference/create", json=INFERENCE_SERVICE),
     "POST /deploy/hf/": a_recommendation,
     "POST /deploy/llm": sent("/deploy/llm", json={"model_name": "me/q", "gpu": "L4-24GB", "hf": {"repo": "Qwen/Qwen3-4B"}}),

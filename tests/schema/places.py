@@ -10,6 +10,16 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "api_keys.revoke": ("Mutation.revokeApiKey",),
     "audit.page": ("Query.auditLog",),
     "base_models.registered": ("Query.baseModels",),
+    "batch_outcomes.causes": ("Batch.causes",),
+    "batch_outcomes.page": ("Batch.outcomes",),
+    "batch_outcomes.url": ("Batch.outputUrl", "Batch.errorsUrl"),
+    "batch_retries.retry": ("Mutation.retryBatch",),
+    "batches.allowed": ("Batch.viewerCan",),
+    "batches.cancel": ("Mutation.cancelBatch",),
+    "batches.create": ("Mutation.createBatch",),
+    "batches.get": ("Subscription.batchEvents",),
+    "batches.page": ("Query.batches",),
+    "batches.rows": ("Batch.logs", "Batch.events"),
     "billing.balance": ("Query.checkBalance", "Account.balance", "Account.held", "Account.available", "Account.stripeCustomerId"),
     "billing.budget": ("Account.budget",),
     "billing.burn_rate": ("Query.burnRate", "Account.hoursRemaining"),
@@ -63,9 +73,12 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "prices.compare": ("Query.costComparison",),
     "prices.estimate": ("Query.costEstimate",),
     "prices.project": ("Query.costProjection",),
+    "related.batch_progress": ("Batch.progress",),
     "related.by_id": (
         "Query.node",
         "Query.apiKey",
+        "Query.batch",
+        "Batch.retryOf",
         "Query.checkpoint",
         "Query.dataset",
         "Query.deployment",
@@ -105,6 +118,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
 # Resolvers of one thing, where GraphQL has another one that gives the same for many at once.
 SAME_AS = {
     "api_keys.get": "related.by_id",
+    "batch_outcomes.partial": "batch_outcomes.url",
     "billing.check": "billing.balance",
     "costs.breakdown": "costs.report",
     "costs.summary": "costs.report",
@@ -170,6 +184,11 @@ NOT_FIELDS = {
     "downloads.claims_of": INNER,
     "downloads.signed_url": INNER,
     "downloads.open": "the URL that a field gave is opened over plain HTTP",
+    "batch_outcomes.open": "the URL that a field gave is opened over plain HTTP",
+    "batches.begin": INNER,
+    "batches.find": INNER,
+    "batches.follow": STREAMED,
+    "batches.last_rows": STREAMED,
     "exports.open": "the URL that a field gave is opened over plain HTTP",
     "hardware.hour_micros": "part of what hardware.offer gives",
     "hardware.runs_on": "part of what hardware.offer gives",
@@ -203,6 +222,7 @@ NOT_FIELDS = {
 INPUTS: dict[str, tuple[str, dict[str, str]]] = {
     "adopting.AdoptInput": ("AdoptDeploymentInput", {}),
     "api_keys.ApiKeyInput": ("ApiKeyInput", {}),
+    "batches.BatchInput": ("CreateBatchInput", {"output_expires_after": "outputExpiresAfterSeconds"}),
     "billing.BudgetInput": ("SetBudgetInput", {}),
     "datasets.DatasetInput": ("CreateDatasetInput", {}),
     "deployment_inputs.DeploymentInput": (
@@ -228,6 +248,7 @@ INPUTS: dict[str, tuple[str, dict[str, str]]] = {
 }
 ARGUMENTS = "arguments of a query, not an input"
 NOT_INPUTS = {
+    "batches.OutputExpiry": "its one field that can differ is CreateBatchInput.outputExpiresAfterSeconds",
     "billing.CheckInput": ARGUMENTS,
     "costs.PeriodInput": ARGUMENTS,
     "prices.CompareInput": ARGUMENTS,
@@ -239,6 +260,27 @@ NOT_INPUTS = {
 }
 CHAT = "models are called over the OpenAI routes"
 ROUTES: dict[str, tuple[str, ...] | str] = {
+    "GET /v1/batches": ("Query.batches",),
+    "POST /v1/batches": ("Mutation.createBatch",),
+    "GET /v1/batches/{batch_id}": ("Query.batch",),
+    "POST /v1/batches/{batch_id}/cancel": ("Mutation.cancelBatch",),
+    "POST /v1/batches/{batch_id}/retry": ("Mutation.retryBatch",),
+    "GET /v1/batches/{batch_id}/output": ("Batch.outputUrl",),
+    "GET /v1/batches/{batch_id}/errors": ("Batch.errorsUrl",),
+    "GET /v1/openai/batches": ("Query.batches",),
+    "POST /v1/openai/batches": ("Mutation.createBatch",),
+    "GET /v1/openai/batches/{batch_id}": ("Query.batch",),
+    "POST /v1/openai/batches/{batch_id}/cancel": ("Mutation.cancelBatch",),
+    "POST /v1/openai/batches/{batch_id}/retry": ("Mutation.retryBatch",),
+    "GET /v1/openai/batches/{batch_id}/output": ("Batch.outputUrl",),
+    "GET /v1/openai/batches/{batch_id}/errors": ("Batch.errorsUrl",),
+    "GET /api/v2/external/batches": ("Query.batches",),
+    "POST /api/v2/external/batches": ("Mutation.createBatch",),
+    "GET /api/v2/external/batches/{batch_id}": ("Query.batch",),
+    "POST /api/v2/external/batches/{batch_id}/cancel": ("Mutation.cancelBatch",),
+    "POST /api/v2/external/batches/{batch_id}/retry": ("Mutation.retryBatch",),
+    "GET /api/v2/external/batches/{batch_id}/output": ("Batch.outputUrl",),
+    "GET /api/v2/external/batches/{batch_id}/errors": ("Batch.errorsUrl",),
     "DELETE /deploy/{deploy_id}": ("Mutation.stopDeployment",),
     "GET /deploy/list": ("Query.deployments",),
     "GET /deploy/list/": ("Query.deployments",),

@@ -13,7 +13,7 @@ from models import job
 from models.audit import AuditEntry
 from schema import export
 from tests.conftest import Server, Tenant
-from tests.rest_compat import things
+from tests.rest_compat import bulk, things
 from tests.schema.conftest import REWARD, Answer, Api, NewRun
 
 pytestmark = pytest.mark.anyio
@@ -132,12 +132,29 @@ async def a_session(api: Api, new_run: NewRun) -> Answer:
     return {"id": await made(api, "signIn", "SignInInput", "session", {"apiKey": api.tenant.key})}
 
 
+async def a_batch_file(api: Api, new_run: NewRun) -> Answer:
+    return {"inputFileId": (await bulk.stored_file(await api.server.context(api.tenant), bulk.lines(1))).id}
+
+
+async def a_batch(api: Api, new_run: NewRun) -> Answer:
+    return {"id": (await bulk.made(await api.server.context(api.tenant))).id}
+
+
+async def an_ended_batch(api: Api, new_run: NewRun) -> Answer:
+    ctx, found = await api.server.context(api.tenant), await a_batch(api, new_run)
+    await bulk.moved(ctx, found["id"], "in_progress", total=1)
+    await bulk.finished(ctx, found["id"], [bulk.bad(1)])
+    return found
+
+
 # The input of each mutation, or why it leaves no entry.
 MUTATIONS: dict[str, Prepare | str] = {
     "adoptDeployment": BY_THE_OPERATOR,
+    "cancelBatch": a_batch,
     "cancelTrainingJob": a_running_job,
     "connectDataset": given(name="sums", sourceType="HF", huggingfaceDataset="openai/gsm8k"),
     "createApiKey": given(name="ci"),
+    "createBatch": a_batch_file,
     "createDataset": an_upload,
     "createDeployment": given(**DEPLOYMENT),
     "createRewardFunction": given(name="exact", source=REWARD),
@@ -154,6 +171,7 @@ MUTATIONS: dict[str, Prepare | str] = {
     "planTrainingJob": NO_CHANGE,
     "removeIntegration": an_integration,
     "resumeDeployment": a_paused_deployment,
+    "retryBatch": an_ended_batch,
     "revokeApiKey": a_key,
     "revokeSession": a_session,
     "scaleDeployment": another_bound,
