@@ -91,6 +91,7 @@ def up(home: Path, **settings: str) -> Iterator[Platform]:
         "BURNISH_BILLING_PERIOD_S": "5",
         **settings,
     }
+    home.mkdir(exist_ok=True)
     with (home / "up.log").open("wb") as log, ExitStack() as undo:
         process = subprocess.Popen([BIN / "burnish", "up"], env=env, stdout=log, stderr=log)
         undo.callback(process.wait, 60)

@@ -34,6 +34,7 @@ def verdict(story: Story) -> Verdict:
     found = Verdict(list(story.wrong))
     outputs, errors = _read(story.output), _read(story.errors)
     known = {line.custom_id: line for line in story.lines}
+    _row(found, story, outputs, errors)
     _once(found, known, outputs, errors)
     journal = {f"{ANSWERED}{entry.serial}": entry for entry in story.entries}
     log = Counter(row["id"] for row in story.log)
@@ -45,7 +46,6 @@ def verdict(story: Story) -> Verdict:
     for each in errors:
         if (line := known.get(each["custom_id"])) is not None:
             _refused(found, line, each, logged)
-    _row(found, story, outputs, errors)
     found.differs("answers in the log", sum(row["status_code"] == 200 for row in story.log), len(outputs))
     asked: defaultdict[int, list[Entry]] = defaultdict(list)
     for entry in story.entries:
@@ -105,7 +105,7 @@ def _refused(found: Verdict, line: Line, each: Json, logged: Mapping[str, Json])
 
 def _row(found: Verdict, story: Story, outputs: list[Json], errors: list[Json]) -> None:
     row = story.row
-    found.differs("status", row["status"], batch.COMPLETED)
+    found.differs("status", (row["status"], row["errors"]), (batch.COMPLETED, None))
     counts = {"total": len(story.lines), "completed": len(outputs), "failed": len(errors)}
     found.differs("counts", row["request_counts"], counts)
     found.differs("outcomes", story.outcomes, len(story.lines))
