@@ -24,9 +24,7 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 100
 
 
-def draft(
-    account_id: str, purpose: str, filename: str, *, internal: bool = False, expires_after_s: int | None = None
-) -> File:
+def draft(account_id: str, purpose: str, filename: str, *, internal: bool = False, expires_after_s: int | None = None) -> File:
     """Return a new file that nobody has stored, of no bytes yet."""
     file_id, now = ids.new(file.PREFIX, "-"), clock.now()
     return File(

@@ -1,5 +1,6 @@
 """What is lost with time: each host looks now and then, and deletes the oldest rows of streams and of the audit log in pieces
-that hold no lock for long, answers that nobody has fetched, files past their time, and the encryption keys that nothing needs any more.
+that hold no lock for long, answers that nobody has fetched, files that are past their time, and the encryption keys that nothing
+needs any more.
 
 What a job has said goes once the job has been over for long enough, all of a kind together. A deployment and an account have no
 such end: their rows go by their own age. A cursor into what is gone reads on from what is kept.

@@ -36,7 +36,7 @@ async def metrics(ctx: Context, job_id: str, format: Format) -> Download:
 
 
 async def open(platform: Platform, token: str) -> Download:
-    """Return what a download token stands for: metrics, rollouts, a file, what a batch has written, or what `downloads.open` says."""
+    """Return what a download token stands for: metrics, rollouts, a file, what a batch wrote, or what `downloads.open` says."""
     claims = downloads.claims_of(platform.core, token)
     if "batch" in claims:
         return await batch_outcomes.open(platform, claims)

@@ -96,7 +96,7 @@ async def create_dataset(ctx: Context, spec: DatasetInput, upload_id: str) -> Da
 
 
 async def create_file(ctx: Context, spec: FileInput, filename: str, upload_id: str) -> File:
-    """Make a file for batches and the like of an uploaded one. Errors as of `files.create`; NotFound where nothing was uploaded."""
+    """Make a file of an uploaded one. Errors as of `files.create`; NotFound where nothing was uploaded."""
 
     async def make(claimed: Context, draft: Path) -> File:
         return await files.create(claimed, spec, draft, filename)

@@ -18,8 +18,8 @@ is the field that it is about; `details`, where there is more than one problem, 
 {"error": {"type": "invalid_request_error", "code": null, "message": "Invalid API key", "param": null}}
 ```
 
-The routes under Inference, Files and Batches answer as OpenAI's do, those under DeepInfra with `{"error": "…"}`, those under Dedicated
-inference with `{"detail": "…"}`.
+The routes under Inference, Files and Batches answer as OpenAI's do, those under DeepInfra with `{"error": "…"}`, those under
+Dedicated inference with `{"detail": "…"}`.
 
 ## Lists
 

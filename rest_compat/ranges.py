@@ -10,7 +10,8 @@ from starlette.requests import Request
 from rest_compat.errors import RangeNotSatisfiable
 
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
-HEADERS = {"Range": {"schema": {"type": "string"}, "description": "Which bytes to send, as in `bytes=1000-`; 206 then."}}
+RANGE_HEADER = "Range"
+HEADERS = {RANGE_HEADER: {"type": "string", "description": "Which bytes to send, as in `bytes=1000-`."}}
 
 
 def wanted(request: Request, size_bytes: int, tag: str) -> tuple[int, int] | None:

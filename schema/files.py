@@ -121,7 +121,7 @@ class FileQueries:
     ) -> FileConnection:
         page = await files.page(
             info.context.known,
-            purpose=[item.value for item in purpose or ()],
+            purpose=[str(item.value) for item in purpose or ()],
             search=search,
             created=Span(created_after, created_before),
             limit=within(first),
@@ -150,6 +150,4 @@ class FileMutations:
 
 def _given(input: CreateFileInput) -> FileInput:
     expiry = input.expires_after_seconds
-    return parse(
-        FileInput, {"purpose": input.purpose.value, "expires_after": None if expiry is None else {"seconds": expiry}}
-    )
+    return parse(FileInput, {"purpose": input.purpose.value, "expires_after": None if expiry is None else {"seconds": expiry}})

@@ -143,7 +143,6 @@ class Feed:
             request.line,
             request.custom_id,
             deployment_id,
-            self._run.account_id,
             self._path,
             orjson.dumps(request.body),
             request.body,

@@ -2,13 +2,13 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from models.file import File
 from resolvers import files
 from resolvers.context import Context
-from resolvers.files import FileInput, Purpose
+from resolvers.files import HOUR_S, FileInput, Purpose, Uploaded
 from resolvers.inputs import Input, parse
 from rest_compat import http, ranges
 from rest_compat.downloads import attachment
@@ -45,6 +45,22 @@ class FileList(Wire):
     first_id: str | None = Field(description="The id of the first element; null on an empty page.")
     last_id: str | None = Field(description="The id of the last element; null on an empty page.")
     has_more: bool = Field(description="Whether anything follows the last element.")
+
+
+class FileForm(BaseModel):
+    """A file as a form: objects are written in brackets."""
+
+    purpose: Uploaded = Field(description="What it is for: `batch` for the requests of a batch.")
+    anchor: Literal["created_at"] | None = Field(
+        None, alias="expires_after[anchor]", description="From when on the time to its deletion counts: when it was made."
+    )
+    seconds: int | None = Field(
+        None,
+        alias="expires_after[seconds]",
+        ge=HOUR_S,
+        le=30 * 24 * HOUR_S,
+        description="How long it is kept after that: an hour to 30 days; for ever by default.",
+    )
 
 
 class FilesQuery(Input):
@@ -137,7 +153,7 @@ def _operations(prefix: str) -> list[Operation]:
             path=every,
             handler=create,
             answers=FileObject,
-            body=FileInput,
+            body=FileForm,
             upload=True,
             idempotent=True,
             errors=(400, 409, 413),
@@ -154,9 +170,7 @@ def _operations(prefix: str) -> list[Operation]:
             errors=(404, 416),
             **common,
         ),
-        Operation(
-            method="DELETE", path=one, handler=delete, answers=Deleted, idempotent=True, errors=(404, 409), **common
-        ),
+        Operation(method="DELETE", path=one, handler=delete, answers=Deleted, errors=(404, 409), **common),
     ]
 
 
