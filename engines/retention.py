@@ -1,5 +1,6 @@
 """What is lost with time: each host looks now and then, and deletes the oldest rows of streams and of the audit log in pieces
-that hold no lock for long, answers that nobody has fetched, and the encryption keys that nothing needs any more.
+that hold no lock for long, answers that nobody has fetched, files that are past their time, and the encryption keys that nothing
+needs any more.
 
 What a job has said goes once the job has been over for long enough, all of a kind together. A deployment and an account have no
 such end: their rows go by their own age. A cursor into what is gone reads on from what is kept.
@@ -17,7 +18,7 @@ from burnish.kit import clock, stream
 from burnish.kit.core import Core
 from burnish.kit.settings import Settings
 from burnish.kit.tables import StreamHead
-from engines import erasing
+from engines import erasing, files
 from engines.data import tidy
 from models import async_completion, audit, sealed
 from models.account import Account
@@ -50,7 +51,7 @@ def kept_days(settings: Settings) -> dict[str, int]:
 async def sweep_forever(core: Core) -> None:
     """Sweep every ten minutes, after deleted resources too; what fails is logged, and tried again with the next sweep."""
     while True:
-        for part in (sweep, tidy.tidy, trim_audit_log, trim_answers, sealed.sweep, erasing.sweep):
+        for part in (sweep, tidy.tidy, trim_audit_log, trim_answers, sealed.sweep, files.sweep, erasing.sweep):
             try:
                 await part(core)
             except Exception as error:

@@ -7,7 +7,7 @@ A token names a job, a checkpoint of it or one file of that; what it stands for 
 import asyncio
 import tarfile
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -32,12 +32,16 @@ BLOCK = tarfile.BLOCKSIZE
 
 @dataclass(frozen=True)
 class Download:
-    """What a download URL stands for; `size_bytes` is None where it is known only at the end."""
+    """What a download URL stands for; `size_bytes` is None where it is known only at the end. `part` gives the bytes from an
+    offset to before another, None where it comes only as a whole; `tag` tells its bytes from all others.
+    """
 
     filename: str
     media_type: str
     size_bytes: int | None
     stream: AsyncIterator[bytes]
+    part: Callable[[int, int], AsyncIterator[bytes]] | None = None
+    tag: str | None = None
 
 
 def job_url(core: Core, row: Job) -> str | None:

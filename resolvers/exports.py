@@ -14,7 +14,7 @@ from burnish.kit.db import Database
 from burnish.kit.errors import NotFound
 from burnish.kit.series import Table
 from models.job import Job
-from resolvers import batch_outcomes, downloads, jobs, metric_rows, rollout_exports
+from resolvers import batch_outcomes, downloads, files, jobs, metric_rows, rollout_exports
 from resolvers.context import Context, Platform
 from resolvers.downloads import Download
 
@@ -36,10 +36,12 @@ async def metrics(ctx: Context, job_id: str, format: Format) -> Download:
 
 
 async def open(platform: Platform, token: str) -> Download:
-    """Return what a download token stands for: metrics, rollouts, what a batch has written, or what `downloads.open` says."""
+    """Return what a download token stands for: metrics, rollouts, a file, what a batch wrote, or what `downloads.open` says."""
     claims = downloads.claims_of(platform.core, token)
     if "batch" in claims:
         return await batch_outcomes.open(platform, claims)
+    if "file" in claims:
+        return await files.open(platform, claims)
     if "metrics" not in claims and "rollouts" not in claims:
         return await downloads.open(platform, token)
     async with platform.db.read() as session:

@@ -19,9 +19,9 @@ from engines.serving.metering import CLIENT_GONE, Served
 from engines.serving.proxy import JSON, TIMED_OUT, Call, ReplicaUnreachable, Reply, forward
 from engines.serving.request_log import Logged, RequestLog
 from engines.serving.router import Lease, Outcome, QueueFull, QueueSlow, Table
+from engines.serving.sharing import Sharing
 from models.deployment import Deployment
 from resolvers.context import Context
-from resolvers.gateway_sharing import Sharing
 from resolvers.rate_limits import InferenceAllowance
 from resolvers.routes import Route, Routes
 from resolvers.waking import Patience, Waking

@@ -6,11 +6,11 @@ used is deleted after a day, when the account asks for another upload.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -18,10 +18,13 @@ from burnish.kit import clock, ids
 from burnish.kit.core import Core
 from burnish.kit.errors import Conflict, Forbidden, Invalid, InvalidState, NotFound, PayloadTooLarge
 from models.dataset import Dataset
-from resolvers import datasets
+from models.file import File
+from resolvers import datasets, files
 from resolvers.context import Context, Platform
 from resolvers.datasets import DatasetInput
+from resolvers.files import FileInput
 
+M = TypeVar("M", Dataset, File)
 USE = "upload"
 URL_S = 3600
 KEPT = timedelta(hours=24)
@@ -82,37 +85,69 @@ async def create_dataset(ctx: Context, spec: DatasetInput, upload_id: str) -> Da
 
     A file that is refused for what it holds is deleted; any other failure leaves it for another try.
     """
+
+    async def make(claimed: Context, draft: Path) -> Dataset:
+        return await datasets.create(claimed, spec, draft)
+
+    async def again(made_id: str) -> Dataset:
+        return await datasets.get(ctx, made_id)
+
+    return await _use(ctx, upload_id, {"name": spec.name}, make, again)
+
+
+async def create_file(ctx: Context, spec: FileInput, filename: str, upload_id: str) -> File:
+    """Make a file of an uploaded one. Errors as of `files.create`; NotFound where nothing was uploaded."""
+
+    async def make(claimed: Context, draft: Path) -> File:
+        return await files.create(claimed, spec, draft, filename)
+
+    async def again(made_id: str) -> File:
+        return await files.get(ctx, made_id)
+
+    return await _use(ctx, upload_id, {"name": filename, **spec.model_dump()}, make, again)
+
+
+async def _use(
+    ctx: Context,
+    upload_id: str,
+    request: dict[str, Any],
+    make: Callable[[Context, Path], Awaitable[M]],
+    again: Callable[[str], Awaitable[M]],
+) -> M:
+    """Use an upload once: `make` something of it, or give `again` what a call under the same key has made."""
     ctx.require("write")
     if not ids.is_id(upload_id, PREFIX):
         raise NotFound(f"No such upload: {upload_id}", param="upload_id")
     key = _key(ctx.account.id, upload_id)
     if (receipt := await _receipt(ctx.core, key)) is not None:
-        return await _replay(ctx, spec, receipt)
-    # Of calls at the same time, which find no receipt yet, one makes the dataset and the others are given it.
+        return await again(_replayed(ctx, request, receipt))
+    # Of calls at the same time, which find no receipt yet, one makes something of it and the others are given that.
     claimed = ctx if ctx.idempotency_key else replace(ctx, idempotency_key=f"upload:{upload_id}")
     draft = _draft(ctx.core)
     try:
         await _fetch(ctx.core, key, draft, upload_id)
-        row = await datasets.create(claimed, spec, draft)
+        row = await make(claimed, draft)
     except Invalid as error:
         if error.code == "invalid_dataset":
             await ctx.core.storage.delete(key)
         raise
     finally:
         draft.unlink(missing_ok=True)
-    written = {"dataset_id": row.id, "name": spec.name, "idempotency_key": ctx.idempotency_key}
+    written = {"made": row.id, "request": request, "idempotency_key": ctx.idempotency_key}
     await ctx.core.storage.put(_receipt_key(key), orjson.dumps(written))
     await ctx.core.storage.delete(key)
     return row
 
 
-async def _replay(ctx: Context, spec: DatasetInput, receipt: dict[str, Any]) -> Dataset:
+def _replayed(ctx: Context, request: dict[str, Any], receipt: dict[str, Any]) -> str:
+    """Return the id of what was made under the same key; anything else learns that the upload is gone."""
+    made: str = receipt["made"]
     if ctx.idempotency_key is None or receipt["idempotency_key"] != ctx.idempotency_key:
-        raise InvalidState(f"This upload was used for {receipt['dataset_id']} already.", param="upload_id")
-    if receipt["name"] != spec.name:
+        raise InvalidState(f"This upload was used for {made} already.", param="upload_id")
+    if receipt["request"] != request:
         message = "This idempotency key was used for another request."
         raise Conflict(message, code="idempotency_conflict", param="Idempotency-Key")
-    return await datasets.get(ctx, receipt["dataset_id"])
+    return made
 
 
 async def _write(draft: Path, most: int, announced: int | None, chunks: AsyncIterator[bytes]) -> int:

@@ -18,8 +18,8 @@ is the field that it is about; `details`, where there is more than one problem, 
 {"error": {"type": "invalid_request_error", "code": null, "message": "Invalid API key", "param": null}}
 ```
 
-The routes under Inference and Batches answer as OpenAI's do, those under DeepInfra with `{"error": "…"}`, those under Dedicated
-inference with `{"detail": "…"}`.
+The routes under Inference, Files and Batches answer as OpenAI's do, those under DeepInfra with `{"error": "…"}`, those under
+Dedicated inference with `{"detail": "…"}`.
 
 ## Lists
 
@@ -43,6 +43,7 @@ TAGS = {
     "DeepInfra": "The same deployments, as DeepInfra's clients know them.",
     "Dedicated inference": "The same deployments, as the clients of the dedicated service know them.",
     "Inference": "Chat and text completions, as OpenAI's clients send them.",
+    "Files": "What batches read and write, as OpenAI's clients send and fetch it.",
     "Batches": "Files of requests that are worked through below the interactive traffic, as OpenAI's clients send them.",
     "Cost": "What things cost, and what was spent on what.",
     "Billing": "The account's credit and budget.",

@@ -41,6 +41,18 @@ class MethodNotAllowed(BurnishError):
         self.allowed = allowed
 
 
+class RangeNotSatisfiable(BurnishError):
+    """Nothing of what there is lies within the range; `size_bytes` is how much there is."""
+
+    status = 416
+    kind = "INVALID"
+    code = "range_not_satisfiable"
+
+    def __init__(self, message: str, size_bytes: int) -> None:
+        super().__init__(message, param="Range")
+        self.size_bytes = size_bytes
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dialect(ABC):
     """How the clients of one service read errors; `statuses` replaces ours where the service has its own."""
@@ -95,6 +107,7 @@ VERI = Enveloped(
         405: "invalid_request_error",
         409: "conflict_error",
         413: "invalid_request_error",
+        416: "invalid_request_error",
         422: "invalid_request_error",
         429: "rate_limit_error",
         500: "api_error",
@@ -136,4 +149,6 @@ def _headers(error: BurnishError) -> dict[str, str]:
         return {"Retry-After": str(error.retry_after_s)}
     if isinstance(error, MethodNotAllowed):
         return {"Allow": ", ".join(error.allowed)}
+    if isinstance(error, RangeNotSatisfiable):
+        return {"Content-Range": f"bytes */{error.size_bytes}"}
     return {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}

@@ -24,6 +24,7 @@ WORDS = {
     "checkpoint_destination": "Where the trained model goes besides this installation's own storage.",
     "checkpoint_id": "The id of a checkpoint: `ckpt_…`.",
     "batch_id": "The id of a batch: `batch_…`.",
+    "file_id": "The id of a file: `file-…`.",
     "client_cancelled": "Whether the client went away before the answer was whole.",
     "code": "A word for programs to tell errors apart; null where the status says it all.",
     "columns": "The columns.",

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engines.training.spec import GrpoHyperparameters
-from rest_compat import about, downloads, glossary, sse, variants
+from rest_compat import about, downloads, glossary, ranges, sse, variants
 from rest_compat.errors import VERI, Dialect, Enveloped
 from rest_compat.operation import JSON, Operation
 from rest_compat.veri import payments
@@ -32,6 +32,7 @@ MEANINGS = {
     200: ("OK", "Done."),
     201: ("Created", "Made."),
     202: ("Accepted", "It is worked on."),
+    206: ("Partial", "The part that `Range` asks for."),
     400: ("Invalid", "A value that can be read but not used, or a thing in a state that does not allow this."),
     401: ("Unauthenticated", "No API key, or one that is not in force."),
     402: ("InsufficientCredit", "The balance, or the account's budget, does not cover it."),
@@ -40,6 +41,7 @@ MEANINGS = {
     405: ("MethodNotAllowed", "This path has other methods; `Allow` names them."),
     409: ("Conflict", "The name is taken, or the idempotency key was used for another request."),
     413: ("TooLarge", "The body is larger than this installation accepts."),
+    416: ("RangeNotSatisfiable", "There are fewer bytes; `Content-Range` says how many."),
     422: ("SchemaInvalid", "The request does not have the documented shape; `param` names the field."),
     429: ("RateLimited", "Too many requests; `Retry-After` says when to come again."),
     500: ("Internal", "Our own fault; the message holds the id under which it was logged."),
@@ -186,6 +188,8 @@ def _responses(operation: Operation, schemas: dict[tuple[Any, JsonSchemaMode], S
         # Neither a string nor an object: its events are described by the operation.
         content[sse.MEDIA_TYPE] = {"schema": {"description": "Server-sent events."}}
     success = {str(operation.status): {"description": MEANINGS[operation.status][1], "content": content}}
+    if ranges.RANGE_HEADER in operation.headers:
+        success["206"] = {"description": MEANINGS[206][1], "content": content}
     if operation.accepted is not None:
         accepted = {JSON: {"schema": schemas[operation.accepted, WRITTEN]}}
         success["202"] = {"description": MEANINGS[202][1], "content": accepted}

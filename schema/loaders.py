@@ -15,6 +15,7 @@ from models.audit import AuditEntry
 from models.batch import Batch
 from models.dataset import Dataset
 from models.deployment import Deployment, DeploymentVersion, InferenceRequest
+from models.file import File
 from models.job import Checkpoint, Job
 from models.ledger import LedgerTransaction
 from models.replica import Replica
@@ -49,6 +50,7 @@ class Loaders:
         # What a job was made of is shown with it, deleted or not.
         self.dataset_of_job = self._row(Dataset, deleted=True)
         self.deployment = self._row(Deployment)
+        self.file = self._row(File, col(File.internal).is_(False))
         self.inference_request = self._row(InferenceRequest)
         self.job = self._row(Job)
         self.job_of_deployment = self._row(Job)

@@ -1,5 +1,6 @@
 """The schema: the roots, put together of what each noun adds."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
@@ -28,6 +29,7 @@ from schema.dataset_sources import DatasetSourceMutations
 from schema.datasets import Dataset, DatasetMutations, DatasetQueries
 from schema.deployment_actions import DeploymentMutations
 from schema.deployments import Deployment, DeploymentQueries
+from schema.files import File, FileMutations, FileQueries
 from schema.hardware import HardwareQueries
 from schema.inference_requests import InferenceRequest
 from schema.integrations import IntegrationMutations, IntegrationQueries
@@ -60,6 +62,7 @@ class Query(
     CheckpointQueries,
     DeploymentQueries,
     BatchQueries,
+    FileQueries,
     HardwareQueries,
     BaseModelQueries,
     MethodQueries,
@@ -88,6 +91,7 @@ class Mutation(
     JobMutations,
     DeploymentMutations,
     BatchMutations,
+    FileMutations,
     BillingMutations,
 ): ...
 
@@ -120,6 +124,7 @@ async def _node(context: RequestContext, node_id: str) -> Node | None:
         "aud": (loaders.audit_entry, AuditEntry.of),
         "batch": (loaders.batch, Batch.of),
         "ckpt": (loaders.checkpoint, Checkpoint.of),
+        "file": (loaders.file, File.of),
         "dep": (loaders.deployment, Deployment.of),
         "ds": (loaders.dataset, Dataset.of),
         "job": (loaders.job, TrainingJob.of),
@@ -130,7 +135,8 @@ async def _node(context: RequestContext, node_id: str) -> Node | None:
         "ses": (loaders.session, partial(Session.of, ctx)),
         "sk": (loaders.ssh_key, SshKey.of),
     }
-    way = ways.get(node_id.partition("_")[0])
+    # Ids of files are written as OpenAI's clients know them: `file-…`.
+    way = ways.get(re.split("[-_]", node_id, maxsplit=1)[0])
     row = None if way is None else await way[0].load(node_id)
     return None if way is None or row is None else way[1](row)
 

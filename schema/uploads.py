@@ -39,7 +39,9 @@ class UploadPayload(Payload):
 
 @strawberry.type
 class UploadMutations:
-    @strawberry.mutation(description="Get a signed URL to PUT a file to, of which `createDataset` then makes a dataset.")
+    @strawberry.mutation(
+        description="Get a signed URL to PUT a file to, of which `createDataset` then makes a dataset, or `createFile` a file."
+    )
     async def create_upload(self, info: Info, input: Annotated[CreateUploadInput, Input]) -> UploadPayload:
         async def act(ctx: Context) -> UploadPayload:
             made = await uploads.create(ctx)

@@ -1,4 +1,4 @@
-"""Keyset pages: newest first, by (created_at, id)."""
+"""Keyset pages by (created_at, id): newest first, unless asked otherwise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +45,13 @@ def within(column: Any, span: Span) -> list[ColumnElement[bool]]:
 
 
 async def page(
-    session: Session, table: type[T], *scope: Any, where: Sequence[Any] = (), limit: int, after: str | None = None
+    session: Session,
+    table: type[T],
+    *scope: Any,
+    where: Sequence[Any] = (),
+    limit: int,
+    after: str | None = None,
+    oldest_first: bool = False,
 ) -> Page[T]:
     """Return rows within `scope` (the tenant's own) that meet `where`, after the row with id `after`.
 
@@ -58,6 +64,10 @@ async def page(
         anchor = (await session.exec(select(model.created_at).where(*scope, row_id == after))).first()
         if anchor is None:
             raise Invalid(f"No such item to continue after: {after}", param="after")
-        statement = statement.where(or_(created_at < anchor, and_(created_at == anchor, row_id < after)))
-    rows = (await session.exec(statement.order_by(created_at.desc(), row_id.desc()).limit(limit + 1))).all()
+        if oldest_first:
+            statement = statement.where(or_(created_at > anchor, and_(created_at == anchor, row_id > after)))
+        else:
+            statement = statement.where(or_(created_at < anchor, and_(created_at == anchor, row_id < after)))
+    order = (created_at, row_id) if oldest_first else (created_at.desc(), row_id.desc())
+    rows = (await session.exec(statement.order_by(*order).limit(limit + 1))).all()
     return Page(list(rows[:limit]), len(rows) > limit)

@@ -124,6 +124,7 @@ class Settings(BaseSettings):
     stall_s: float = Field(30.0, gt=0, description="How long a client may take nothing of what it is sent before it is cut off.")
     max_dataset_bytes: int = Field(10 * 2**30, ge=1, description="Largest dataset file.")
     max_line_bytes: int = Field(16 * 2**20, ge=1, description="Longest line of a dataset.")
+    max_file_bytes: int = Field(512 * 2**20, ge=1, description="Largest file that is uploaded for batches and the like.")
     max_reward_bytes: int = Field(2**20, ge=1, description="Largest reward function file.")
     max_body_bytes: int = Field(10 * 2**20, ge=1, description="Largest JSON body of an ordinary request.")
     open_networks: str = Field(

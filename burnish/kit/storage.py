@@ -40,10 +40,12 @@ class Storage:
             await self.put(f"{prefix}/{path.relative_to(folder).as_posix()}", path)
         return len(files), sum(path.stat().st_size for path in files)
 
-    async def stream(self, key: str, *, offset: int = 0) -> AsyncGenerator[bytes, None]:
-        """Yield a file's bytes, from an offset on that is within it; FileNotFoundError where there is none."""
+    async def stream(self, key: str, *, offset: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        """Yield a file's bytes, from an offset on that is within it and before `end`; FileNotFoundError where there is none."""
         try:
             options: GetOptions = {"range": {"offset": offset}} if offset else {}
+            if end is not None:
+                options = {"range": (offset, end)}
             result = await obstore.get_async(self._store, key, options=options)
         except (NotFoundError, FileNotFoundError):
             raise FileNotFoundError(key) from None

@@ -45,7 +45,7 @@ class Target:
     served_name: str | None = None
 
 
-class _Replica(Breaker):
+class ReplicaState(Breaker):
     """`own` counts the requests of this process, `others` those of all others; this process may have `places`."""
 
     __slots__ = ("deployment", "others", "own", "places", "target")
@@ -53,20 +53,20 @@ class _Replica(Breaker):
     def __init__(self, target: Target) -> None:
         super().__init__()
         self.target = target
-        self.deployment: _Deployment | None = None
+        self.deployment: DeploymentState | None = None
         self.own = 0
         self.others = 0
         self.places = 0
 
 
-class _Deployment:
+class DeploymentState:
     """`line` maps who waits, in the order of arrival, to what each does not want; `due` is when `timer` looks at it again."""
 
     __slots__ = ("due", "line", "replicas", "targets", "timer", "turn")
 
     def __init__(self) -> None:
         self.targets: list[Target] = []
-        self.replicas: list[_Replica] = []
+        self.replicas: list[ReplicaState] = []
         self.turn = 0
         self.line: OrderedDict[asyncio.Future[Lease | None], Collection[Target]] = OrderedDict()
         self.due = math.inf
@@ -78,10 +78,10 @@ class Lease:
 
     __slots__ = ("_age", "_replica", "_table", "target")
 
-    def __init__(self, table: "Table", replica: _Replica) -> None:
+    def __init__(self, table: "Table", replica: ReplicaState) -> None:
         self.target = replica.target
         self._table = table
-        self._replica: _Replica | None = replica
+        self._replica: ReplicaState | None = replica
         self._age = replica.age
 
     def answered(self) -> None:
@@ -110,8 +110,8 @@ class Table:
         self._cap = cap
         self._queue = queue
         self._clock = clock
-        self._deployments: dict[str, _Deployment] = {}
-        self._replicas: dict[str, _Replica] = {}
+        self._deployments: dict[str, DeploymentState] = {}
+        self._replicas: dict[str, ReplicaState] = {}
         self._told: dict[str, tuple[Mapping[str, int], Mapping[str, int]]] = {}
         self.on_open: Callable[[str, float], None] | None = None
 
@@ -122,7 +122,7 @@ class Table:
         if deployment is None:
             if not targets:
                 return
-            deployment = self._deployments[deployment_id] = _Deployment()
+            deployment = self._deployments[deployment_id] = DeploymentState()
         elif deployment.targets == targets:
             return
         deployment.targets, deployment.turn = targets, 0
@@ -189,7 +189,7 @@ class Table:
         before = self._told.pop(process, (NOTHING, NOTHING))
         if counts or wanted:
             self._told[process] = (counts, wanted)
-        touched: dict[_Deployment, None] = {}
+        touched: dict[DeploymentState, None] = {}
         for replica_id in {*before[0], *before[1], *counts, *wanted}:
             replica = self._replicas.get(replica_id)
             if replica is not None:
@@ -198,6 +198,9 @@ class Table:
                     touched[replica.deployment] = None
         for deployment in touched:
             self._fill(deployment)
+
+    def other_bulk(self, process: str, counts: Mapping[str, int]) -> None:
+        """Hear what another process has outstanding for batches: nothing here waits for that."""
 
     def trip(self, replica_id: str, seconds: float) -> None:
         """Open the breaker of a replica, as another process did."""
@@ -209,7 +212,7 @@ class Table:
 
     # What leases do.
 
-    def end(self, replica: _Replica, age: int, outcome: Outcome) -> None:
+    def end(self, replica: ReplicaState, age: int, outcome: Outcome) -> None:
         """Count a request no more, and give its place to who waits for it."""
         replica.own -= 1
         deployment = replica.deployment
@@ -226,18 +229,18 @@ class Table:
         if deployment.line:
             self._fill(deployment)
 
-    def look_again(self, replica: _Replica) -> None:
+    def look_again(self, replica: ReplicaState) -> None:
         """Let those who wait have what a replica that is up again has free."""
         if replica.deployment is not None:
             self._fill(replica.deployment)
 
-    def _known(self, deployment: _Deployment) -> list[_Replica]:
+    def _known(self, deployment: DeploymentState) -> list[ReplicaState]:
         """Return the replicas at a deployment's targets, each once."""
-        found: dict[str, _Replica] = {}
+        found: dict[str, ReplicaState] = {}
         for target in deployment.targets:
             replica = self._replicas.get(target.replica_id)
             if replica is None:
-                replica = self._replicas[target.replica_id] = _Replica(target)
+                replica = self._replicas[target.replica_id] = ReplicaState(target)
             elif replica.target.url != target.url:
                 replica.forget()
             replica.target = target
@@ -246,13 +249,13 @@ class Table:
             found[target.replica_id] = replica
         return list(found.values())
 
-    def _part(self, replica: _Replica) -> None:
+    def _part(self, replica: ReplicaState) -> None:
         replica.deployment = None
         replica.forget()
         if not replica.own:
             del self._replicas[replica.target.replica_id]
 
-    def _share_out(self, replica: _Replica) -> None:
+    def _share_out(self, replica: ReplicaState) -> None:
         """Work out how many requests this process may have at a replica.
 
         What the others have not taken; but where they wait for it too, and this process has its share, it leaves them theirs:
@@ -266,11 +269,11 @@ class Table:
         kept = sum(min(wants, max(0, share - count)) for count, wants in told)
         replica.places = max(min(share, free), free - kept)
 
-    def _lease(self, deployment: _Deployment, without: Collection[Target]) -> Lease | None:
+    def _lease(self, deployment: DeploymentState, without: Collection[Target]) -> Lease | None:
         """Take a free place, where there is one."""
         replicas = deployment.replicas
         start = deployment.turn
-        best: _Replica | None = None
+        best: ReplicaState | None = None
         least = self._cap
         # Negative indices reach around the end: each is looked at once, beginning with the one whose turn it is.
         for index in range(start - len(replicas), start):
@@ -293,11 +296,11 @@ class Table:
             best.begin_trial(self._clock())
         return Lease(self, best)
 
-    def _has_up(self, deployment: _Deployment, without: Collection[Target]) -> bool:
+    def _has_up(self, deployment: DeploymentState, without: Collection[Target]) -> bool:
         now = self._clock()
         return any(replica.is_up(now) and replica.target not in without for replica in deployment.replicas)
 
-    async def _wait(self, deployment: _Deployment, without: Collection[Target], wait_s: float) -> Lease | None:
+    async def _wait(self, deployment: DeploymentState, without: Collection[Target], wait_s: float) -> Lease | None:
         if len(deployment.line) >= self._queue:
             raise QueueFull(f"{len(deployment.line)} requests wait already")
         loop = asyncio.get_running_loop()
@@ -318,7 +321,7 @@ class Table:
             giving_up.cancel()
             deployment.line.pop(place, None)
 
-    def _fill(self, deployment: _Deployment) -> None:
+    def _fill(self, deployment: DeploymentState) -> None:
         """Give what is free to those who wait, the first first."""
         given: list[tuple[asyncio.Future[Lease | None], Lease]] = []
         for place, without in deployment.line.items():
@@ -334,7 +337,7 @@ class Table:
             place.set_result(lease)
         self._arm(deployment)
 
-    def _dismiss(self, deployment: _Deployment) -> None:
+    def _dismiss(self, deployment: DeploymentState) -> None:
         """Send away whom no replica that is up could answer."""
         lost = [place for place, without in deployment.line.items() if not self._has_up(deployment, without)]
         for place in lost:
@@ -342,7 +345,7 @@ class Table:
             if not place.done():
                 place.set_result(None)
 
-    def _arm(self, deployment: _Deployment) -> None:
+    def _arm(self, deployment: DeploymentState) -> None:
         """See to it that those who wait hear of the next breaker that lets a trial through."""
         due = math.inf
         if deployment.line:
@@ -359,12 +362,12 @@ class Table:
             loop = asyncio.get_running_loop()
             deployment.timer = loop.call_later(due - self._clock(), self._tick, deployment)
 
-    def _tick(self, deployment: _Deployment) -> None:
+    def _tick(self, deployment: DeploymentState) -> None:
         deployment.timer, deployment.due = None, math.inf
         self._fill(deployment)
 
 
-def _give_up(deployment: _Deployment, place: "asyncio.Future[Lease | None]", wait_s: float) -> None:
+def _give_up(deployment: DeploymentState, place: "asyncio.Future[Lease | None]", wait_s: float) -> None:
     if not place.done():
         deployment.line.pop(place, None)
         place.set_exception(QueueSlow(f"no place in {wait_s:g} seconds"))

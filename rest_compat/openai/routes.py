@@ -2,10 +2,10 @@
 
 from starlette.routing import BaseRoute
 
-from rest_compat.openai import asynchronous, batches, chat, models
+from rest_compat.openai import asynchronous, batches, chat, files, models
 from rest_compat.operation import route
 
-OPERATIONS = [*chat.OPERATIONS, *asynchronous.OPERATIONS, *models.OPERATIONS, *batches.OPERATIONS]
+OPERATIONS = [*chat.OPERATIONS, *asynchronous.OPERATIONS, *models.OPERATIONS, *files.OPERATIONS, *batches.OPERATIONS]
 
 
 def routes() -> list[BaseRoute]:

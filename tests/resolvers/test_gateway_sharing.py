@@ -11,9 +11,9 @@ from redis.asyncio.client import PubSub
 
 from burnish.kit.core import Core
 from burnish.kit.settings import Settings
+from engines.serving import sharing as gateway_sharing
 from engines.serving.router import Lease, Outcome, Table, Target
-from resolvers import gateway_sharing
-from resolvers.gateway_sharing import CHANNEL, Sharing
+from engines.serving.sharing import CHANNEL, Sharing
 from tests.kit.conftest import Broker, broker
 
 __all__ = ["broker"]
@@ -345,5 +345,5 @@ async def test_nothing_is_said_while_nothing_changes(start: Start, monkeypatch: 
     lease.release(Outcome.OK)
     for _ in range(3):
         await one.sharing.tell()
-    nothing: dict[str, Any] = {"counts": {}, "wanted": {}, "opened": {}}
+    nothing: dict[str, Any] = {"counts": {}, "wanted": {}, "opened": {}, "bulk": {}}
     assert said == [{**nothing, "counts": {"rep_a": 1}}, nothing]

@@ -41,6 +41,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "downloads.job_url": ("TrainingJob.modelUrl",),
     "downloads.url": ("Checkpoint.downloadUrl",),
     "exports.metrics_url": ("TrainingJob.metricsExportUrl",),
+    "files.content_url": ("File.contentUrl",),
+    "files.delete": ("Mutation.deleteFile",),
+    "files.page": ("Query.files",),
     "hardware.kinds": ("Query.hardwareTypes",),
     "hardware.offer": ("Query.hardwareOffers",),
     "integrations.all_": ("Query.integrations",),
@@ -101,6 +104,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "ssh_keys.page": ("Query.sshKeys",),
     "uploads.create": ("Mutation.createUpload",),
     "uploads.create_dataset": ("Mutation.createDataset",),
+    "uploads.create_file": ("Mutation.createFile",),
 }
 # Resolvers of one thing, where GraphQL has another one that gives the same for many at once.
 SAME_AS = {
@@ -117,6 +121,9 @@ SAME_AS = {
     "deployments.replicas": "related.replicas",
     "deployments.serving": "deployments.page",
     "deployments.totals": "deployments.totals_of",
+    "files.content": "files.content_url",
+    "files.create": "uploads.create_file",
+    "files.get": "related.by_id",
     "hardware.configurations": "hardware.kinds",
     "jobs.checkpoints": "related.checkpoints",
     "jobs.final_checkpoint": "checkpoints.page",
@@ -171,6 +178,8 @@ NOT_FIELDS = {
     "downloads.signed_url": INNER,
     "downloads.open": "the URL that a field gave is opened over plain HTTP",
     "exports.open": "the URL that a field gave is opened over plain HTTP",
+    "files.find": INNER,
+    "files.open": "the URL that a field gave is opened over plain HTTP",
     "hardware.hour_micros": "part of what hardware.offer gives",
     "hardware.runs_on": "part of what hardware.offer gives",
     "hosts.drain": OPERATOR,

@@ -1,15 +1,16 @@
-"""What the routing tables of all API processes tell each other over Redis: their outstanding requests, who waits, and which
-breakers they opened.
+"""What the routing tables of all processes tell each other over Redis: their outstanding requests, who waits, and which breakers
+they opened.
 
-Only hints: what a process said counts for `EXPIRE_S`, and with Redis away each goes on alone, with what it knows itself.
+Only hints: what a process said counts for `EXPIRE_S`, and with Redis away each goes on alone, with what it knows itself. What
+hosts have outstanding for batches is told apart (`bulk`): gateways leave it out of their counts, so that nothing waits behind it.
 """
 
 import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 from uuid import uuid4
 
 import orjson
@@ -17,7 +18,6 @@ import structlog
 
 from burnish.kit.core import Core
 from engines.serving.breaker import MAX_OPEN_S
-from engines.serving.router import Table
 
 log = structlog.get_logger(__name__)
 CHANNEL = "burnish:gateway"
@@ -31,13 +31,29 @@ SEND_S = 2.0
 ECHO_S = 2.0
 
 
-class Sharing:
-    """The voice and the ears of one process's table. `run()` tells and listens, for ever; `close()` takes back what it told."""
+class Counted(Protocol):
+    """What is shared: a routing table. `others` and `other_bulk` hear what another process has outstanding."""
 
-    def __init__(self, core: Core, table: Table, clock: Callable[[], float] = time.monotonic) -> None:
+    on_open: Callable[[str, float], None] | None
+
+    def counts(self) -> dict[str, int]: ...
+    def wanted(self) -> dict[str, int]: ...
+    def trip(self, replica_id: str, seconds: float) -> None: ...
+    def others(self, process: str, counts: Mapping[str, int], wanted: Mapping[str, int] = ...) -> None: ...
+    def other_bulk(self, process: str, counts: Mapping[str, int]) -> None: ...
+
+
+class Sharing:
+    """The voice and the ears of one process's table. `run()` tells and listens, for ever; `close()` takes back what it told.
+
+    `bulk` says that the table's own requests are those of batches.
+    """
+
+    def __init__(self, core: Core, table: Counted, clock: Callable[[], float] = time.monotonic, *, bulk: bool = False) -> None:
         self._redis = core.redis
         self._table = table
         self._clock = clock
+        self._is_bulk = bulk
         self._process = uuid4().hex
         self._heard: dict[str, float] = {}
         self._told: tuple[dict[str, int], dict[str, int]] = ({}, {})
@@ -93,7 +109,9 @@ class Sharing:
             await self._publish(counts, wanted, opened)
 
     async def _publish(self, counts: dict[str, int], wanted: dict[str, int], opened: dict[str, float]) -> None:
-        said = {"process": self._process, "counts": counts, "wanted": wanted, "opened": opened}
+        said = {"process": self._process, "opened": opened, "counts": counts, "wanted": wanted, "bulk": {}}
+        if self._is_bulk:
+            said |= {"counts": {}, "wanted": {}, "bulk": counts}
         async with asyncio.timeout(SEND_S):
             await self._redis.publish(CHANNEL, orjson.dumps(said))
         self._told, self._told_at = (counts, wanted), self._clock()
@@ -122,6 +140,8 @@ class Sharing:
             said = orjson.loads(raw)
             process = str(said["process"])
             counts, wanted, opened = (_numbers(said[name]) for name in ("counts", "wanted", "opened"))
+            # A process of an earlier release knows nothing of batches.
+            bulk = _numbers(said.get("bulk", {}))
         except (ValueError, TypeError, KeyError) as error:
             log.warning("gateway_message_unreadable", error=str(error))
             return
@@ -129,6 +149,7 @@ class Sharing:
             return
         self._heard[process] = self._clock()
         self._table.others(process, counts, wanted)
+        self._table.other_bulk(process, bulk)
         for replica_id, seconds in opened.items():
             self._table.trip(replica_id, min(seconds, MAX_OPEN_S))
 
@@ -143,6 +164,7 @@ class Sharing:
         for process in [process for process, at in self._heard.items() if now - at > EXPIRE_S]:
             del self._heard[process]
             self._table.others(process, {})
+            self._table.other_bulk(process, {})
 
 
 def _numbers(said: Any) -> dict[str, Any]:
