@@ -1,6 +1,7 @@
 """What every piece of leased work does: hold its lease, buffer its output, pay its way, notice that the user has ended it.
 
-Subclasses are `engines.jobs.JobRun`, `engines.serving.reconcile.DeploymentRun` and `engines.serving.replica_run.ReplicaRun`.
+Subclasses are `engines.jobs.JobRun`, `engines.serving.reconcile.DeploymentRun`, `engines.serving.replica_run.ReplicaRun` and
+`engines.bulk.batch_run.BatchRun`.
 Every write begins with the lease, so that a host that was paused past its lease writes nothing when it wakes: `LeaseLost` ends
 the run and its child.
 """
@@ -48,6 +49,8 @@ class LeasedRun:
     pays: ClassVar[bool] = True
     # Whether there is work left when the resource has ended.
     lingers: ClassVar[bool] = False
+    # Whether it needs hardware of the host, or only looks after what runs elsewhere.
+    takes_room: ClassVar[bool] = True
 
     def __init__(
         self,

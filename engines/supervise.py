@@ -8,7 +8,9 @@ import asyncio
 import contextlib
 import shutil
 import socket
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,6 +20,9 @@ from sqlmodel import col, select
 from burnish.kit import clock, idempotency, ids, outbox, stream
 from burnish.kit.core import Core
 from engines import orphans, reaping, retention
+from engines.bulk.batch_run import BatchRun
+from engines.bulk.feeding import Room
+from engines.bulk.pool import Pool
 from engines.compute import catalogue, hardware, hosts
 from engines.compute.hardware import Shape
 from engines.compute.local import Inventory, Placement
@@ -33,7 +38,10 @@ TICK_S = 2.0
 TIDY_EVERY = 15
 FORGOTTEN = timedelta(days=1)
 RETURN = timedelta(minutes=10)
-RUNS: tuple[type[LeasedRun], ...] = (JobRun, DeploymentRun, ReplicaRun)
+RUNS: tuple[type[LeasedRun], ...] = (JobRun, DeploymentRun, ReplicaRun, BatchRun)
+# What a host that drains still takes up where there is no other.
+CARE: tuple[type[LeasedRun], ...] = (DeploymentRun, BatchRun)
+NOWHERE = Placement(Shape("", 0), (), 0)
 
 
 class Supervisor:
@@ -43,6 +51,8 @@ class Supervisor:
         self.core = core
         self.inventory = Inventory(core.settings)
         self.host_id = ids.new("host")
+        self.pool = Pool(core)
+        self._room = Room()
         self._began = clock.now()
         self.runs: dict[str, LeasedRun] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -66,6 +76,7 @@ class Supervisor:
         beside = [
             asyncio.create_task(retention.sweep_forever(self.core)),
             asyncio.create_task(catalogue.refresh_forever(self.core)),
+            asyncio.create_task(self.pool.run()),
         ]
         while not self._stopping:
             try:
@@ -87,6 +98,7 @@ class Supervisor:
         for run in self.runs.values():
             run.halt()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await self.pool.close()
         async with self.core.db.transaction() as session:
             row = await session.get(Host, self.host_id)
             if row is not None:
@@ -116,13 +128,11 @@ class Supervisor:
             row.seen_at = now
             session.add(row)
             self._draining = row.draining_at is not None
-        if self._draining:
-            self._put_down()
 
-    def _put_down(self) -> None:
-        """Have jobs go on elsewhere; replicas wait for the hosts of their deployments to replace them."""
+    def _put_down(self, kinds: tuple[type[LeasedRun], ...]) -> None:
+        """Have work go on elsewhere; replicas wait for the hosts of their deployments to replace them."""
         for run in self.runs.values():
-            if isinstance(run, JobRun) and not run.halted.is_set():
+            if isinstance(run, kinds) and not run.halted.is_set():
                 run.halt(drained=True)
 
     async def _tidy(self) -> None:
@@ -148,18 +158,21 @@ class Supervisor:
         return any(row is not None and row.is_leased and row.lease_token == token for row in rows)
 
     async def _take_work(self) -> None:
-        for kind in await self._taken():
+        taken = await self._taken()
+        if self._draining:
+            self._put_down((JobRun,) if BatchRun in taken else (JobRun, BatchRun))
+        for kind in taken:
             for row in await self._waiting(kind):
                 if row.id not in self.runs and not self._stopping:
                     await self._offer(kind, row)
 
     async def _taken(self) -> tuple[type[LeasedRun], ...]:
-        """Return what this host takes up: one that drains nothing but the care for deployments, where nobody else can."""
+        """Return what this host takes up: one that drains only what takes no room, where nobody else can."""
         if not self._draining:
             return RUNS
         async with self.core.db.read() as session:
             found = await hosts.alive(session, self.core.settings)
-        return () if any(not host.draining for host in found) else (DeploymentRun,)
+        return () if any(not host.draining for host in found) else CARE
 
     async def _waiting(self, kind: type[LeasedRun]) -> list[Any]:
         """Return what nobody works on, oldest first."""
@@ -169,6 +182,9 @@ class Supervisor:
 
     async def _offer(self, kind: type[LeasedRun], row: Any) -> None:
         """Start a run where there is room; fail what no host will ever have room for."""
+        if not kind.takes_room:
+            self._start(kind, row.id, NOWHERE)
+            return
         shape = Shape(hardware.canonical(row.gpu_requested["type"]) or "", row.gpu_requested["count"])
         if row.status in kind.terminal:
             self._start(kind, row.id, Placement(shape, (), 0))
@@ -185,7 +201,8 @@ class Supervisor:
             self._start(kind, row.id, placement)
 
     def _start(self, kind: type[LeasedRun], resource_id: str, placement: Placement) -> None:
-        run = kind(self.core, self.inventory, resource_id, self.host_id, placement, self._look)
+        make: Callable[..., LeasedRun] = partial(BatchRun, pool=self.pool, room=self._room) if kind is BatchRun else kind
+        run = make(self.core, self.inventory, resource_id, self.host_id, placement, self._look)
         self.runs[resource_id] = run
         task = asyncio.create_task(run.run(), name=resource_id)
         self._tasks[resource_id] = task

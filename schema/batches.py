@@ -13,6 +13,7 @@ from resolvers import batch_outcomes, batch_progress, batches, cursors
 from resolvers.batch_progress import Progress
 from schema import streams
 from schema.context import Info
+from schema.files import File
 from schema.logs import Logged
 from schema.nodes import MOST_ROWS, After, Connection, First, FirstRows, Money, Node, connect, connect_page, within
 from schema.scalars import JSON, BigInt
@@ -218,6 +219,11 @@ class Batch(Node, Logged):
     async def progress(self, info: Info) -> BatchProgress:
         last = await info.context.loaders.progress_of_batch.load(self.row.id)
         return BatchProgress.of(batch_progress.of(self.row, last))
+
+    @strawberry.field(description="The file of requests; null where it was deleted.")
+    async def input_file(self, info: Info) -> File | None:
+        row = await info.context.loaders.file.load(self.row.input_file_id)
+        return None if row is None else File.of(row)
 
     @strawberry.field(description="The batch whose failed lines these are.")
     async def retry_of(self, info: Info) -> Annotated["Batch", strawberry.lazy("schema.batches")] | None:

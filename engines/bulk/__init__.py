@@ -1,1 +1,1 @@
-"""What works through files of requests."""
+"""Bulk inference: files of requests, worked through beside what people ask."""

@@ -63,10 +63,12 @@ export function BatchActions({ batch, onChange, onDone }: Props) {
         }
         items={offered(batch).map(([label, make]) => ({ label, onSelect: () => setShown({ title: label, snippets: make() }) }))}
       />
-      <Link to="/batches" search={{ file: batch.inputFileId }} className={buttonClass("plain")}>
-        <Copy aria-hidden className={ICON} />
-        Run again
-      </Link>
+      {batch.inputFile && (
+        <Link to="/batches" search={{ file: batch.inputFileId }} className={buttonClass("plain")}>
+          <Copy aria-hidden className={ICON} />
+          Run again
+        </Link>
+      )}
       {can("retry") && (
         <Button tone="solid" busy={retrying} icon={<RotateCcw aria-hidden className={ICON} />} onClick={() => void retry()}>
           Retry {counted(failed, "failed line")}

@@ -25,7 +25,10 @@ export function BatchFacts({ batch, retryOf }: { batch: Batch; retryOf: string |
             </span>,
           ],
           ["Model", batch.model ?? (batch.counts.total > 0 ? "several" : "–")],
-          ["Input file", <Copyable key="f" text={batch.inputFileId} shown={`…${batch.inputFileId.slice(-8)}`} />],
+          [
+            "Input file",
+            batch.inputFile ? <Copyable key="f" text={batch.inputFileId} shown={batch.inputFile.filename} /> : "was deleted",
+          ],
           ["Window", duration(batch.completionWindowSeconds)],
           ["Expires", dateTime(batch.expiresAt)],
           retryOf !== null && [

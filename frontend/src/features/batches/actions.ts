@@ -63,6 +63,59 @@ const RetryMutation = graphql(
   [ERRORS],
 );
 
+export const UploadMutation = graphql(
+  `
+    mutation CreateFileUpload($input: CreateUploadInput!) {
+      createUpload(input: $input) {
+        upload {
+          id
+          url
+        }
+        errors {
+          ...BatchErrors
+        }
+      }
+    }
+  `,
+  [ERRORS],
+);
+
+export const FileMutation = graphql(
+  `
+    mutation CreateFile($input: CreateFileInput!) {
+      createFile(input: $input) {
+        file {
+          id
+        }
+        errors {
+          ...BatchErrors
+        }
+      }
+    }
+  `,
+  [ERRORS],
+);
+
+const DeleteMutation = graphql(
+  `
+    mutation DeleteFile($input: DeleteFileInput!) {
+      deleteFile(input: $input) {
+        deletedId
+        errors {
+          ...BatchErrors
+        }
+      }
+    }
+  `,
+  [ERRORS],
+);
+
+/** Resolves to undefined where it was deleted, else to why it was not. */
+export function useDeleteFile(): (id: string) => Promise<Refusal | undefined> {
+  const remove = useAction(DeleteMutation, (data) => data.deleteFile.errors);
+  return (id) => remove({ input: { id, idempotencyKey: newKey() } });
+}
+
 export function useBatchActions(id: string) {
   const client = useClient();
   const cancel = useAction(CancelMutation, (data) => data.cancelBatch.errors);

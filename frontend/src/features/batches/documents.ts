@@ -7,6 +7,9 @@ const BatchParts = graphql(`
     status
     endpoint
     inputFileId
+    inputFile {
+      filename
+    }
     outputFileId
     errorFileId
     completionWindowSeconds
@@ -251,3 +254,44 @@ export const DeploymentsQuery = graphql(`
   }
 `);
 export type Named = ResultOf<typeof DeploymentsQuery>["deployments"]["nodes"][number];
+
+const FileParts = graphql(`
+  fragment FileParts on File {
+    id
+    filename
+    purpose
+    sizeBytes
+    createdAt
+    expiresAt
+    contentUrl
+  }
+`);
+export type StoredFile = ResultOf<typeof FileParts>;
+export const readFile = (file: FragmentOf<typeof FileParts>): StoredFile => readFragment(FileParts, file);
+
+export const FilesQuery = graphql(
+  `
+    query Files($first: Int!, $after: Cursor, $purpose: [FilePurpose!], $search: String) {
+      files(first: $first, after: $after, purpose: $purpose, search: $search) {
+        nodes {
+          ...FileParts
+        }
+        pageInfo {
+          hasNextPage
+          endCursor
+        }
+      }
+    }
+  `,
+  [FileParts],
+);
+
+export const FileQuery = graphql(`
+  query StoredFile($id: ID!) {
+    file(id: $id) {
+      id
+      filename
+      sizeBytes
+    }
+  }
+`);

@@ -7,6 +7,7 @@ const BATCH: Batch = {
   status: "IN_PROGRESS",
   endpoint: "CHAT_COMPLETIONS",
   inputFileId: "file-1",
+  inputFile: { filename: "requests.jsonl" },
   outputFileId: null,
   errorFileId: null,
   completionWindowSeconds: 86_400,
@@ -180,9 +181,10 @@ test("it says what it does where its status does not", () => {
   expect(figures.standing({ ...BATCH, status: "FAILED", problemCount: 1 })).toBe("1 problem in its file; nothing was sent");
 });
 
-test("it is called by its label, then by its model, then by its id", () => {
+test("it is called by its label, then by its file, its model, its id", () => {
   expect(figures.nameOf({ ...BATCH, metadata: { name: "nightly" } })).toBe("nightly");
   expect(figures.nameOf({ ...BATCH, metadata: { name: 1, description: "all rows" } })).toBe("all rows");
-  expect(figures.nameOf(BATCH)).toBe("adder");
-  expect(figures.nameOf({ ...BATCH, model: null })).toBe("batch_1");
+  expect(figures.nameOf(BATCH)).toBe("requests.jsonl");
+  expect(figures.nameOf({ ...BATCH, inputFile: null })).toBe("adder");
+  expect(figures.nameOf({ ...BATCH, inputFile: null, model: null })).toBe("batch_1");
 });

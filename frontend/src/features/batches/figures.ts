@@ -174,7 +174,7 @@ export function moments(batch: Batch): Moment[] {
   });
 }
 
-/** The name of a batch where its file's is not known: its labels' `name` or `description`. */
+/** What its maker calls it: its labels' `name` or `description`. */
 export function labelOf(batch: Batch): string | null {
   const { metadata } = batch;
   if (metadata === null || typeof metadata !== "object" || Array.isArray(metadata)) return null;
@@ -182,5 +182,5 @@ export function labelOf(batch: Batch): string | null {
   return texts[0]?.toString() ?? null;
 }
 
-/** What to call it: a name that it was given, else its model. */
-export const nameOf = (batch: Batch): string => labelOf(batch) ?? batch.model ?? batch.id;
+/** What to call it: a name that it was given, else its file's. */
+export const nameOf = (batch: Batch): string => labelOf(batch) ?? batch.inputFile?.filename ?? batch.model ?? batch.id;

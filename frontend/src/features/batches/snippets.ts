@@ -176,3 +176,13 @@ export const offered = ({ id, viewerCan }: Pick<Batch, "id" | "viewerCan">): [st
   ...(viewerCan.includes("cancel") ? [["Cancel it", () => cancelling(id)] as [string, () => Snippets]] : []),
   ...(viewerCan.includes("retry") ? [["Retry what failed", () => retrying(id)] as [string, () => Snippets]] : []),
 ];
+
+export const LIST_FILES: Snippets = {
+  ...both("GET", "/v1/files"),
+  graphql: operation(`query {
+  files(first: 20) {
+    nodes { id filename purpose sizeBytes createdAt contentUrl }
+  }
+}`),
+  cli: "burnish files list",
+};

@@ -8,6 +8,7 @@ export const MOST_LINES = 50_000;
 export const MOST_BYTES = 512 * 2 ** 20;
 /** So many problems are shown, with their lines. */
 export const SHOWN = 50;
+const LONGEST_ID = 512;
 const SHOWN_CHARS = 400;
 const MAX_LINE_CHARS = 8_000_000;
 
@@ -61,6 +62,7 @@ export class Check {
 
   private *wrong(line: number, { custom_id: id, method, url, body }: Line): Generator<string> {
     if (typeof id !== "string" || id === "") yield "'custom_id' is a text that names the line";
+    else if (id.length > LONGEST_ID) yield `'custom_id' is longer than ${LONGEST_ID} characters`;
     else {
       const first = this.ids.get(id);
       if (first === undefined) this.ids.set(id, line);
@@ -77,9 +79,7 @@ export class Check {
     }
     if (typeof body.model !== "string" || body.model === "") yield "'body.model' names a deployment";
     else this.models.set(body.model, (this.models.get(body.model) ?? 0) + 1);
-    if (body.stream === true) yield "'body.stream' is not for batches";
-    const needed = url === "/v1/completions" ? "prompt" : "messages";
-    if (known && !(needed in body)) yield `'body.${needed}' is missing`;
+    if (body.stream) yield "'body.stream' is not for batches";
   }
 
   get look(): Look {

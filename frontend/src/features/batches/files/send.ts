@@ -1,6 +1,9 @@
-/** A file to the platform: a place for it, its bytes, and the file of them. */
+/** A file to the platform: a place for it, its bytes, and the file that they make. */
 import type { Client } from "urql";
-import type { Sent } from "@/lib/upload";
+import { sentence, type UserError } from "@/lib/errors";
+import { newKey } from "@/lib/idempotency";
+import { putFile, type Sent } from "@/lib/upload";
+import { FileMutation, UploadMutation } from "../actions";
 
 export class Refused extends Error {
   hint: string | undefined;
@@ -10,10 +13,23 @@ export class Refused extends Error {
   }
 }
 
+const refused = (errors: readonly UserError[] | undefined): Refused =>
+  new Refused(errors?.map((one) => one.message).join(" ") || "The server made nothing.", errors?.find((one) => one.hint)?.hint);
+
+/** Send a file of requests and return its id; Refused or UploadFailed with what went wrong. */
 export async function sendFile(
-  _client: Client,
-  _file: File,
-  _on: { signal: AbortSignal; sent: (sent: Sent) => void },
+  client: Client,
+  file: File,
+  on: { signal: AbortSignal; sent: (sent: Sent) => void },
 ): Promise<string> {
-  throw new Refused("not yet");
+  const room = await client.mutation(UploadMutation, { input: { idempotencyKey: newKey() } }).toPromise();
+  if (room.error) throw new Refused(sentence(room.error));
+  const upload = room.data?.createUpload.upload;
+  if (!upload) throw refused(room.data?.createUpload.errors);
+  await putFile(upload.url, file, { signal: on.signal, onProgress: on.sent });
+  const input = { uploadId: upload.id, filename: file.name, purpose: "BATCH" as const, idempotencyKey: newKey() };
+  const { data, error } = await client.mutation(FileMutation, { input }).toPromise();
+  if (error) throw new Refused(sentence(error));
+  if (!data?.createFile.file) throw refused(data?.createFile.errors);
+  return data.createFile.file.id;
 }
