@@ -30,9 +30,8 @@ class Answering:
 
 
 async def cheapest(ctx: Context, model: str) -> GpuInput | None:
-    """Return the cheapest hardware of a live host that holds a model, as far as its name tells its size; None where there is none.
-
-    What a job trained is as large as what it started from.
+    """Return the cheapest hardware of a live host that holds a model, as far as its name tells its size; None where there is
+    none. What a job trained is as large as what it started from.
     """
     if model.startswith(TRAINED):
         model = await _base(ctx, model)

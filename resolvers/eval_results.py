@@ -26,9 +26,7 @@ class Figures:
             high=stored.get("high"),
             count=stored.get("count", 0),
             missing=stored.get("missing", 0),
-            pass_at_k={
-                int(k): value for k, value in sorted((stored.get("pass_at_k") or {}).items(), key=lambda one: int(one[0]))
-            },
+            pass_at_k=dict(sorted((int(k), value) for k, value in (stored.get("pass_at_k") or {}).items())),
         )
 
 
