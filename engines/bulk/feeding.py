@@ -86,6 +86,7 @@ class Feed:
         self._done = done
         self._path = endpoint
         self._held_lines = self._held_bytes = 0
+        self._is_over = False
         self._freed = asyncio.Event()
         self._queues: dict[str, deque[tuple[Line, int]]] = {}
         self._workers: dict[str, int] = {}
@@ -100,6 +101,7 @@ class Feed:
         try:
             await asyncio.wait((reader, writer, self._failed), return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._is_over = True
             tasks = (reader, writer, *self._tasks)
             for task in tasks:
                 task.cancel()
@@ -143,7 +145,6 @@ class Feed:
             request.line,
             request.custom_id,
             deployment_id,
-            self._run.account_id,
             self._path,
             orjson.dumps(request.body),
             request.body,
@@ -170,7 +171,7 @@ class Feed:
     def _staff(self, deployment_id: str) -> None:
         """Have as many workers as there are lines and places for."""
         queue, workers = self._queues[deployment_id], self._workers.get(deployment_id, 0)
-        if not queue:
+        if not queue or self._is_over:
             return
         wanted = min(max(1, self._run.pool.places(deployment_id)), workers + len(queue))
         for _ in range(wanted - workers):

@@ -231,6 +231,7 @@ NOT_FIELDS = {
 INPUTS: dict[str, tuple[str, dict[str, str]]] = {
     "adopting.AdoptInput": ("AdoptDeploymentInput", {}),
     "api_keys.ApiKeyInput": ("ApiKeyInput", {}),
+    "files.FileInput": ("CreateFileInput", {"expires_after": "expiresAfterSeconds"}),
     "batches.BatchInput": ("CreateBatchInput", {"output_expires_after": "outputExpiresAfterSeconds"}),
     "billing.BudgetInput": ("SetBudgetInput", {}),
     "datasets.DatasetInput": ("CreateDatasetInput", {}),
@@ -257,6 +258,7 @@ INPUTS: dict[str, tuple[str, dict[str, str]]] = {
 }
 ARGUMENTS = "arguments of a query, not an input"
 NOT_INPUTS = {
+    "files.FileExpiry": "its one field that can differ is CreateFileInput.expiresAfterSeconds",
     "batches.OutputExpiry": "its one field that can differ is CreateBatchInput.outputExpiresAfterSeconds",
     "billing.CheckInput": ARGUMENTS,
     "costs.PeriodInput": ARGUMENTS,
@@ -269,6 +271,21 @@ NOT_INPUTS = {
 }
 CHAT = "models are called over the OpenAI routes"
 ROUTES: dict[str, tuple[str, ...] | str] = {
+    "GET /v1/files": ("Query.files",),
+    "POST /v1/files": ("Mutation.createUpload", "Mutation.createFile"),
+    "GET /v1/files/{file_id}": ("Query.file",),
+    "DELETE /v1/files/{file_id}": ("Mutation.deleteFile",),
+    "GET /v1/files/{file_id}/content": ("File.contentUrl",),
+    "GET /v1/openai/files": ("Query.files",),
+    "POST /v1/openai/files": ("Mutation.createUpload", "Mutation.createFile"),
+    "GET /v1/openai/files/{file_id}": ("Query.file",),
+    "DELETE /v1/openai/files/{file_id}": ("Mutation.deleteFile",),
+    "GET /v1/openai/files/{file_id}/content": ("File.contentUrl",),
+    "GET /api/v2/external/files": ("Query.files",),
+    "POST /api/v2/external/files": ("Mutation.createUpload", "Mutation.createFile"),
+    "GET /api/v2/external/files/{file_id}": ("Query.file",),
+    "DELETE /api/v2/external/files/{file_id}": ("Mutation.deleteFile",),
+    "GET /api/v2/external/files/{file_id}/content": ("File.contentUrl",),
     "GET /v1/batches": ("Query.batches",),
     "POST /v1/batches": ("Mutation.createBatch",),
     "GET /v1/batches/{batch_id}": ("Query.batch",),
