@@ -27,16 +27,16 @@ Z_95 = 1.959963984540054
 class Paired:
     """The difference of the second run's score and the first's, over the rows that both have scored.
 
-    `mean` lies between `low` and `high` in 95 of 100 such comparisons; they are None where there are fewer than two rows.
+    `difference` lies between `ci_low` and `ci_high` in 95 of 100 such comparisons; these are None for fewer than two rows.
     """
 
     rows: int
     better: int
     worse: int
     same: int
-    mean: float | None
-    low: float | None
-    high: float | None
+    difference: float | None
+    ci_low: float | None
+    ci_high: float | None
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ def figures(differences: Sequence[float]) -> Paired:
         better=better,
         worse=worse,
         same=count - better - worse,
-        mean=mean,
-        low=None if mean is None or margin is None else mean - margin,
-        high=None if mean is None or margin is None else mean + margin,
+        difference=mean,
+        ci_low=None if mean is None or margin is None else mean - margin,
+        ci_high=None if mean is None or margin is None else mean + margin,
     )
 
 

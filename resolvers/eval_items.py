@@ -44,7 +44,7 @@ def place_of(run_id: str, text: str) -> Place:
 async def page(
     ctx: Context, run_id: str, *, eval_id: str | None = None, which: Which = "all", limit: int = 50, after: Place | None = None
 ) -> Page[EvalItem]:
-    """Return answers of a run after a place; with `failed` only those that were not given, not scored, or whose score is below 1."""
+    """Return answers of a run after a place; `failed` are those not given, not scored, or with a score below 1."""
     ctx.require("read")
     where: list[Any] = [EvalItem.run_id == run_id]
     if which == "failed":

@@ -1,4 +1,4 @@
-"""Runs of evals: a model answers the dataset and is scored, on whichever host has the lease; started, watched and cancelled here."""
+"""Runs of evals: a model answers the dataset and is scored, on a host; started, watched and cancelled here."""
 
 from typing import Any
 
@@ -26,9 +26,9 @@ MOST_ITEMS = batch.MOST_LINES
 async def start(ctx: Context, eval_id: str, spec: EvalRunInput) -> EvalRun:
     """Queue a run of an eval.
 
-    An active deployment of what `model` names answers; where there is none, one is made for the run, with an hour of its price set
-    aside, and stopped at its end. InvalidState where the dataset has not been read or a job has no model, NotFound for what nobody
-    or another has.
+    An active deployment of what `model` names answers; where there is none, one is made for the run, with an hour of its price
+    set aside, and stopped at its end. InvalidState where the dataset has not been read or a job has no model, NotFound for what
+    nobody or another has.
     """
     ctx.require("write")
     gpu = spec.gpu or await eval_models.cheapest(ctx, spec.model)
@@ -121,7 +121,7 @@ async def page(
 
 
 async def cancel(ctx: Context, run_id: str, eval_id: str | None = None) -> EvalRun:
-    """End a run at once; what it has asked goes on no further, and a deployment of its own stops. InvalidState where it has ended."""
+    """End a run at once: nothing more is asked, and a deployment of its own stops. InvalidState where it has ended."""
     ctx.require("write")
     return await once(
         ctx, "eval_runs.cancel", {"run_id": run_id}, EvalRun, lambda session: _cancel(session, ctx, run_id, eval_id)

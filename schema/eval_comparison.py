@@ -34,9 +34,9 @@ class PairedFigures:
             better=found.better,
             worse=found.worse,
             same=found.same,
-            mean=found.mean,
-            low=found.low,
-            high=found.high,
+            mean=found.difference,
+            low=found.ci_low,
+            high=found.ci_high,
         )
 
 
