@@ -98,6 +98,6 @@ async def test_commands_are_commands(burnish: Commands, code: str) -> None:
     assert {words[0] for words in commands} == {"burnish"}
     for words in commands:
         # What is made here for real no host brings about: whoever waits for it is told so at once.
-        patience = ["--timeout", "0"] if "-w" in words else []
+        patience = ["--timeout", "0"] if {"-w", "--wait"} & set(words) else []
         result = await burnish.ended(*words[1:], *patience)
         assert result.exit_code != USAGE, f"{shlex.join(words)}\n{result.stderr}"
