@@ -1,32 +1,31 @@
 """One line of a batch on its way: sent, tried again where an engine is at fault, and answered once.
 
-answered with 2xx or 4xx                      final
-5xx of the engine, no answer in time, 429/503 a fault: again after 0.5 s, doubling to 30 s, with jitter; the 6th is final
-the replica is gone before it answered        again, elsewhere; after 20 times final, for it may be the line that ends them
-no replica is up                              wait
-the deployment has ended                      final: `deployment_not_serving`
+answered with 2xx or 4xx                     final
+5xx of the engine, no answer in time, 429    a fault: again after 0.5 s, doubling to 30 s, with jitter; the 6th is final
+the replica is gone before it answered       again, elsewhere; the 20th such replica is final, for the line may be why
+no replica is up                             wait
+the deployment has ended                     final: `deployment_not_serving`
 """
 
-from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
 
 import orjson
 
 from burnish.kit import clock, ids
+from engines.bulk.places import Places, Seat
+from engines.bulk.routes import Route, Routes, Used
+from engines.serving import http1
 from engines.serving.engine_errors import SERVER_ERROR, envelope
 from engines.serving.metering import Served
 from engines.serving.proxy import Call, ReplicaUnreachable, Reply, forward
 from engines.serving.request_log import LONGEST_ERROR, Logged
-from engines.serving.router import Outcome, QueueSlow
-
-if TYPE_CHECKING:
-    from engines.bulk.pool import Pool, Route
+from engines.serving.router import Outcome, Target
 
 FAULTS = 6
 DEATHS = 20
 BACKOFF_S, MOST_BACKOFF_S = 0.5, 30.0
-WAIT_S = 60.0
-LATER = (429, 503)
+TOO_MANY = 429
 NOT_SERVING, UNREACHABLE = "deployment_not_serving", "engine_unreachable"
 OK = 200
 NANOS_A_MICRO = 1000
@@ -40,7 +39,6 @@ class Line(NamedTuple):
     line: int
     custom_id: str
     deployment_id: str
-    account_id: str
     path: str
     raw: bytes
     body: dict[str, Any]
@@ -64,81 +62,112 @@ class Answer(NamedTuple):
     logged: tuple[Logged, ...] = ()
 
 
+class Patience(NamedTuple):
+    """How lines wait before they are tried again. `chance` is from 0 to 1."""
+
+    sleep: Callable[[float], Awaitable[None]]
+    chance: Callable[[], float]
+
+    async def back_off(self, faults: int) -> None:
+        """Wait after so many faults; the jitter is of the upper half, so that lines part and none comes back at once."""
+        longest = min(BACKOFF_S * 2.0 ** (faults - 1), MOST_BACKOFF_S)
+        await self.sleep(longest * (1 + self.chance()) / 2)
+
+
 class Sending:
     """The way of one line."""
 
-    __slots__ = ("_cost", "_deaths", "_faults", "_line", "_logged", "_pool")
+    __slots__ = (
+        "_client",
+        "_cost",
+        "_dead",
+        "_faults",
+        "_line",
+        "_logged",
+        "_patience",
+        "_routes",
+        "_table",
+        "_unreached",
+        "_used",
+    )
 
-    def __init__(self, pool: "Pool", line: Line) -> None:
-        self._pool = pool
+    def __init__(self, line: Line, used: Used, routes: Routes, table: Places, client: http1.Client, patience: Patience) -> None:
         self._line = line
+        self._used = used
+        self._routes = routes
+        self._table = table
+        self._client = client
+        self._patience = patience
         self._logged: tuple[Logged, ...] = ()
+        self._dead: frozenset[str] = frozenset()
+        self._unreached = 0
         self._faults = 0
-        self._deaths = 0
         self._cost = 0.0
 
     async def run(self) -> Answer:
-        pool, line = self._pool, self._line
-        call = Call(line.path, line.raw, line.body)
+        line, used, table = self._line, self._used, self._table
         while True:
-            route = await pool.route(line.deployment_id)
+            route = used.route or await self._routes.find(used)
             if route.ended is not None:
                 return self._unanswered(NOT_SERVING, route.ended)
-            try:
-                seat = await pool.table.sit(line.deployment_id, wait_s=WAIT_S)
-            except QueueSlow:
-                continue
+            seat = await table.sit(line.deployment_id, line.batch_id)
             if seat is None:
-                await pool.changed(line.deployment_id)
+                await self._routes.changed(used, route)
                 continue
-            outcome, told = Outcome.NEITHER, list[Served]()
-            came, started = clock.now_micros(), perf_counter()
-            reply: Reply | None = None
-            target = seat.target
-            try:
-                reply = await forward(
-                    pool.client,
-                    target.url,
-                    call,
-                    model=target.served_name or route.name,
-                    on_done=told.append,
-                    started=started,
-                    shown_model=route.name,
-                    upstream=route.upstream,
-                )
-                outcome = _outcome(told[0])
-            except ReplicaUnreachable:
-                outcome = Outcome.UNREACHABLE
-            finally:
-                self._cost += seat.release(outcome) * route.rates.get(target.replica_id, 0) * NANOS_A_MICRO / HOUR_S
-            if reply is None:
-                self._deaths += 1
-                if self._deaths >= DEATHS:
-                    return self._unanswered(UNREACHABLE, "Its replicas went away, one after the other, before they answered.")
-                await pool.pause(self._backoff(self._deaths))
-                continue
+            answer = await self._ask(seat, used.route or route)
+            if answer is not None:
+                return answer
+
+    async def _ask(self, seat: Seat, route: Route) -> Answer | None:
+        """Send it; return None where it is to be tried again."""
+        line, target = self._line, seat.target
+        told: list[Served] = []
+        outcome, refused = Outcome.NEITHER, False
+        came = clock.now_micros()
+        try:
+            reply = await forward(
+                self._client,
+                target.url,
+                Call(line.path, line.raw, line.body),
+                model=target.served_name or route.name,
+                on_done=told.append,
+                shown_model=route.name,
+                upstream=route.upstream,
+            )
             served = told[0]
-            self._log(route, target.replica_id, served, came)
-            if not _is_fault(served):
-                return self._answered(reply, served)
+            outcome, refused = _outcome(served), served.status_code == TOO_MANY
+        except ReplicaUnreachable:
+            outcome = Outcome.UNREACHABLE
+            return self._died(target)
+        finally:
+            share_s = seat.leave(outcome, refused=refused)
+            self._cost += share_s * route.rates.get(target.replica_id, 0) * NANOS_A_MICRO / HOUR_S
+        self._log(route, target.replica_id, served, came)
+        if served.replica_failed or refused:
             self._faults += 1
-            if self._faults >= FAULTS:
-                return self._answered(reply, served)
-            await pool.pause(self._backoff(self._faults))
+            if self._faults < FAULTS:
+                await self._patience.back_off(self._faults)
+                return None
+        return self._answered(reply, served)
 
-    def _backoff(self, number: int) -> float:
-        """Return how long to wait after so many faults; full jitter in the upper half, so that lines part."""
-        longest: float = min(BACKOFF_S * 2 ** (number - 1), MOST_BACKOFF_S)
-        return longest * (0.5 + self._pool.chance() / 2)
+    def _died(self, target: Target) -> Answer | None:
+        """Go to another replica, or wait for one: the breaker of this one is open. A line before which one replica after another
+        dies may be why, and is given up.
+        """
+        self._unreached += 1
+        self._dead |= {target.replica_id}
+        if len(self._dead) < DEATHS:
+            return None
+        return self._unanswered(UNREACHABLE, f"{DEATHS} replicas went away, one after the other, before they answered it.")
 
-    def _log(self, route: "Route", replica_id: str, served: Served, came: int) -> None:
+    def _log(self, route: Route, replica_id: str, served: Served, came: int) -> None:
         line = self._line
         told = served.error_message
         if told is not None:
             told = _plain(told)[:LONGEST_ERROR]
         row = Logged(
             ids.new("req"),
-            line.account_id,
+            route.account_id,
             line.deployment_id,
             replica_id,
             served.prompt_tokens,
@@ -168,13 +197,13 @@ class Sending:
             served.completion_tokens,
             served.latency_ms,
             round(self._cost),
-            len(self._logged) + self._deaths,
+            len(self._logged) + self._unreached,
             self._logged,
         )
 
     def _unanswered(self, code: str, message: str) -> Answer:
         body = orjson.dumps(envelope(message, SERVER_ERROR, code=code))
-        attempts = len(self._logged) + self._deaths
+        attempts = len(self._logged) + self._unreached
         return Answer(None, body, code, message, cost_nanos=round(self._cost), attempts=attempts, logged=self._logged)
 
 
@@ -182,10 +211,6 @@ def _outcome(served: Served) -> Outcome:
     if served.replica_failed:
         return Outcome.FAULT
     return Outcome.OK if served.status_code == OK else Outcome.NEITHER
-
-
-def _is_fault(served: Served) -> bool:
-    return served.replica_failed or served.status_code in LATER
 
 
 def _cause(body: bytes, status: int) -> tuple[str, str]:

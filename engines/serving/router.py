@@ -16,6 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from engines.serving.breaker import OK, Breaker, Outcome
 
@@ -106,6 +107,9 @@ class Table:
     seconds that never go back. `on_open` hears of the breakers that this process opened, and for how many seconds.
     """
 
+    # What is kept of a deployment.
+    state: ClassVar[type[DeploymentState]] = DeploymentState
+
     def __init__(self, *, cap: int, queue: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._cap = cap
         self._queue = queue
@@ -122,7 +126,7 @@ class Table:
         if deployment is None:
             if not targets:
                 return
-            deployment = self._deployments[deployment_id] = DeploymentState()
+            deployment = self._deployments[deployment_id] = self.state()
         elif deployment.targets == targets:
             return
         deployment.targets, deployment.turn = targets, 0

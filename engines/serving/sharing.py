@@ -46,7 +46,8 @@ class Counted(Protocol):
 class Sharing:
     """The voice and the ears of one process's table. `run()` tells and listens, for ever; `close()` takes back what it told.
 
-    `bulk` says that the table's own requests are those of batches.
+    `bulk` says that the table's own requests are those of batches: breakers that lines open are not told, for a line may be the
+    kind that no engine answers, and would close a replica to everybody.
     """
 
     def __init__(self, core: Core, table: Counted, clock: Callable[[], float] = time.monotonic, *, bulk: bool = False) -> None:
@@ -62,7 +63,8 @@ class Sharing:
         self._news = asyncio.Event()
         self._away = False
         self._echo: asyncio.Timeout | None = None
-        table.on_open = self._open
+        if not bulk:
+            table.on_open = self._open
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
