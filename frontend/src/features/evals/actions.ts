@@ -108,10 +108,21 @@ export function useMaking() {
   const client = useClient();
   return {
     create: async (input: NewEval): Promise<string | Failure> => {
-      const { data, error } = await client.mutation(CreateMutation, { input: { ...input, idempotencyKey: newKey() } }).toPromise();
+      const { data, error } = await client
+        .mutation(CreateMutation, { input: { ...input, idempotencyKey: newKey() } })
+        .toPromise();
       if (error) return { fields: { "": sentence(error) }, hint: undefined };
       const made = data?.createEval;
-      return made?.eval?.id ?? failureOf(made?.errors ?? [], ["name", "datasetId", "scorers", "generationParams"]);
+      return (
+        made?.eval?.id ??
+        failureOf(made?.errors ?? [], [
+          "name",
+          "datasetId",
+          ...input.scorers.map((_, index) => `scorers.${index}`),
+          "scorers",
+          "generationParams",
+        ])
+      );
     },
     start: async (input: NewRun): Promise<string | Failure> => {
       const { data, error } = await client.mutation(StartMutation, { input: { ...input, idempotencyKey: newKey() } }).toPromise();
