@@ -37,7 +37,7 @@ async def start(ctx: Context, eval_id: str, spec: EvalRunInput) -> EvalRun:
         row = await evals.find(session, ctx, eval_id, lock=True)
         samples, generation = sampling(row, spec)
         rows = await _check_dataset(session, ctx, row, spec.num_samples, samples)
-        await eval_scorers.check_references(session, ctx, eval_scorers.checked(row.scorers))
+        await eval_scorers.check_references(session, ctx, eval_scorers.read(row.scorers))
         run_id, now = ids.new(evaluation.RUN_PREFIX), clock.now()
         answering = await eval_models.find(session, ctx, spec.model, f"eval-{run_id}", gpu, spec.provider)
         run = EvalRun(

@@ -99,7 +99,7 @@ def run(
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Stay until it has ended. Ctrl-C detaches.")] = False,
     timeout: Timeout = None,
 ) -> None:
-    """Have a model answer an eval's dataset. Where no deployment of it is active, one is made for the run and stopped at its end."""
+    """Have a model answer an eval's dataset. Where no deployment of it is active, one is made and stopped at the end."""
     if timeout is not None and not wait:
         raise CliError("--timeout bounds --wait, which is not given.", USAGE)
     hardware = None if gpu is None else jobfile.gpu(gpu, "--gpu")
