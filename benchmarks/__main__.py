@@ -1,11 +1,11 @@
-"""`python -m benchmarks [NAME…] [--json]`: all benchmarks, or those named."""
+"""`python -m benchmarks [NAME…] [--json] [--quick]`: all benchmarks, or those named."""
 
 import importlib
 import sys
 
 from benchmarks.report import show
 
-NAMES = ("dashboard", "gateway", "graphql", "grpo", "live", "metrics")
+NAMES = ("batch", "dashboard", "gateway", "graphql", "grpo", "live", "metrics")
 
 
 def main() -> int:

@@ -7,7 +7,6 @@ counted, and what writing it cost is counted too. All run in turn, and figures a
 """
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -21,12 +20,10 @@ from typing import Any
 from benchmarks.gateway_clients import Plan, Question
 from benchmarks.gateway_engine import MODEL
 from benchmarks.gateway_servers import Engine, Gateway, Platform, engine, litellm, platform, vllm_router, wait_logged
-from benchmarks.live_servers import ROOT
-from benchmarks.report import Figure, bound, figure, main, sampling, tree_bytes, tree_cpu_s
+from benchmarks.installation import ROOT
+from benchmarks.report import QUICK, Figure, bound, figure, main, sampling, tree_bytes, tree_cpu_s
 from engines.child import die_with_parent
 
-# For trying the benchmark itself: too short to tell anything.
-QUICK = bool(os.environ.get("BURNISH_BENCH_QUICK"))
 RUNS = 1 if QUICK else 3
 SECONDS = 2.0 if QUICK else 4.0
 LATENCY_S = 1.0 if QUICK else 2.0

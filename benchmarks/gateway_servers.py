@@ -2,7 +2,6 @@
 and two peers in an environment of their own under `benchmarks/.peers`, which is made when it is first needed.
 """
 
-import asyncio
 import fcntl
 import hashlib
 import json
@@ -17,21 +16,19 @@ import urllib.error
 import urllib.request
 import venv
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.gateway_engine import MODEL
-from benchmarks.live_servers import API, ROOT, START_S, free_port, running, until
+from benchmarks.installation import ROOT, START_S, free_port, installed, running, until
 from burnish.kit import clock, ids
-from burnish.kit.core import opened
-from burnish.kit.settings import Settings
-from burnish.local import broker_command
-from models import deployment, migrations, replica
+from burnish.kit.core import Core
+from models import deployment, replica
+from models.account import Account
 from models.deployment import Deployment, DeploymentVersion
 from models.replica import Replica
-from resolvers import accounts
 
 PEERS = ROOT / "benchmarks" / ".peers"
 PINS = ROOT / "benchmarks" / "peers" / "gateway.txt"
@@ -113,25 +110,15 @@ def platform(replicas: Mapping[str, Sequence[Engine]]) -> Iterator[Platform]:
     """Run our API process with these deployments, whose replicas the engines are: authentication, metering and the request log
     are on, as ever.
     """
-    with tempfile.TemporaryDirectory(prefix="burnish-bench-") as folder, ExitStack() as undo:
-        env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("BURNISH_")},
-            "BURNISH_HOME": folder,
-            "BURNISH_PORT": str(free_port()),
-            "BURNISH_LOG_LEVEL": "error",
-            "BURNISH_CPU_FALLBACK": "true",
-        }
-        settings = Settings(home=Path(folder), database_url="", redis_url="", storage_url="")
-        settings.prepare_home()
-        migrations.upgrade(settings.database)
-        undo.enter_context(running(broker_command(settings), env))
-        until(settings.broker_socket.exists)
-        key = asyncio.run(_furnish(settings, replicas))
-        api = undo.enter_context(running(API, env))
-        port = int(env["BURNISH_PORT"])
-        until(lambda: _answers(f"http://127.0.0.1:{port}/v1/models", key))
-        gateways = {name: Gateway("ours", port, api.pid, key, name) for name in replicas}
-        yield Platform(gateways, Path(settings.database.removeprefix("sqlite+aiosqlite:///")))
+
+    async def furnish(core: Core, account: Account) -> None:
+        for name, engines in replicas.items():
+            await _deploy(core, account, name, engines)
+
+    with installed(furnish, log_level="error") as ours:
+        until(lambda: _answers(f"{ours.url}/v1/models", ours.key))
+        gateways = {name: Gateway("ours", ours.port, ours.api_pid, ours.key, name) for name in replicas}
+        yield Platform(gateways, ours.database)
 
 
 @contextmanager
@@ -222,18 +209,14 @@ def _peer(command: str) -> str:
     return str(folder / "bin" / command)
 
 
-async def _furnish(settings: Settings, replicas: Mapping[str, Sequence[Engine]]) -> str:
-    """Make an account with a key, and its deployments, as their hosts would have written them."""
-    async with opened(settings) as core:
-        account, key = await accounts.create(core, "bench", operator=True)
-        for name, engines in replicas.items():
-            async with core.db.transaction() as session:
-                row = _deployment(account.id, name, len(engines))
-                session.add(row)
-                await session.flush()
-                session.add(_version(row))
-                session.add_all([_replica(row, found.url) for found in engines])
-    return key
+async def _deploy(core: Core, account: Account, name: str, engines: Sequence[Engine]) -> None:
+    """Make a deployment, as its host would have written it."""
+    async with core.db.transaction() as session:
+        row = _deployment(account.id, name, len(engines))
+        session.add(row)
+        await session.flush()
+        session.add(_version(row))
+        session.add_all([_replica(row, found.url) for found in engines])
 
 
 def _deployment(account_id: str, name: str, replicas: int) -> Deployment:

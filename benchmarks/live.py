@@ -16,11 +16,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.live_servers import ROOT, Server, node_graphql_ws, platform, stock_strawberry
-from benchmarks.report import Figure, bound, figure, main, sampling, tree_cpu_s
+from benchmarks.installation import ROOT
+from benchmarks.live_servers import Server, node_graphql_ws, platform, stock_strawberry
+from benchmarks.report import QUICK, Figure, bound, figure, main, sampling, tree_cpu_s
 
-# For trying the benchmark itself: too short to tell anything.
-QUICK = bool(os.environ.get("BURNISH_BENCH_QUICK"))
 RUNS = 1 if QUICK else 3
 SUBSCRIBERS = 100
 WARM_EVENTS = 20 if QUICK else 200

@@ -1,32 +1,19 @@
 """The servers of the live benchmarks, ours and the peers', each started as a program and stopped at the end of a `with`."""
 
-import asyncio
 import os
-import socket
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
+from benchmarks.installation import ROOT, free_port, installed, listens, running, until
 from benchmarks.live_lines import line
 from burnish.kit import clock, ids, stream
-from burnish.kit.core import Core, opened
-from burnish.kit.settings import Settings
-from burnish.local import broker_command
-from engines.child import die_with_parent
-from models import migrations
+from burnish.kit.core import Core
+from models.account import Account
 from models.dataset import Dataset
 from models.job import Job
-from resolvers import accounts
 from tests.conformance import node
-
-ROOT = Path(__file__).parent.parent
-START_S = 60.0
-API = (sys.executable, "-P", "-m", "burnish.serve")
 
 
 @dataclass(frozen=True)
@@ -50,34 +37,18 @@ class Server:
 
     def wait(self) -> None:
         """Return once it listens."""
-        until(self._listens)
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        until(lambda: listens(self.port))
 
 
 @contextmanager
 def platform(jobs: int) -> Iterator[Server]:
     """Run our API process with a database, a broker and some jobs, each with the first line of its log."""
-    with tempfile.TemporaryDirectory(prefix="burnish-bench-") as folder, ExitStack() as undo:
-        env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("BURNISH_")},
-            "BURNISH_HOME": folder,
-            "BURNISH_PORT": str(free_port()),
-            "BURNISH_LOG_LEVEL": "warning",
-            "BURNISH_CPU_FALLBACK": "true",
-        }
-        settings = Settings(home=Path(folder), database_url="", redis_url="", storage_url="")
-        settings.prepare_home()
-        migrations.upgrade(settings.database)
-        broker = undo.enter_context(running(broker_command(settings), env))
-        until(settings.broker_socket.exists)
-        key, job_ids = asyncio.run(_furnish(settings, jobs))
-        api = undo.enter_context(running(API, env))
-        server = Server(int(env["BURNISH_PORT"]), api.pid, env, key, job_ids, broker_pid=broker.pid)
-        server.wait()
-        yield server
+
+    async def furnish(core: Core, account: Account) -> tuple[str, ...]:
+        return tuple([await _job(core, account.id) for _ in range(jobs)])
+
+    with installed(furnish, log_level="warning") as ours:
+        yield Server(ours.port, ours.api_pid, ours.env, ours.key, ours.made, broker_pid=ours.broker_pid)
 
 
 @contextmanager
@@ -97,12 +68,6 @@ def node_graphql_ws() -> Iterator[Server]:
         yield server
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def _peer(argv: Sequence[str], port: int) -> Iterator[Server]:
     reading, writing = os.pipe()
@@ -113,32 +78,6 @@ def _peer(argv: Sequence[str], port: int) -> Iterator[Server]:
     finally:
         os.close(reading)
         os.close(writing)
-
-
-@contextmanager
-def running(argv: Sequence[str], env: Mapping[str, str], stdin: int = subprocess.DEVNULL) -> "Iterator[subprocess.Popen[bytes]]":
-    """Run a program for as long as the context, and not longer than this process."""
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(argv, cwd=ROOT, env=env, stdin=stdin, stdout=quiet, preexec_fn=die_with_parent) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-
-
-def until(condition: Callable[[], bool], seconds: float = START_S) -> None:
-    """Return once a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("a server does not start")
-        time.sleep(0.02)
-
-
-async def _furnish(settings: Settings, count: int) -> tuple[str, tuple[str, ...]]:
-    async with opened(settings) as core:
-        account, key = await accounts.create(core, "bench", operator=True)
-        return key, tuple([await _job(core, account.id) for _ in range(count)])
 
 
 async def _job(core: Core, account_id: str) -> str:

@@ -8,11 +8,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+
+# For trying a benchmark itself: too short to tell anything.
+QUICK = "--quick" in sys.argv or bool(os.environ.get("BURNISH_BENCH_QUICK"))
 
 
 @dataclass(frozen=True)
@@ -39,16 +42,20 @@ def bound(name: str, ours: float, most: float) -> Figure:
 
 
 def tree_cpu_s(pid: int) -> float:
-    """Return the CPU-seconds that a running process and its living descendants have used so far."""
+    """Return the CPU-seconds of a running process and its descendants, also of those that have ended, so far."""
     root = psutil.Process(pid)
     times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
-    return float(sum(found.user + found.system for found in times))
+    return float(sum(found.user + found.system + found.children_user + found.children_system for found in times))
 
 
 def tree_bytes(pid: int) -> int:
-    """Return the resident memory of a process and its descendants."""
+    """Return the resident memory of a process and its descendants; one that has just ended has none."""
     root = psutil.Process(pid)
-    return sum(int(process.memory_info().rss) for process in (root, *root.children(recursive=True)))
+    total = 0
+    for process in (root, *root.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            total += int(process.memory_info().rss)
+    return total
 
 
 @contextmanager
@@ -96,5 +103,5 @@ def show(figures: Sequence[Figure], *, as_json: bool) -> int:
 
 
 def main(measure: Callable[[], list[Figure]]) -> None:
-    """Run one benchmark as a program: `--json` for JSON."""
+    """Run one benchmark as a program: `--json` for JSON, `--quick` for trying it."""
     sys.exit(show(measure(), as_json="--json" in sys.argv[1:]))

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func
@@ -17,7 +17,7 @@ from engines.bulk import reading
 from models import batch
 from models.batch import Batch, BatchOutcome
 from models.file import File
-from resolvers import batches, downloads
+from resolvers import batches, downloads, files
 from resolvers.context import Context, Platform
 from resolvers.downloads import Download
 
@@ -121,7 +121,8 @@ async def _download(core: Core, row: Batch, ok: bool) -> Download:
         stored = await _stored(session, row, ok)
     if stored is None:
         return Download(name, JSONL, 0, _nothing())
-    return Download(name, JSONL, stored.size_bytes, core.storage.stream(stored.storage_key))
+    found = files.download(core, stored)
+    return replace(found, filename=name, media_type=JSONL)
 
 
 def _filename(batch_id: str, ok: bool) -> str:

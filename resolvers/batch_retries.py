@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 import anyio
 from sqlmodel import col, select
 
-from burnish.kit import clock, ids
 from burnish.kit.db import Session
 from burnish.kit.errors import InvalidState
+from engines import files
 from engines.bulk import reading
 from models import batch, file
 from models.batch import Batch, BatchOutcome
@@ -28,16 +28,7 @@ async def retry(ctx: Context, batch_id: str) -> Batch:
     """
     ctx.require("write")
     row, source, failed = await _failed(ctx, batch_id)
-    made = File(
-        id=ids.new(file.PREFIX, "-"),
-        account_id=ctx.account.id,
-        filename=_filename(source.filename),
-        purpose=file.BATCH,
-        size_bytes=0,
-        storage_key="",
-        created_at=clock.now(),
-    )
-    made.storage_key = f"{ctx.account.id}/files/{made.id}"
+    made = files.draft(ctx.account.id, file.BATCH, _filename(source.filename))
 
     async def make(session: Session) -> Batch:
         session.add(made)
@@ -55,13 +46,13 @@ async def retry(ctx: Context, batch_id: str) -> Batch:
 
     kept = False
     try:
-        await ctx.core.storage.put(made.storage_key, _lines(ctx, source, failed, made))
+        await files.write(ctx.core, made, _lines(ctx, source, failed))
         new = await once(ctx, "batches.retry", {"batch_id": batch_id}, Batch, make)
         kept = new.input_file_id == made.id
     finally:
         if not kept:
             with anyio.CancelScope(shield=True):
-                await _clean_up(ctx, made)
+                await files.discard(ctx.core, made)
     return new
 
 
@@ -87,8 +78,8 @@ def _filename(name: str) -> str:
     return f"{path.stem}-retry{path.suffix}"
 
 
-async def _lines(ctx: Context, source: File, wanted: Set[int], made: File) -> AsyncIterator[bytes]:
-    """Yield the wanted lines of a file, and count their bytes in the row of the new one."""
+async def _lines(ctx: Context, source: File, wanted: Set[int]) -> AsyncIterator[bytes]:
+    """Yield the wanted lines of a file, some at once."""
     held: list[bytes] = []
     size = number = 0
     async with aclosing(reading.lines(ctx.core.storage, source.storage_key)) as lines:
@@ -96,18 +87,9 @@ async def _lines(ctx: Context, source: File, wanted: Set[int], made: File) -> As
             number += 1
             if number not in wanted:
                 continue
-            held += [line.rstrip(b"\r\n"), b"\n"]
-            size += len(held[-2]) + 1
+            held += [line.rstrip(b"\r"), b"\n"]
+            size += len(line)
             if size >= CHUNK:
-                made.size_bytes += size
                 yield b"".join(held)
                 held, size = [], 0
-    made.size_bytes += size
     yield b"".join(held)
-
-
-async def _clean_up(ctx: Context, made: File) -> None:
-    """Delete the file of a batch that was not made; a caller who went away right after the commit has made it."""
-    async with ctx.db.read() as session:
-        if await session.get(File, made.id) is None:
-            await ctx.core.storage.delete(made.storage_key)

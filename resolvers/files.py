@@ -158,7 +158,7 @@ async def _delete(session: Session, ctx: Context, file_id: str) -> File:
 
 async def content(ctx: Context, file_id: str) -> Download:
     """Return what a file holds."""
-    return _download(ctx.core, await get(ctx, file_id))
+    return download(ctx.core, await get(ctx, file_id))
 
 
 def content_url(core: Core, row: File) -> str:
@@ -172,10 +172,12 @@ async def open(platform: Platform, claims: dict[str, Any]) -> Download:
         row = await session.get(File, claims["file"])
     if row is None or row.deleted_at is not None:
         raise NotFound("This file is gone.")
-    return _download(platform.core, row)
+    return download(platform.core, row)
 
 
-def _download(core: Core, row: File) -> Download:
+def download(core: Core, row: File) -> Download:
+    """Return what a file holds that somebody may see."""
+
     def part(start: int, end: int) -> AsyncIterator[bytes]:
         return core.storage.stream(row.storage_key, offset=start, end=end)
 

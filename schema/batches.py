@@ -13,6 +13,7 @@ from resolvers import batch_outcomes, batch_progress, batches, cursors
 from resolvers.batch_progress import Progress
 from schema import streams
 from schema.context import Info
+from schema.files import File
 from schema.logs import Logged
 from schema.nodes import MOST_ROWS, After, Connection, First, FirstRows, Money, Node, connect, connect_page, within
 from schema.scalars import JSON, BigInt
@@ -219,6 +220,21 @@ class Batch(Node, Logged):
         last = await info.context.loaders.progress_of_batch.load(self.row.id)
         return BatchProgress.of(batch_progress.of(self.row, last))
 
+    @strawberry.field(description="The file of requests; null where it was deleted.")
+    async def input_file(self, info: Info) -> File | None:
+        return await _file(info, self.row.input_file_id)
+
+    @strawberry.field(description="The file of answers, once it has ended; null where there are none, or it was deleted.")
+    async def output_file(self, info: Info) -> File | None:
+        return await _file(info, self.row.output_file_id)
+
+    @strawberry.field(
+        description="The file of the lines that failed, or of all problems of the input, once it has ended; null where there are "
+        "none, or it was deleted."
+    )
+    async def error_file(self, info: Info) -> File | None:
+        return await _file(info, self.row.error_file_id)
+
     @strawberry.field(description="The batch whose failed lines these are.")
     async def retry_of(self, info: Info) -> Annotated["Batch", strawberry.lazy("schema.batches")] | None:
         wanted = self.row.retry_of
@@ -276,6 +292,11 @@ class Batch(Node, Logged):
     @strawberry.field(description="What happened to it, oldest first.")
     async def events(self, info: Info, first: FirstRows = 50, after: After = None) -> BatchEventConnection:
         return await streams.page_of(info, BatchEventConnection, BatchEvent.of, batches.rows, self.row.id, "events", first, after)
+
+
+async def _file(info: Info, file_id: str | None) -> File | None:
+    row = None if file_id is None else await info.context.loaders.file.load(file_id)
+    return None if row is None else File.of(row)
 
 
 @strawberry.type(description="A page of batches.")

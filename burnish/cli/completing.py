@@ -40,8 +40,11 @@ def _given(ctx: typer.Context, name: str) -> str | None:
 
 
 api_keys = listed("/v1/api_keys")
+batches = listed("/v1/batches", label="status")
 datasets = listed("/v1/datasets")
 deployments = listed("/v1/deployments")
+evals = listed("/v1/evals")
+files = listed("/v1/files", label="filename")
 jobs = listed("/v1/training_jobs", label="output_name")
 reward_functions = listed("/v1/reward_functions")
 ssh_keys = listed("/v1/ssh_keys")

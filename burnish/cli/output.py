@@ -17,6 +17,7 @@ from burnish.cli.exits import CliError
 STYLES = {
     "completed": "green", "serving": "green", "running": "cyan", "provisioning": "cyan", "queued": "yellow",
     "unhealthy": "yellow", "failed": "red", "cancelled": "magenta", "stopped": "magenta",
+    "validating": "yellow", "in_progress": "cyan", "finalizing": "cyan", "cancelling": "magenta", "expired": "red",
     "ok": "green", "warn": "yellow", "fail": "red",
 }  # fmt: skip
 # What a terminal would obey: user code writes log lines, and a model writes answers.

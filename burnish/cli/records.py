@@ -1,18 +1,18 @@
 """What a job has left behind, as its commands print it: log, metrics, rollouts, checkpoints."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from burnish.cli import chart, serving_watch, watch
-from burnish.cli.client import LAST_LINE, Advance, Json
+from burnish.cli import chart, saving, serving_watch, watch
+from burnish.cli.client import LAST_LINE, Json
 from burnish.cli.command import Cli
-from burnish.cli.exits import ERROR, NOT_FOUND, USAGE, CliError
+from burnish.cli.exits import NOT_FOUND, USAGE, CliError
 from burnish.cli.patience import patiently
+from burnish.cli.saving import Start
 
-Start = Callable[[int | None], Advance]
 TELLING = ("reward", "reward_std", "frac_reward_zero_std", "kl", "entropy", "grad_norm", "completions/mean_length", "step_time")
 ROLLOUTS = """query Rollouts($id: ID!, $step: Int, $first: Int!, $after: Cursor) {
   job(id: $id) { rolloutGroups(step: $step, first: $first, after: $after) {
@@ -169,7 +169,7 @@ def download(cli: Cli, job: str, checkpoint: str | None, target: Path, *, force:
         route = f"checkpoints/{checkpoint}/download" if checkpoint else "model"
         cli.api.download(cli.api.get(f"/v1/training_jobs/{job}/{route}")["download_url"], file, start)
 
-    _save(cli, "--output", target, fetch, force=force)
+    saving.save(cli, "--output", target, fetch, force=force)
 
 
 def export_metrics(cli: Cli, job: str, target: Path, *, force: bool) -> None:
@@ -178,34 +178,7 @@ def export_metrics(cli: Cli, job: str, target: Path, *, force: bool) -> None:
     if format not in ("parquet", "csv"):
         raise CliError(f"--export: {target} is neither a .parquet nor a .csv file.", USAGE)
 
-    def fetch(file: BinaryIO, start: Start) -> None:
-        with cli.api.stream("GET", f"/v1/training_jobs/{job}/metrics/export", params={"format": format}) as response:
-            advance = start(None)
-            for chunk in response.iter_bytes(2**16):
-                file.write(chunk)
-                advance(len(chunk))
-
-    _save(cli, "--export", target, fetch, force=force)
-
-
-def _save(cli: Cli, option: str, target: Path, fetch: Callable[[BinaryIO, Start], None], *, force: bool) -> None:
-    """Fetch a file beside its place and move it there once it is whole."""
-    if target.exists() and not force:
-        raise CliError(f"{option}: {target} is there already.", USAGE, hint="--force replaces it.")
-    draft = target.with_name(f"{target.name}.part")
-    try:
-        with draft.open("wb") as file, cli.out.transfer(target.name) as start:
-            fetch(file, start)
-        size = draft.stat().st_size
-        draft.replace(target)
-    except OSError as error:
-        raise CliError(f"{option}: {target}: {error.strerror}", ERROR) from None
-    finally:
-        draft.unlink(missing_ok=True)
-    if cli.out.as_json:
-        cli.out.json({"path": str(target), "size_bytes": size})
-    else:
-        cli.out.say(f"Saved {target} ({size / 1e6:.1f} MB).")
+    saving.fetch(cli, "--export", target, f"/v1/training_jobs/{job}/metrics/export", force=force, format=format)
 
 
 def _resumed(command: str, cursor: str | None) -> str:

@@ -157,6 +157,8 @@ class BatchRun(LeasedRun):
         row = await self._row()
         if row.status in batch.TERMINAL:
             return await self._tidy(row)
+        if clock.now() >= row.expires_at:
+            self.expired.set()
         if self.halted.is_set():
             await self.hand_over(f"{self.why_halted}; the batch goes on from its answered lines")
             return True

@@ -10,7 +10,7 @@ from resolvers import batch_outcomes, batch_retries, batches
 from resolvers.batches import HOUR_S, BatchInput
 from resolvers.context import Context
 from resolvers.inputs import parse
-from rest_compat import http
+from rest_compat import http, ranges
 from rest_compat.downloads import attachment
 from rest_compat.errors import OPENAI
 from rest_compat.operation import Operation, Stream
@@ -185,7 +185,7 @@ async def output(ctx: Context, request: Request) -> Stream:
 
     In the order of the input; once it has ended this is its output file.
     """
-    return attachment(await batch_outcomes.partial(ctx, request.path_params["batch_id"], ok=True))
+    return attachment(await batch_outcomes.partial(ctx, request.path_params["batch_id"], ok=True), request)
 
 
 async def errors(ctx: Context, request: Request) -> Stream:
@@ -193,7 +193,7 @@ async def errors(ctx: Context, request: Request) -> Stream:
 
     In the order of the input; once it has ended this is its error file. Of a batch whose file was found wrong it is all problems.
     """
-    return attachment(await batch_outcomes.partial(ctx, request.path_params["batch_id"], ok=False))
+    return attachment(await batch_outcomes.partial(ctx, request.path_params["batch_id"], ok=False), request)
 
 
 def _operations(prefix: str) -> list[Operation]:
@@ -230,8 +230,24 @@ def _operations(prefix: str) -> list[Operation]:
             errors=(400, 404, 409),
             **common,
         ),
-        Operation(method="GET", path=f"{one}/output", handler=output, answers=batch_outcomes.JSONL, errors=(404,), **common),
-        Operation(method="GET", path=f"{one}/errors", handler=errors, answers=batch_outcomes.JSONL, errors=(404,), **common),
+        Operation(
+            method="GET",
+            path=f"{one}/output",
+            handler=output,
+            answers=batch_outcomes.JSONL,
+            headers=ranges.HEADERS,
+            errors=(404, 416),
+            **common,
+        ),
+        Operation(
+            method="GET",
+            path=f"{one}/errors",
+            handler=errors,
+            answers=batch_outcomes.JSONL,
+            headers=ranges.HEADERS,
+            errors=(404, 416),
+            **common,
+        ),
     ]
 
 

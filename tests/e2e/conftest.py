@@ -1,26 +1,20 @@
 """One real platform for all end-to-end tests: `burnish up` in a home of its own, with the tiny model registered."""
 
 import json
-import os
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx2
-import psutil
 import pytest
 
-from tests.conftest import free_port
 from tests.engines.conftest import tiny_model
+from tests.running import BIN, Platform, eventually, up
 
 __all__ = ["tiny_model"]
-T = TypeVar("T")
-BIN = Path(sys.executable).parent
 SUMS = [{"prompt": [{"role": "user", "content": f"{a}+{b}"}], "answer": str(a + b)} for a in range(5) for b in range(5)]
 CORRECT = """
 def reward(completions, answer, **columns):
@@ -36,61 +30,9 @@ HYPERPARAMETERS = {
 }
 
 
-def eventually(look: Callable[[], T | None], seconds: float = 90) -> T:
-    """Return the first truthy answer of `look`; fail when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"nothing within {seconds} s")
-
-
 @dataclass
-class Running:
-    """A platform that was started by `burnish up`."""
-
-    home: Path
-    url: str
-    key: str
-    process: "subprocess.Popen[bytes]"
-    client: httpx2.Client
-
-    def get(self, path: str) -> Any:
-        response = self.client.get(path)
-        response.raise_for_status()
-        return response.json()
-
-    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        response = self.client.post(path, json=body or {})
-        assert response.is_success, response.text
-        return response.json()
-
-    def parts(self, needle: str) -> list[psutil.Process]:
-        """Return the platform's processes whose command line holds `needle`, guards aside."""
-        found = []
-        for process in psutil.Process(self.process.pid).children(recursive=True):
-            try:
-                words = process.cmdline()
-            except psutil.Error:
-                continue
-            if "engines.guard" not in words and any(needle in word for word in words):
-                found.append(process)
-        return found
-
-    def kill(self, needle: str) -> int:
-        """Kill -9 the one process whose command line holds `needle`; return its pid."""
-        victim = eventually(lambda: self.parts(needle), 30)[0]
-        victim.kill()
-        return int(victim.pid)
-
-    def answers(self) -> bool:
-        """Say whether the API is there."""
-        try:
-            return self.client.get("/health").status_code == 200
-        except httpx2.HTTPError:
-            return False
+class Running(Platform):
+    """A platform with the tiny model and the sums."""
 
     def create_job(self, reward_function_id: str | None = None, **hyperparameters: Any) -> str:
         """Queue a job on the sums and return its id."""
@@ -130,41 +72,12 @@ def platform(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @contextmanager
 def started(home: Path, tiny_model: Path, **settings: str) -> Iterator[Running]:
     """Run `burnish up` with a home of its own, the tiny model registered and the sums uploaded."""
-    port = free_port()
-    env = {
-        **os.environ,
-        "BURNISH_HOME": str(home),
-        "BURNISH_PORT": str(port),
-        "BURNISH_CPU_FALLBACK": "true",
-        "BURNISH_LEASE_S": "6",
-        "BURNISH_BILLING_PERIOD_S": "5",
-        **settings,
-    }
-    with (home / "up.log").open("wb") as log, ExitStack() as undo:
-        process = subprocess.Popen([BIN / "burnish", "up"], env=env, stdout=log, stderr=log)
-        undo.callback(process.wait, 60)
-        undo.callback(process.terminate)
-        running = _ready(home, f"http://127.0.0.1:{port}", process)
-        undo.callback(running.client.close)
+    with up(home, **settings) as platform:
+        running = Running(**vars(platform))
+        env = dict(running.env)
         subprocess.run([BIN / "burnish", "models", "add", "tiny", tiny_model], env=env, check=True, capture_output=True)
         _upload(running.client)
         yield running
-
-
-def _ready(home: Path, url: str, process: "subprocess.Popen[bytes]") -> Running:
-    credentials_file = home / "credentials.json"
-
-    def announced() -> bool:
-        assert process.poll() is None, (home / "up.log").read_text()
-        return credentials_file.exists()
-
-    eventually(announced, 60)
-    credentials = json.loads(credentials_file.read_text())
-    headers = {"Authorization": f"Bearer {credentials['api_key']}"}
-    client = httpx2.Client(base_url=url, headers=headers, timeout=60, trust_env=False, transport=httpx2.HTTPTransport(retries=5))
-    running = Running(home, url, credentials["api_key"], process, client)
-    eventually(running.answers, 60)
-    return running
 
 
 def _upload(client: httpx2.Client) -> None:

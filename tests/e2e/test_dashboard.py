@@ -14,7 +14,8 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from tests.e2e.browser import PATIENCE_MS, Visitor, browser
-from tests.e2e.conftest import BIN, HYPERPARAMETERS, Running, eventually, started
+from tests.e2e.conftest import HYPERPARAMETERS, Running, started
+from tests.running import BIN, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 EXAMPLES = Path(__file__).parents[2] / "examples" / "quick"

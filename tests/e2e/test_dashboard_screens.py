@@ -15,7 +15,8 @@ from playwright.sync_api import Page, ViewportSize, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.e2e.browser import PATIENCE_MS, ROOT, Shade, Visitor, browser, overflow, violations
-from tests.e2e.conftest import BIN, Running, eventually, started
+from tests.e2e.conftest import Running, started
+from tests.running import BIN, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 PICTURES = ROOT / "docs" / "screens"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.e2e.conftest import Running, eventually
+from tests.e2e.conftest import Running
+from tests.running import eventually
 
 pytestmark = pytest.mark.e2e
 

@@ -10,7 +10,8 @@ import veri_sdk
 from openai import OpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
-from tests.e2e.conftest import HYPERPARAMETERS, SUMS, Running, eventually
+from tests.e2e.conftest import HYPERPARAMETERS, SUMS, Running
+from tests.running import eventually
 
 pytestmark = pytest.mark.e2e
 

@@ -6,7 +6,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.e2e.conftest import Running, eventually
+from tests.e2e.conftest import Running
+from tests.running import eventually
 
 pytestmark = pytest.mark.e2e
 SPEC = {

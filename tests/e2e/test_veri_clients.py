@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.contract.published import Finished, Published
-from tests.e2e.conftest import HYPERPARAMETERS, SUMS, Running, eventually
+from tests.e2e.conftest import HYPERPARAMETERS, SUMS, Running
+from tests.running import eventually
 
 pytestmark = pytest.mark.e2e
 STEPS = 60

@@ -33,6 +33,7 @@ INFERENCE_SERVICE = {
     "target_latency_p95_ms": 5000,
     "stabilisation_window": 300,
 }
+FILE: dict[str, Any] = {"data": {"purpose": "batch"}, "files": {"file": ("sums.jsonl", b"{}\n")}}
 HEARTBEAT = "says every few seconds that somebody is there"
 
 
@@ -137,6 +138,14 @@ def of_a_batch(path: str) -> Prepare:
     return prepare
 
 
+def a_file(path: str) -> Prepare:
+    async def prepare(client: httpx2.AsyncClient, server: Server) -> Request:
+        made = (await client.post("/v1/files", **FILE)).json()
+        return path.format(id=made["id"]), {}
+
+    return prepare
+
+
 def a_batch(path: str) -> Prepare:
     async def prepare(client: httpx2.AsyncClient, server: Server) -> Request:
         source = await bulk.stored_file(await server.context(), bulk.lines(1))
@@ -147,6 +156,12 @@ def a_batch(path: str) -> Prepare:
 
 # How each operation that is no GET is asked, or why it leaves no entry.
 CHANGES: dict[str, Prepare | str] = {
+    "DELETE /v1/files/{file_id}": a_file("/v1/files/{id}"),
+    "POST /v1/files": sent("/v1/files", **FILE),
+    "DELETE /v1/openai/files/{file_id}": a_file("/v1/openai/files/{id}"),
+    "POST /v1/openai/files": sent("/v1/openai/files", **FILE),
+    "DELETE /api/v2/external/files/{file_id}": a_file("/api/v2/external/files/{id}"),
+    "POST /api/v2/external/files": sent("/api/v2/external/files", **FILE),
     "DELETE /api/v2/external/inference/stop": an_inference_service,
     "DELETE /deploy/{deploy_id}": of_a_deployment("/deploy/{id}"),
     "DELETE /v1/api_keys/{key_id}": a_key,

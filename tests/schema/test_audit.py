@@ -67,6 +67,14 @@ async def an_upload(api: Api, new_run: NewRun) -> Answer:
     return {"name": "sums", "uploadId": await api.upload()}
 
 
+async def a_file_upload(api: Api, new_run: NewRun) -> Answer:
+    return {"filename": "sums.jsonl", "uploadId": await api.upload()}
+
+
+async def a_file(api: Api, new_run: NewRun) -> Answer:
+    return {"id": await made(api, "createFile", "CreateFileInput", "file", await a_file_upload(api, new_run))}
+
+
 async def a_job(api: Api, new_run: NewRun) -> Answer:
     run = await new_run(api.tenant)
     query = "query($id: ID!) { job(id: $id) { dataset { id } rewardFunction { id } } }"
@@ -156,6 +164,7 @@ MUTATIONS: dict[str, Prepare | str] = {
     "createApiKey": given(name="ci"),
     "createBatch": a_batch_file,
     "createDataset": an_upload,
+    "createFile": a_file_upload,
     "createDeployment": given(**DEPLOYMENT),
     "createRewardFunction": given(name="exact", source=REWARD),
     "createSshKey": given(**pair()),
@@ -163,6 +172,7 @@ MUTATIONS: dict[str, Prepare | str] = {
     "createUpload": NOTHING_YET,
     "deleteDataset": a_dataset,
     "deleteDeployment": a_stopped_deployment,
+    "deleteFile": a_file,
     "deleteRewardFunction": a_reward_function,
     "deleteSshKey": an_ssh_key,
     "deleteTrainingJob": an_ended_job,

@@ -1,5 +1,16 @@
 /** The places of the dashboard: the sidebar, `g` and a letter, and the palette are all made of these. */
-import { ChartLine, CircleDollarSign, Database, FlaskConical, House, MessageSquare, Rocket, Scale, Settings } from "lucide-react";
+import {
+  ChartLine,
+  CircleDollarSign,
+  Database,
+  FlaskConical,
+  House,
+  Layers,
+  MessageSquare,
+  Rocket,
+  Scale,
+  Settings,
+} from "lucide-react";
 
 /** Where `section` is set, a line is drawn before it. */
 export const PLACES = [
@@ -10,6 +21,7 @@ export const PLACES = [
   { to: "/rewards", label: "Rewards", key: "r", icon: FlaskConical, section: false },
   { to: "/deployments", label: "Deployments", key: "p", icon: Rocket, section: true },
   { to: "/chat", label: "Chat", key: "c", icon: MessageSquare, section: false },
+  { to: "/batches", label: "Batches", key: "b", icon: Layers, section: false },
   { to: "/costs", label: "Costs", key: "o", icon: CircleDollarSign, section: true },
   { to: "/settings", label: "Settings", key: "s", icon: Settings, section: false },
 ] as const;

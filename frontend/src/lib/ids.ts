@@ -1,7 +1,7 @@
-/** Ids say what they are of: `job_…`, `dep_…`, `ds_…`, `rf_…`. */
+/** Ids say what they are of: `job_…`, `dep_…`, `ds_…`, `rf_…`, `batch_…`. */
 
-const ROOMS: Record<string, string> = { job: "jobs", dep: "deployments", ds: "datasets", rf: "rewards" };
-const ID = /^(job|dep|ds|rf)_[0-9a-z]{20,32}$/;
+const ROOMS: Record<string, string> = { job: "jobs", dep: "deployments", ds: "datasets", rf: "rewards", batch: "batches" };
+const ID = /^(job|dep|ds|rf|batch)_[0-9a-z]{20,32}$/;
 
 /** The address of a thing, by what its id begins with; null for ids of things that have no screen. */
 export function addressOf(id: string): string | null {

@@ -9,6 +9,7 @@ import {
   Loader,
   Moon,
   Square,
+  TimerOff,
   TriangleAlert,
 } from "lucide-react";
 import type { ComponentType } from "react";
@@ -28,7 +29,7 @@ const SOFT: Record<Mood, string> = {
 
 type Icon = ComponentType<{ className?: string; "aria-hidden"?: boolean }>;
 
-/** Jobs, deployments, replicas: each status is an icon, a word and a colour. */
+/** Jobs, deployments, replicas, batches: each status is an icon, a word and a colour. */
 const KNOWN: Record<string, { mood: Mood; icon: Icon; moves?: boolean }> = {
   QUEUED: { mood: "idle", icon: CircleDashed },
   PROVISIONING: { mood: "live", icon: Loader, moves: true },
@@ -38,6 +39,11 @@ const KNOWN: Record<string, { mood: Mood; icon: Icon; moves?: boolean }> = {
   LOADING: { mood: "live", icon: Loader, moves: true },
   WARMING: { mood: "live", icon: Loader, moves: true },
   WAKING: { mood: "live", icon: Loader, moves: true },
+  VALIDATING: { mood: "live", icon: Loader, moves: true },
+  IN_PROGRESS: { mood: "live", icon: CircleDot },
+  FINALIZING: { mood: "live", icon: Loader, moves: true },
+  CANCELLING: { mood: "warn", icon: Hourglass },
+  EXPIRED: { mood: "warn", icon: TimerOff },
   DRAINING: { mood: "warn", icon: Hourglass },
   PAUSED: { mood: "idle", icon: CirclePause },
   ASLEEP: { mood: "idle", icon: Moon },

@@ -1,8 +1,8 @@
 """A stand-in for vLLM as a program: `python engine.py PORT JOURNAL`, of the standard library alone so that it starts at once.
 
 What a request is to meet is said in its prompt, a JSON object of `Orders`; `number` names the request and is how many tokens its
-prompt has, so that whoever meters it can be matched with whoever made it. The journal has a line for each step, written before
-the client can see it, so that it is whole up to the moment of a `kill -9`:
+prompt has, so that whoever meters it can be matched with whoever made it. Any other prompt is number 0. The journal has a line
+for each step, written before the client can see it, so that it is whole up to the moment of a `kill -9`:
 
     ["began", serial, number, at]   ["made", serial, tokens]   ["paused", serial, tokens]   ["ended", serial, tokens, how]
 
@@ -62,7 +62,7 @@ class Answer:
     ) -> None:
         self.engine, self.reader, self.writer, self.path, self.body = engine, reader, writer, path, body
         prompt = body["messages"][-1]["content"] if path == CHAT else body["prompt"]
-        self.orders = Orders(**json.loads(prompt))
+        self.orders = Orders(**json.loads(prompt)) if prompt.startswith("{") else Orders(number=0)
         self.choices: int = body.get("n") or 1
         self.serial = engine.next_serial()
         self.made = 0

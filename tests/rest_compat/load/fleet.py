@@ -19,9 +19,12 @@ POLL_S = 0.01
 
 @dataclass
 class Entry:
-    """One request as the engine that took it wrote it down; `how` is null where it was killed meanwhile, or has not ended."""
+    """One request as the engine that took it wrote it down; `how` is null where it was killed meanwhile, or has not ended. The id
+    of its answer is `cmpl-` and the serial.
+    """
 
     engine: str
+    serial: str
     number: int
     began_at: float
     made: int = 0
@@ -108,7 +111,7 @@ class Engine:
 
     def _note(self, word: str, serial: str, what: int, more: Any = None) -> None:
         if word == "began":
-            self._entries[serial] = Entry(self.name, what, more)
+            self._entries[serial] = Entry(self.name, serial, what, more)
             return
         entry = self._entries[serial]
         entry.made, entry.how, entry.paused = what, more, entry.paused or word == "paused"

@@ -7,6 +7,7 @@ import { useShortcuts } from "@/lib/shortcuts";
 import { text, useUrlState } from "@/lib/url";
 import { Button } from "@/ui/Button";
 import { CopyAs } from "@/ui/CopyAs";
+import { DropAnywhere } from "@/ui/DropAnywhere";
 import { Empty, ErrorNote } from "@/ui/Empty";
 import { Page, Panel } from "@/ui/Panel";
 import { SearchInput } from "@/ui/SearchInput";
@@ -17,7 +18,6 @@ import { DeleteDialog } from "./DeleteDialog";
 import type { DatasetRow } from "./documents";
 import { sampleFile } from "./sample";
 import { uploadSnippets } from "./snippets";
-import { DropAnywhere } from "./upload/DropAnywhere";
 import { UploadDialog } from "./upload/UploadDialog";
 import type { MadeDataset } from "./upload/useUpload";
 import { useDatasets } from "./useDatasets";
@@ -105,7 +105,7 @@ export default function DatasetsPage() {
           </div>
         )}
       </Panel>
-      {!open && <DropAnywhere onFile={upload} />}
+      {!open && <DropAnywhere says="Drop it to make a dataset of it" onFile={upload} />}
       {open?.kind === "upload" && <UploadDialog file={open.file} onClose={() => setOpen(null)} onDone={done} />}
       {open?.kind === "connect" && <ConnectDialog onClose={() => setOpen(null)} onDone={done} />}
       {open?.kind === "delete" && <DeleteDialog dataset={open.row} onClose={() => setOpen(null)} />}

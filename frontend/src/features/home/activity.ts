@@ -26,6 +26,7 @@ const NOUNS: Record<string, string> = {
   sk: "SSH key",
   acct: "Account",
   ckpt: "Checkpoint",
+  batch: "Batch",
 };
 const WORDS: Record<string, string> = {
   submitted: "placed",

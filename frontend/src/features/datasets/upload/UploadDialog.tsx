@@ -2,11 +2,11 @@ import { useEffect, useRef, useState } from "react";
 import { bytes, count } from "@/lib/format";
 import { Button } from "@/ui/Button";
 import { Dialog } from "@/ui/Dialog";
+import { DropZone } from "@/ui/DropZone";
 import { ErrorNote, Note } from "@/ui/Empty";
 import { Field, Input } from "@/ui/Field";
+import { Issues } from "@/ui/Issues";
 import { Progress } from "@/ui/Progress";
-import { DropZone } from "./DropZone";
-import { Issues } from "./Issues";
 import { type MadeDataset, type UploadState, useUpload } from "./useUpload";
 
 interface UploadDialogProps {
@@ -15,6 +15,10 @@ interface UploadDialogProps {
   onClose: () => void;
   onDone: (dataset: MadeDataset) => void;
 }
+
+/** What the server takes; it judges a file by its bytes. */
+const ACCEPTED = ".jsonl,.json,.ndjson,.gz,.zst,.zip,.tar,.tgz";
+const HINT = "JSONL, also in gzip or zstd; a zip or tar with metadata.jsonl for video rows";
 
 export const nameOf = (file: File): string =>
   file.name.replace(/\.(jsonl|json|ndjson|zip|tar|tgz)?(\.(gz|zst))?$/i, "").slice(0, 128);
@@ -64,7 +68,7 @@ export function UploadDialog({ file: given, onClose, onDone }: UploadDialogProps
       }
     >
       <div className="flex flex-col gap-3">
-        {!file && <DropZone onFile={pick} />}
+        {!file && <DropZone accept={ACCEPTED} hint={HINT} onFile={pick} />}
         {file && (
           <>
             <p className="flex flex-wrap items-baseline gap-x-2 text-sm">

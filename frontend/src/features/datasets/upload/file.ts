@@ -1,5 +1,7 @@
 /** Reading a chosen file here, before and after the server does: what it is by its bytes, its first rows, single lines of it. */
 
+import { lines } from "@/lib/lines";
+
 export type Packing = "none" | "gzip" | "zstd" | "archive";
 
 const startsWith = (head: Uint8Array, ...bytes: number[]) => bytes.every((byte, index) => head[index] === byte);
@@ -19,39 +21,6 @@ export async function rowsOf(file: Blob): Promise<ReadableStream<Uint8Array<Arra
   const packing = await packingOf(file);
   if (packing === "none") return file.stream();
   return packing === "gzip" ? file.stream().pipeThrough(new DecompressionStream("gzip")) : null;
-}
-
-const SHOWN_CHARS = 4000;
-
-/** Lines as they come, each with its number and cut after `maxChars`, without ever holding more than a piece and a line. */
-export async function* lines(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  maxChars = SHOWN_CHARS,
-): AsyncGenerator<{ number: number; text: string; isCut: boolean }> {
-  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
-  let number = 1;
-  let text = "";
-  let size = 0;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      const parts = value.split("\n");
-      for (const [index, part] of parts.entries()) {
-        if (index > 0) {
-          yield { number, text: text.replace(/\r$/, ""), isCut: size > maxChars };
-          number += 1;
-          text = "";
-          size = 0;
-        }
-        size += part.length;
-        if (text.length < maxChars) text += part.slice(0, maxChars - text.length);
-      }
-    }
-    if (size > 0) yield { number, text: text.replace(/\r$/, ""), isCut: size > maxChars };
-  } finally {
-    await reader.cancel().catch(() => undefined);
-  }
 }
 
 /** The texts of some lines, by number; those that cannot be read here are missing. */

@@ -1,12 +1,7 @@
 /** A look at the first rows before anything is sent, by the rules that the server has for all of them. */
-import { lines, rowsOf } from "./file";
-
-export interface Issue {
-  line: number;
-  message: string;
-  /** The line itself, where it could be read here. */
-  text?: string | undefined;
-}
+import { lines } from "@/lib/lines";
+import type { Issue } from "@/ui/Issues";
+import { rowsOf } from "./file";
 
 export interface FirstLook {
   rows: number;

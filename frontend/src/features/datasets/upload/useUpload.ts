@@ -4,9 +4,10 @@ import { type Client, useClient } from "urql";
 import { sentence } from "@/lib/errors";
 import { newKey } from "@/lib/idempotency";
 import { putFile, type Sent, UploadFailed } from "@/lib/upload";
+import type { Issue } from "@/ui/Issues";
 import { CreateDataset, CreateUpload } from "../documents";
 import { readLines } from "./file";
-import { type FirstLook, firstLook, type Issue } from "./precheck";
+import { type FirstLook, firstLook } from "./precheck";
 
 export interface MadeDataset {
   id: string;

@@ -1,12 +1,16 @@
 import { Upload } from "lucide-react";
 import { type DragEvent, useState } from "react";
-import { cx } from "@/ui/cx";
+import { cx } from "./cx";
 
-/** What the server takes; the endings only help to find the file, it is judged by its bytes. */
-export const ACCEPTED = ".jsonl,.json,.ndjson,.gz,.zst,.zip,.tar,.tgz";
+interface DropZoneProps {
+  /** Endings, which only help to find the file. */
+  accept: string;
+  hint: string;
+  onFile: (file: File) => void;
+}
 
 /** A large button that a file can be dropped on. */
-export function DropZone({ onFile }: { onFile: (file: File) => void }) {
+export function DropZone({ accept, hint, onFile }: DropZoneProps) {
   const [over, setOver] = useState(false);
   const drop = (event: DragEvent) => {
     event.preventDefault();
@@ -30,10 +34,10 @@ export function DropZone({ onFile }: { onFile: (file: File) => void }) {
     >
       <Upload aria-hidden className="size-5 text-ink-3" />
       <span className="font-medium text-sm">Drop a file, or choose one</span>
-      <span className="text-ink-3 text-xs">JSONL, also in gzip or zstd; a zip or tar with metadata.jsonl for video rows</span>
+      <span className="text-ink-3 text-xs">{hint}</span>
       <input
         type="file"
-        accept={ACCEPTED}
+        accept={accept}
         aria-label="File to upload"
         className="sr-only"
         onChange={(event) => {

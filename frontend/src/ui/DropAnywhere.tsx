@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "react";
 const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
 
 /** Takes a file that is dropped anywhere on the page, and says so while one is over it. */
-export function DropAnywhere({ onFile }: { onFile: (file: File) => void }) {
+export function DropAnywhere({ says, onFile }: { says: string; onFile: (file: File) => void }) {
   const [over, setOver] = useState(false);
   const latest = useRef(onFile);
   latest.current = onFile;
@@ -48,7 +48,7 @@ export function DropAnywhere({ onFile }: { onFile: (file: File) => void }) {
     <div className="pointer-events-none fixed inset-0 z-30 flex items-center justify-center bg-veil p-6">
       <p className="flex items-center gap-2 rounded-lg border border-accent border-dashed bg-raised px-6 py-4 font-medium text-base shadow-over">
         <Upload aria-hidden className="size-5 text-accent" />
-        Drop it to make a dataset of it
+        {says}
       </p>
     </div>
   );

@@ -1,4 +1,9 @@
-import type { Issue } from "./precheck";
+export interface Issue {
+  line: number;
+  message: string;
+  /** The line itself, where it could be read here. */
+  text?: string | undefined;
+}
 
 /** What is wrong with a file, line by line, each with its text. */
 export function Issues({ issues }: { issues: readonly Issue[] }) {

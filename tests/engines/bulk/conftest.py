@@ -1,0 +1,24 @@
+"""An installation with one deployment, on SQLite or, where a test asks for `any_installation`, on each database."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from burnish.kit.settings import Settings
+from tests.engines.bulk.working import Installation
+
+
+@pytest.fixture
+async def installation(settings: Settings) -> AsyncIterator[Installation]:
+    made = Installation(settings)
+    await made.begin()
+    yield made
+    await made.core.close()
+
+
+@pytest.fixture
+async def any_installation(settings: Settings, database_url: str) -> AsyncIterator[Installation]:
+    made = Installation(settings.model_copy(update={"database_url": database_url}))
+    await made.begin()
+    yield made
+    await made.core.close()
