@@ -17,7 +17,13 @@ from tests.running import Platform, eventually, up
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 expect.set_options(timeout=PATIENCE_MS)
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
-REFUSAL = {"error": {"message": "It is too long for this model.", "code": "context_length_exceeded"}}
+REFUSAL = {
+    "error": {
+        "message": "This model's maximum context length is 8 tokens.",
+        "type": "invalid_request_error",
+        "code": "context_length_exceeded",
+    }
+}
 
 
 class Engine(BaseHTTPRequestHandler):
