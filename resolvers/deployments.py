@@ -8,13 +8,13 @@ from sqlalchemy import delete as sa_delete
 from sqlalchemy import select as sa_select
 from sqlmodel import col, or_, select
 
-from burnish.kit import clock, ids, outbox, paging, stream
+from burnish.kit import clock, ids, outbox, paging
 from burnish.kit.db import Session
 from burnish.kit.errors import Conflict, Invalid, InvalidState, NotFound, RateLimited
 from burnish.kit.paging import ALWAYS, Span
 from engines import erasing
-from engines.serving import addressing
-from models import billing, books, events, job, ledger, rollout, transitions
+from engines.serving import addressing, stopping
+from models import books, events, job, ledger, rollout
 from models import deployment as dep
 from models.async_completion import AsyncCompletion
 from models.deployment import Deployment, InferenceRequest
@@ -50,56 +50,66 @@ async def create(ctx: Context, spec: DeploymentInput) -> Deployment:
     name that an active deployment has.
     """
     ctx.require("write")
-    shape = hardware.shape_of(spec.gpu)
+    check(spec)
+
+    async def make(session: Session) -> Deployment:
+        return await begin(session, ctx, spec)
+
+    token = None if spec.hf_token is None else ctx.core.secrets.hash_key(spec.hf_token)
+    return await once(ctx, "deployments.create", {**spec.model_dump(), "hf_token": token}, Deployment, make)
+
+
+def check(spec: DeploymentInput) -> None:
+    """Invalid for what can be run nowhere, whoever asks for it."""
+    hardware.shape_of(spec.gpu)
     hardware.check_provider(spec.provider)
     spec.check_engine_args()
     if spec.source == "huggingface":
         base_models.check_id(spec.model, "model")
-    hour = hardware.hour_micros(ctx.core, shape) * max(1, spec.min_replicas)
 
-    async def make(session: Session) -> Deployment:
-        # The job before the account, as whoever ends a job does.
-        checkpoint_id = await checkpoint_of(session, ctx, spec.model) if spec.source == "training_job" else None
-        await check_limit(session, ctx)
-        await check_name(session, ctx, spec.name)
-        now = clock.now()
-        deployment_id = ids.new("dep")
-        sealed = None if spec.hf_token is None else ctx.core.secrets.encrypt(spec.hf_token, deployment_id)
-        row = Deployment(
-            id=deployment_id,
-            account_id=ctx.account.id,
-            name=spec.name,
-            model=spec.model,
-            source=spec.source,
-            checkpoint_id=checkpoint_id,
-            revision=spec.revision,
-            model_requested=spec.model,
-            revision_requested=spec.revision,
-            sealed_hf_token=sealed,
-            min_replicas=spec.min_replicas,
-            max_replicas=spec.max_replicas,
-            # One that may go down to none starts with one, which proves that it can serve.
-            desired_replicas=max(1, spec.min_replicas),
-            target_rps=spec.target_rps,
-            target_latency_p95_ms=spec.target_latency_p95_ms,
-            stabilisation_window_s=spec.stabilisation_window,
-            max_batch_size=spec.max_batch_size,
-            extra_args=spec.extra_args,
-            gpu_requested={"type": spec.gpu.type, "count": spec.gpu.count},
-            provider_requested=spec.provider,
-            created_at=now,
-            updated_at=now,
-        )
-        session.add(row)
-        await session.flush()
-        await rollout.add(session, row)
-        await ledger.hold(session, ctx.account.id, row.id, hour)
-        await events.record(session, ctx.account.id, row.id, "created", line="Status: queued")
-        outbox.put(session, addressing.SERVE_MESSAGE, row.id)
-        return row
 
-    token = None if spec.hf_token is None else ctx.core.secrets.hash_key(spec.hf_token)
-    return await once(ctx, "deployments.create", {**spec.model_dump(), "hf_token": token}, Deployment, make)
+async def begin(session: Session, ctx: Context, spec: DeploymentInput) -> Deployment:
+    """Store a new deployment within a transaction and tell the hosts of it; raises as `create` does."""
+    # The job before the account, as whoever ends a job does.
+    checkpoint_id = await checkpoint_of(session, ctx, spec.model) if spec.source == "training_job" else None
+    await check_limit(session, ctx)
+    await check_name(session, ctx, spec.name)
+    now = clock.now()
+    deployment_id = ids.new("dep")
+    sealed = None if spec.hf_token is None else ctx.core.secrets.encrypt(spec.hf_token, deployment_id)
+    row = Deployment(
+        id=deployment_id,
+        account_id=ctx.account.id,
+        name=spec.name,
+        model=spec.model,
+        source=spec.source,
+        checkpoint_id=checkpoint_id,
+        revision=spec.revision,
+        model_requested=spec.model,
+        revision_requested=spec.revision,
+        sealed_hf_token=sealed,
+        min_replicas=spec.min_replicas,
+        max_replicas=spec.max_replicas,
+        # One that may go down to none starts with one, which proves that it can serve.
+        desired_replicas=max(1, spec.min_replicas),
+        target_rps=spec.target_rps,
+        target_latency_p95_ms=spec.target_latency_p95_ms,
+        stabilisation_window_s=spec.stabilisation_window,
+        max_batch_size=spec.max_batch_size,
+        extra_args=spec.extra_args,
+        gpu_requested={"type": spec.gpu.type, "count": spec.gpu.count},
+        provider_requested=spec.provider,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(row)
+    await session.flush()
+    await rollout.add(session, row)
+    hour = hardware.hour_micros(ctx.core, hardware.shape_of(spec.gpu)) * max(1, spec.min_replicas)
+    await ledger.hold(session, ctx.account.id, row.id, hour)
+    await events.record(session, ctx.account.id, row.id, "created", line="Status: queued")
+    outbox.put(session, addressing.SERVE_MESSAGE, row.id)
+    return row
 
 
 def hour_of(ctx: Context, row: Deployment) -> int:
@@ -158,13 +168,7 @@ async def _stop(session: Session, ctx: Context, deployment_id: str) -> Deploymen
     if row.status in dep.TERMINAL:
         unchanged(session)
         return row
-    now = clock.now()
-    cost = await billing.settle(session, row)
-    line = "Status: stopped, by the user"
-    await transitions.move(session, row, dep.STOPPED, line=line, stopped_at=now, cost_micros=cost)
-    if not row.is_leased:
-        await stream.end(session, row.id, dep.STREAMS, dep.STOPPED)
-    outbox.put(session, addressing.SERVE_MESSAGE, row.id)
+    await stopping.end(session, row, "Status: stopped, by the user")
     return row
 
 

@@ -12,6 +12,7 @@ from burnish.kit import stream
 from burnish.kit.tables import StreamChunk, StreamHead
 from models.batch import Batch
 from models.deployment import Deployment, DeploymentVersion, InferenceRequest
+from models.eval import Eval, EvalRun
 from models.job import Checkpoint, Job
 from models.replica import Replica
 from resolvers.context import Context
@@ -31,6 +32,9 @@ async def by_id(ctx: Context, table: type[T], ids: Sequence[str], *where: Any, d
         # It goes with its deployment.
         statement = statement.join(Deployment, col(Deployment.id) == model.deployment_id)
         statement = statement.where(col(Deployment.deleted_at).is_(None))
+    if model is EvalRun:
+        # It goes with its eval.
+        statement = statement.join(Eval, col(Eval.id) == model.eval_id).where(col(Eval.deleted_at).is_(None))
     rows = await _read(ctx, statement)
     return {row.id: row for row in rows}
 
@@ -97,6 +101,24 @@ async def batch_progress(ctx: Context, batch_ids: Sequence[str]) -> dict[str, st
     statement = select(chunk).join(head, at_end).join(Batch, col(Batch.id) == chunk.resource_id)
     mine = (Batch.account_id == ctx.account.id, col(chunk.resource_id).in_(set(batch_ids)), chunk.kind == "progress")
     return {chunk.resource_id: stream.decode(chunk)[-1] for chunk in await _read(ctx, statement.where(*mine))}
+
+
+async def eval_parts(ctx: Context, run_ids: Sequence[str]) -> dict[str, list[Batch]]:
+    """Return the batches that each eval run consists of, in the order in which it began them."""
+    mine = (Batch.account_id == ctx.account.id, col(Batch.parent_id).in_(set(run_ids)))
+    rows = await _read(ctx, select(Batch).where(*mine).order_by(col(Batch.created_at), col(Batch.id)))
+    return _grouped((str(row.parent_id), row) for row in rows)
+
+
+async def eval_runs(ctx: Context, eval_ids: Sequence[str], count: int) -> dict[str, list[EvalRun]]:
+    """Return the newest `count` runs of each eval, newest first."""
+    newest = (col(EvalRun.created_at).desc(), col(EvalRun.id).desc())
+    place = func.row_number().over(partition_by=col(EvalRun.eval_id), order_by=newest).label("place")
+    mine = (EvalRun.account_id == ctx.account.id, col(EvalRun.eval_id).in_(set(eval_ids)))
+    placed = select(EvalRun, place).where(*mine).subquery()
+    found = aliased(EvalRun, placed)
+    statement = select(found).where(placed.c.place <= count).order_by(placed.c.place)
+    return _grouped((row.eval_id, row) for row in await _read(ctx, statement))
 
 
 async def _read(ctx: Context, statement: Any) -> list[Any]:

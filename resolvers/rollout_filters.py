@@ -5,26 +5,18 @@ of it for one request has a time after which it is refused. It may also be short
 anything is matched: what it repeats is counted first.
 """
 
-import math
-import re
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import regex
-
+from burnish.kit import patterns
 from burnish.kit.errors import Invalid
 from burnish.kit.scanning import LONGEST_SOUGHT, word
 from engines.training.rollouts import PASS_REWARD, ZERO_STD
 
 Outcome = Literal["all_pass", "all_fail", "mixed", "unscored"]
 LONGEST_PATTERN = 200
-# What is repeated within what is repeated is copied as often as their product: `(a{3000}b){3000}` takes gigabytes.
-MOST_REPEATED = 1_000
-REPEATS = re.compile(r"\{([0-9]*)(?:,([0-9]*))?\}")
-# In this mode numbers may be written with spaces and comments between their digits.
-VERBOSE = re.compile(r"\(\?[a-z0-9-]*x", re.IGNORECASE)
 MATCHING_S = 2.0
 
 
@@ -50,12 +42,10 @@ class GroupFilter:
             raise Invalid(f"What is searched for has at most {LONGEST_SOUGHT:,} characters.", param="search")
         if self.pattern is None:
             return
-        _check(self.pattern)
         try:
-            # The library would keep the last 500 of all callers.
-            self._compiled = regex.compile(self.pattern, cache_pattern=False)
-        except (regex.error, OverflowError, RecursionError) as error:
-            raise Invalid(f"This is no regular expression: {error}.", param="pattern") from None
+            self._compiled = patterns.compiled(self.pattern, LONGEST_PATTERN)
+        except ValueError as error:
+            raise Invalid(str(error), param="pattern") from None
 
     @property
     def words(self) -> tuple[tuple[str, ...], ...]:
@@ -86,17 +76,6 @@ class GroupFilter:
             raise Invalid("This pattern takes too long on the rollouts: make it simpler.", param="pattern") from None
         finally:
             self._left_s -= time.monotonic() - began
-
-
-def _check(pattern: str) -> None:
-    """Refuse a pattern that may take too much before it is tried on anything."""
-    if len(pattern) > LONGEST_PATTERN:
-        raise Invalid(f"A pattern has at most {LONGEST_PATTERN} characters.", param="pattern")
-    if VERBOSE.search(pattern):
-        raise Invalid("A pattern cannot be verbose here.", param="pattern")
-    repeated = math.prod(max(1, *(int(number or 0) for number in found)) for found in REPEATS.findall(pattern))
-    if repeated > MOST_REPEATED:
-        raise Invalid(f"This pattern repeats too much: all its counts multiply to {MOST_REPEATED:,} at most.", param="pattern")
 
 
 def outcome_of(data: dict[str, Any]) -> Outcome:

@@ -45,6 +45,7 @@ TAGS = {
     "Inference": "Chat and text completions, as OpenAI's clients send them.",
     "Files": "What batches read and write, as OpenAI's clients send and fetch it.",
     "Batches": "Files of requests that are worked through below the interactive traffic, as OpenAI's clients send them.",
+    "Evals": "Datasets that models answer, scored and compared.",
     "Cost": "What things cost, and what was spent on what.",
     "Billing": "The account's credit and budget.",
     "API keys": "Keys for this interface.",

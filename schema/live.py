@@ -17,6 +17,7 @@ from resolvers.cursors import Cursor
 from schema.batch_streams import BatchSubscriptions
 from schema.context import Info
 from schema.deployments import Deployment
+from schema.eval_streams import EvalSubscriptions
 from schema.feeds import Feed, Resume, start_of
 from schema.frames import (
     ActivityBatch,
@@ -58,7 +59,7 @@ Which = Annotated[LogFilter | None, strawberry.argument(description="Which lines
     description="What can be followed, over `graphql-transport-ws`. Every stream replays from its cursor and goes on live; its "
     "frames come in batches, with a heartbeat in silences, and the last one is `StreamEnd`."
 )
-class Subscription(BatchSubscriptions):
+class Subscription(BatchSubscriptions, EvalSubscriptions):
     @strawberry.subscription(description="What happens to a job.")
     async def job_events(self, info: Info, job_id: JobId, after: Resume = None) -> AsyncGenerator[JobEventFrame, None]:
         async def make(rows: list[Row]) -> Sequence[tuple[JobEventBatch, int]]:

@@ -15,6 +15,7 @@ from models.audit import AuditEntry
 from models.batch import Batch
 from models.dataset import Dataset
 from models.deployment import Deployment, DeploymentVersion, InferenceRequest
+from models.eval import Eval, EvalRun
 from models.file import File
 from models.job import Checkpoint, Job
 from models.ledger import LedgerTransaction
@@ -51,6 +52,8 @@ class Loaders:
         self.dataset_of_job = self._row(Dataset, deleted=True)
         self.deployment = self._row(Deployment)
         self.file = self._row(File, col(File.internal).is_(False))
+        self.eval = self._row(Eval)
+        self.eval_run = self._row(EvalRun)
         self.inference_request = self._row(InferenceRequest)
         self.job = self._row(Job)
         self.job_of_deployment = self._row(Job)
@@ -65,8 +68,10 @@ class Loaders:
         self.jobs_of_reward_function = self._jobs(Job.reward_function_id)
         self.lines_of_job: DataLoader[str, list[Row]] = self._rows(self._lines)
         self.progress_of_batch: DataLoader[str, Row | None] = DataLoader(load_fn=self._progress, cache=False)
+        self.parts_of_run: DataLoader[str, list[Batch]] = self._rows(related.eval_parts)
         self.replicas_of_deployment: DataLoader[str, list[Replica]] = self._rows(related.replicas)
         self.versions_of_deployment: DataLoader[str, list[DeploymentVersion]] = self._rows(related.versions)
+        self.runs_of_eval = self._newest(related.eval_runs)
         self.totals_of_deployment: DataLoader[str, Totals] = DataLoader(load_fn=self._totals, cache=False)
 
     def _row(self, table: type[T], *where: Any, deleted: bool = False) -> DataLoader[str, T | None]:
@@ -85,10 +90,16 @@ class Loaders:
 
     def _jobs(self, column: Any) -> DataLoader[tuple[str, int], list[Job]]:
         """Load the newest jobs of a thing by (id, how many)."""
+        return self._newest(lambda ctx, ids, count: related.jobs(ctx, column, ids, count))
 
-        async def load(wanted: list[tuple[str, int]]) -> list[list[Job]]:
+    def _newest(
+        self, resolver: Callable[[Context, Sequence[str], int], Awaitable[Mapping[str, list[T]]]]
+    ) -> DataLoader[tuple[str, int], list[T]]:
+        """Load the newest rows of a thing by (id, how many)."""
+
+        async def load(wanted: list[tuple[str, int]]) -> list[list[T]]:
             ids, counts = [item for item, _ in wanted], [count for _, count in wanted]
-            found = await related.jobs(self._source.known, column, ids, max(counts))
+            found = await resolver(self._source.known, ids, max(counts))
             return [found.get(item, [])[:count] for item, count in wanted]
 
         return DataLoader(load_fn=load, cache=False)

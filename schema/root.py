@@ -29,6 +29,10 @@ from schema.dataset_sources import DatasetSourceMutations
 from schema.datasets import Dataset, DatasetMutations, DatasetQueries
 from schema.deployment_actions import DeploymentMutations
 from schema.deployments import Deployment, DeploymentQueries
+from schema.eval_actions import EvalMutations
+from schema.eval_comparison import EvalComparisonQueries
+from schema.eval_runs import EvalRun, EvalRunQueries
+from schema.evals import Eval, EvalQueries
 from schema.files import File, FileMutations, FileQueries
 from schema.hardware import HardwareQueries
 from schema.inference_requests import InferenceRequest
@@ -62,6 +66,9 @@ class Query(
     CheckpointQueries,
     DeploymentQueries,
     BatchQueries,
+    EvalQueries,
+    EvalRunQueries,
+    EvalComparisonQueries,
     FileQueries,
     HardwareQueries,
     BaseModelQueries,
@@ -91,6 +98,7 @@ class Mutation(
     JobMutations,
     DeploymentMutations,
     BatchMutations,
+    EvalMutations,
     FileMutations,
     BillingMutations,
 ): ...
@@ -127,10 +135,12 @@ async def _node(context: RequestContext, node_id: str) -> Node | None:
         "file": (loaders.file, File.of),
         "dep": (loaders.deployment, Deployment.of),
         "ds": (loaders.dataset, Dataset.of),
+        "eval": (loaders.eval, Eval.of),
         "job": (loaders.job, TrainingJob.of),
         "key": (loaders.api_key, ApiKey.of),
         "req": (loaders.inference_request, InferenceRequest.of),
         "rf": (loaders.reward_function, RewardFunction.of),
+        "run": (loaders.eval_run, EvalRun.of),
         "txn": (loaders.transaction, Transaction.of),
         "ses": (loaders.session, partial(Session.of, ctx)),
         "sk": (loaders.ssh_key, SshKey.of),

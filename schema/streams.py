@@ -65,6 +65,14 @@ class BatchEvent(Event): ...
 class BatchEventConnection(Connection[BatchEvent]): ...
 
 
+@strawberry.type(description="Something that happened to an eval run.")
+class EvalRunEvent(Event): ...
+
+
+@strawberry.type(description="A page of an eval run's events, oldest first.")
+class EvalRunEventConnection(Connection[EvalRunEvent]): ...
+
+
 @strawberry.type(
     description="One metric as columns. Where `sampled`, a point is the mean of a bucket of steps, at its last step, and "
     "`lower` and `upper` are the bucket's extremes, so that spikes survive; the first and the last point are exact."

@@ -19,6 +19,7 @@ from burnish.cli import (
     demo,
     deploy,
     doctor,
+    evals,
     files,
     integrations,
     jobs,
@@ -55,6 +56,7 @@ app.add_typer(deploy.app, name="deploy")
 app.command("chat")(chat.chat)
 app.add_typer(batch.app, name="batch")
 app.add_typer(files.app, name="files")
+app.add_typer(evals.app, name="evals")
 app.add_typer(cost.app, name="cost")
 app.add_typer(billing.app, name="billing")
 app.add_typer(budget.app, name="budget")
