@@ -149,7 +149,9 @@ async def test_lists_have_their_documented_length(server: Server, client: httpx2
     assert {path for path, default in defaults.items() if default == 50} == fifty
     lines = {"/v1/deployment_logs/query"}
     assert {path for path, default in defaults.items() if default == 100} == lines
-    assert {default for path, default in defaults.items() if path not in fifty | lines} == {20}
+    files = {f"{prefix}/files" for prefix in ("/v1", "/v1/openai", "/api/v2/external")}
+    assert {path for path, default in defaults.items() if default == 10_000} == files
+    assert {default for path, default in defaults.items() if path not in fifty | lines | files} == {20}
 
 
 # --- training jobs
