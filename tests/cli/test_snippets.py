@@ -89,6 +89,8 @@ def test_python_calls_what_is_described(code: str) -> None:
 async def test_commands_are_commands(burnish: Commands, code: str) -> None:
     """Each runs for real. What it names is mostly not there, which is an answer; a wrong use is none."""
     (burnish.folder / "prompts.jsonl").write_text('{"prompt": "1+1", "answer": "2"}\n')
+    line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "adder", "messages": []}}
+    (burnish.folder / "requests.jsonl").write_text(json.dumps(line) + "\n")
     (burnish.folder / "reward.py").write_text(REWARD)
     (burnish.folder / "credentials.json").write_text("{}")
     for name, _, text in DOCUMENT.findall(code):

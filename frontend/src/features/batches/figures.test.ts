@@ -97,6 +97,16 @@ test("a rate is the lines between two moments, failed ones too", () => {
   expect(figures.rates([point(0, 5)])).toEqual({ steps: [], values: [] });
 });
 
+test("of one that was cut short neither progress nor rate counts the lines that were never sent", () => {
+  const cut = { ...BATCH, cancellingAt: "2026-01-01T00:00:03Z" };
+  expect(figures.doneOf(BATCH)).toBe(120);
+  expect(figures.doneOf({ ...cut, status: "CANCELLED" })).toBe(100);
+  const points = [point(0, 0), point(2, 30, 10), point(4, 30, 970)];
+  expect(figures.rates(points, figures.sentUntil(cut)).values).toEqual([20]);
+  expect(figures.sentUntil({ ...BATCH, status: "EXPIRED" })).toBe(Date.parse(BATCH.expiresAt));
+  expect(figures.sentUntil(BATCH)).toBe(Number.POSITIVE_INFINITY);
+});
+
 test.each([
   [null, "–"],
   [0, "0 / s"],
@@ -140,7 +150,7 @@ test.each<[string, Partial<Batch>, [string, number | null, string][]]>([
     { status: "FAILED", inProgressAt: null, endedAt: "2026-01-01T00:00:01Z", problemCount: 2 },
     [
       ["Created", null, "past"],
-      ["Failed", 1, "past"],
+      ["Failed", 1, "failed"],
     ],
   ],
   [
@@ -149,8 +159,8 @@ test.each<[string, Partial<Batch>, [string, number | null, string][]]>([
     [
       ["Created", null, "past"],
       ["File checked", 2, "past"],
-      ["Cancelled by the user", 60, "past"],
-      ["Cancelled", 1, "past"],
+      ["Cancelled by the user", 60, "cut short"],
+      ["Cancelled", 1, "cut short"],
     ],
   ],
   [
@@ -158,7 +168,7 @@ test.each<[string, Partial<Batch>, [string, number | null, string][]]>([
     { status: "CANCELLING", inProgressAt: null, cancellingAt: "2026-01-01T00:00:09Z" },
     [
       ["Created", null, "past"],
-      ["Cancelled by the user", 9, "past"],
+      ["Cancelled by the user", 9, "cut short"],
       ["Files written", null, "now"],
     ],
   ],
@@ -168,7 +178,7 @@ test.each<[string, Partial<Batch>, [string, number | null, string][]]>([
     [
       ["Created", null, "past"],
       ["File checked", 2, "past"],
-      ["Expired", 86_400, "past"],
+      ["Expired", 86_400, "cut short"],
     ],
   ],
 ])("one that was %s has just what happened", (_, change, expected) => {
