@@ -1,4 +1,4 @@
-"""Batches at the dashboard: a file is checked as it is read, worked through, looked at by cause, fetched, tried again, cancelled."""
+"""Batches and files in Chromium: from a file to answers, as a user clicks."""
 
 import json
 import re
