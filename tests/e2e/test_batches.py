@@ -1,4 +1,4 @@
-"""Batches at the dashboard: a file is checked as it is read, worked through, looked at by cause, fetched, tried again, cancelled."""
+"""Batches at the dashboard: a file is checked as it is read, worked through, looked at by cause, fetched, retried, cancelled."""
 
 import json
 import re
