@@ -3,10 +3,8 @@
 A row's score in a run is the mean of its answers'; rows that either run has not scored are in no figure.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, variance
 
 from sqlalchemy import Subquery, func, or_
 from sqlalchemy import select as sa_select
@@ -14,29 +12,11 @@ from sqlmodel import col, select
 
 from burnish.kit.db import Session
 from burnish.kit.errors import Invalid
+from engines.evals import figures
+from engines.evals.figures import Comparison
 from models.eval import EvalItem, EvalRun
 from resolvers import eval_runs
 from resolvers.context import Context
-
-# Scores that are nearer than this are the same: they are means of floats.
-SAME = 1e-9
-Z_95 = 1.959963984540054
-
-
-@dataclass(frozen=True)
-class Paired:
-    """The difference of the second run's score and the first's, over the rows that both have scored.
-
-    `difference` lies between `ci_low` and `ci_high` in 95 of 100 such comparisons; these are None for fewer than two rows.
-    """
-
-    rows: int
-    better: int
-    worse: int
-    same: int
-    difference: float | None
-    ci_low: float | None
-    ci_high: float | None
 
 
 @dataclass(frozen=True)
@@ -76,7 +56,7 @@ async def _runs(session: Session, ctx: Context, a: str, b: str) -> tuple[EvalRun
     return first, second
 
 
-async def paired(ctx: Context, a: str, b: str) -> Paired:
+async def paired(ctx: Context, a: str, b: str) -> Comparison:
     """Return by how much the second run is better than the first, as far as both are scored."""
     ctx.require("read")
     async with ctx.db.read() as session:
@@ -85,24 +65,7 @@ async def paired(ctx: Context, a: str, b: str) -> Paired:
         joined = sa_select(one.c.score, two.c.score).join(two, one.c.item_index == two.c.item_index)
         statement = joined.where(one.c.score.is_not(None), two.c.score.is_not(None)).order_by(one.c.item_index)
         pairs = (await (await session.connection()).execute(statement)).all()
-    return figures([second - first for first, second in pairs])
-
-
-def figures(differences: Sequence[float]) -> Paired:
-    """Return what differences of paired rows come to; the interval is mean ± 1.96 standard errors of paired differences."""
-    count = len(differences)
-    mean = fmean(differences) if differences else None
-    margin = Z_95 * math.sqrt(variance(differences) / count) if count > 1 else None
-    better, worse = sum(one > SAME for one in differences), sum(one < -SAME for one in differences)
-    return Paired(
-        rows=count,
-        better=better,
-        worse=worse,
-        same=count - better - worse,
-        difference=mean,
-        ci_low=None if mean is None or margin is None else mean - margin,
-        ci_high=None if mean is None or margin is None else mean + margin,
-    )
+    return figures.paired([second - first for first, second in pairs])
 
 
 async def page(ctx: Context, a: str, b: str, *, only_changed: bool = False, limit: int = 20, start: int = 0) -> Compared:
@@ -115,7 +78,7 @@ async def page(ctx: Context, a: str, b: str, *, only_changed: bool = False, limi
     size = func.coalesce(difference, 0.0)
     statement = sa_select(one.c.item_index, one.c.score, two.c.score).join(two, one.c.item_index == two.c.item_index)
     if only_changed:
-        statement = statement.where(or_(alone, difference > SAME))
+        statement = statement.where(or_(alone, difference > figures.SAME))
     statement = statement.order_by(alone.desc(), size.desc(), one.c.item_index).offset(start).limit(limit + 1)
     async with ctx.db.read() as session:
         await _runs(session, ctx, a, b)

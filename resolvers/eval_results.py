@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+NONE: Mapping[str, float] = {}
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -19,15 +21,10 @@ class Figures:
     pass_at_k: dict[int, float]
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any]) -> "Figures":
-        return cls(
-            mean=stored.get("mean"),
-            low=stored.get("low"),
-            high=stored.get("high"),
-            count=stored.get("count", 0),
-            missing=stored.get("missing", 0),
-            pass_at_k=dict(sorted((int(k), value) for k, value in (stored.get("pass_at_k") or {}).items())),
-        )
+    def of(cls, stored: Mapping[str, Any], count: int, total: int, pass_at_k: Mapping[str, float] = NONE) -> "Figures":
+        """Return what `count` of `total` answers were scored with."""
+        by_k = dict(sorted((int(k), value) for k, value in pass_at_k.items()))
+        return cls(stored.get("mean"), stored.get("ci_low"), stored.get("ci_high"), count, total - count, by_k)
 
 
 @dataclass(frozen=True)
@@ -40,10 +37,9 @@ class Results:
     unanswered: int
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any]) -> "Results":
-        return cls(
-            score=Figures.of(stored.get("score") or {}),
-            scorers={name: Figures.of(figures) for name, figures in (stored.get("scorers") or {}).items()},
-            answered=stored.get("answered", 0),
-            unanswered=stored.get("unanswered", 0),
-        )
+    def of(cls, stored: Mapping[str, Any], total: int) -> "Results":
+        """Read what a run of `total` answers keeps."""
+        unanswered = sum(stored["errors"].values())
+        scorers = {name: Figures.of(found, found["scored"], total) for name, found in stored["scorers"].items()}
+        score = Figures.of(stored["score"], stored["score"]["items"], total, stored["pass_at_k"])
+        return cls(score, scorers, total - unanswered, unanswered)

@@ -25,7 +25,7 @@ async def create(ctx: Context, spec: EvalInput) -> Eval:
     NotFound for a dataset, a reward function or a judge of nobody or of another, Invalid for a scorer that cannot be used.
     """
     ctx.require("write")
-    scorers = eval_scorers.checked(spec.scorers)
+    scorers = eval_scorers.read(spec.scorers)
     generation = None if spec.generation_params is None else spec.generation_params.given
 
     async def make(session: Session) -> Eval:

@@ -4,9 +4,10 @@ from typing import Annotated, Self
 
 import strawberry
 
+from engines.evals.figures import Comparison
 from resolvers import cursors, eval_comparison
 from resolvers.cursors import Cursor
-from resolvers.eval_comparison import ComparedRow, Paired
+from resolvers.eval_comparison import ComparedRow
 from schema.context import Info
 from schema.eval_runs import EvalItem, EvalRun
 from schema.nodes import After, Connection, First, connect, within
@@ -28,7 +29,7 @@ class PairedFigures:
     high: float | None = strawberry.field(description="The upper end: below 0, the second is worse by more than chance.")
 
     @classmethod
-    def of(cls, found: Paired) -> Self:
+    def of(cls, found: Comparison) -> Self:
         return cls(
             rows=found.rows,
             better=found.better,

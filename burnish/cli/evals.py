@@ -99,7 +99,7 @@ def run(
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Stay until it has ended. Ctrl-C detaches.")] = False,
     timeout: Timeout = None,
 ) -> None:
-    """Have a model answer an eval's dataset. Where no deployment of it is active, one is made for the run and stopped at its end."""
+    """Have a model answer an eval's dataset. Where no deployment of it is active, one is made and stopped at the end."""
     if timeout is not None and not wait:
         raise CliError("--timeout bounds --wait, which is not given.", USAGE)
     hardware = None if gpu is None else jobfile.gpu(gpu, "--gpu")
@@ -190,7 +190,8 @@ def _show_run(cli: Cli, found: Json) -> None:
 
 
 def _compared(row: Json) -> Json:
-    first, second = next(iter(row["items"]), {}), next(iter(row["other_items"]), {})
+    first: Json = next(iter(row["items"]), {})
+    second: Json = next(iter(row["other_items"]), {})
     told = {"output": first.get("output"), "other_output": second.get("output")}
     return {**row, **told, "label": first.get("label", second.get("label"))}
 

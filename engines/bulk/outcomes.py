@@ -128,17 +128,18 @@ class Outcomes:
     def __init__(self, run: "BatchRun") -> None:
         self._run = run
         self._waiting: deque[Ended] = deque()
-        self._bytes = 0
+        self.waiting_bytes = 0
         self._due = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._is_doubtful = False
+        # What was being written when a commit was cut off: it may have happened.
+        self._doubtful: tuple[list[Ended], int] | None = None
         self._told_at = -PROGRESS_S
         self._recent: deque[tuple[float, int]] = deque()
 
     def add(self, ended: Ended) -> None:
         self._waiting.append(ended)
-        self._bytes += len(ended.outcome.payload)
-        if len(self._waiting) >= MOST_AT_ONCE or self._bytes >= BYTES_AT_ONCE:
+        self.waiting_bytes += len(ended.outcome.payload)
+        if len(self._waiting) >= MOST_AT_ONCE or self.waiting_bytes >= BYTES_AT_ONCE:
             self._due.set()
 
     async def run(self) -> None:
@@ -168,11 +169,11 @@ class Outcomes:
     async def _flush(self) -> None:
         async with self._turn:
             while self._waiting:
-                some, size = self._some()
-                await self._write(some)
+                some, size = self._doubtful or self._some()
+                await self._write(some, size)
                 for _ in some:
                     self._waiting.popleft()
-                self._bytes -= size
+                self.waiting_bytes -= size
                 self._run.written(some)
 
     def _some(self) -> tuple[list[Ended], int]:
@@ -185,13 +186,13 @@ class Outcomes:
             size += len(ended.outcome.payload)
         return some, size
 
-    async def _write(self, some: Sequence[Ended]) -> None:
-        # A commit that was cut off may have happened: then all of it has.
-        is_repeated, self._is_doubtful = self._is_doubtful, True
+    async def _write(self, some: list[Ended], size: int) -> None:
+        # Just these once more: of a commit that may have happened, all of it has or nothing.
+        is_repeated, self._doubtful = self._doubtful is not None, (some, size)
         async with self._run.writing() as session:
             if not (is_repeated and await _is_written(session, some[0].outcome)):
                 await self._record(session, some)
-        self._is_doubtful = False
+        self._doubtful = None
 
     async def _record(self, session: Session, some: Sequence[Ended]) -> None:
         connection = await session.connection()

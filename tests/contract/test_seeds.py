@@ -146,10 +146,15 @@ async def test_lists_have_their_documented_length(server: Server, client: httpx2
         if parameter["name"] == "limit"
     }
     fifty = {"/v1/deployments", "/v1/deployments/{deployment_id}/requests", "/v1/training_jobs/{job_id}/events"}
+    # As the SDK asks for items.
+    fifty |= {"/v1/evals/{eval_id}/runs/{run_id}/items"}
     assert {path for path, default in defaults.items() if default == 50} == fifty
     lines = {"/v1/deployment_logs/query"}
     assert {path for path, default in defaults.items() if default == 100} == lines
-    assert {default for path, default in defaults.items() if path not in fifty | lines} == {20}
+    # As OpenAI's own list of files.
+    whole = {"/v1/files", "/v1/openai/files", "/api/v2/external/files"}
+    assert {path for path, default in defaults.items() if default == 10_000} == whole
+    assert {default for path, default in defaults.items() if path not in fifty | lines | whole} == {20}
 
 
 # --- training jobs

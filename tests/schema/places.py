@@ -1,7 +1,11 @@
 """Where GraphQL has what the platform does: each resolver, input and REST route has its place, which `test_contract` holds to."""
 
+from tests.schema import eval_places as evals
+from tests.schema.bulk_places import BULK_ROUTES
+
 # What a resolver gives or does, and where GraphQL has it.
 FIELDS: dict[str, tuple[str, ...]] = {
+    **evals.FIELDS,
     "account_users.get": ("Account.hasPassword", "Account.email"),
     "accounts.get": ("Viewer.account",),
     "adopting.adopt": ("Mutation.adoptDeployment",),
@@ -121,6 +125,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 # Resolvers of one thing, where GraphQL has another one that gives the same for many at once.
 SAME_AS = {
+    **evals.SAME_AS,
     "api_keys.get": "related.by_id",
     "batch_outcomes.partial": "batch_outcomes.url",
     "billing.check": "billing.balance",
@@ -153,6 +158,9 @@ STREAMED = "subscriptions follow the streams themselves, over schema.feeds"
 INNER = "works inside another resolver's transaction"
 OPERATOR = "the operator's command line does this, on the database of the machine"
 NOT_FIELDS = {
+    **dict.fromkeys(evals.INNER, INNER),
+    **dict.fromkeys(evals.STREAMS, STREAMED),
+    "deployments.begin": INNER,
     "account_users.find": INNER,
     "account_users.named": INNER,
     "account_users.set_email": OPERATOR,
@@ -197,6 +205,7 @@ NOT_FIELDS = {
     "batches.follow": STREAMED,
     "batches.last_rows": STREAMED,
     "exports.open": "the URL that a field gave is opened over plain HTTP",
+    "files.download": INNER,
     "files.find": INNER,
     "files.open": "the URL that a field gave is opened over plain HTTP",
     "hardware.hour_micros": "part of what hardware.offer gives",
@@ -229,6 +238,7 @@ NOT_FIELDS = {
 }
 # The GraphQL input that stands for a resolver's, and what it calls fields that it calls otherwise.
 INPUTS: dict[str, tuple[str, dict[str, str]]] = {
+    **evals.INPUTS,
     "adopting.AdoptInput": ("AdoptDeploymentInput", {}),
     "api_keys.ApiKeyInput": ("ApiKeyInput", {}),
     "files.FileInput": ("CreateFileInput", {"expires_after": "expiresAfterSeconds"}),
@@ -258,6 +268,7 @@ INPUTS: dict[str, tuple[str, dict[str, str]]] = {
 }
 ARGUMENTS = "arguments of a query, not an input"
 NOT_INPUTS = {
+    **evals.NOT_INPUTS,
     "files.FileExpiry": "its one field that can differ is CreateFileInput.expiresAfterSeconds",
     "batches.OutputExpiry": "its one field that can differ is CreateBatchInput.outputExpiresAfterSeconds",
     "billing.CheckInput": ARGUMENTS,
@@ -271,42 +282,8 @@ NOT_INPUTS = {
 }
 CHAT = "models are called over the OpenAI routes"
 ROUTES: dict[str, tuple[str, ...] | str] = {
-    "GET /v1/files": ("Query.files",),
-    "POST /v1/files": ("Mutation.createUpload", "Mutation.createFile"),
-    "GET /v1/files/{file_id}": ("Query.file",),
-    "DELETE /v1/files/{file_id}": ("Mutation.deleteFile",),
-    "GET /v1/files/{file_id}/content": ("File.contentUrl",),
-    "GET /v1/openai/files": ("Query.files",),
-    "POST /v1/openai/files": ("Mutation.createUpload", "Mutation.createFile"),
-    "GET /v1/openai/files/{file_id}": ("Query.file",),
-    "DELETE /v1/openai/files/{file_id}": ("Mutation.deleteFile",),
-    "GET /v1/openai/files/{file_id}/content": ("File.contentUrl",),
-    "GET /api/v2/external/files": ("Query.files",),
-    "POST /api/v2/external/files": ("Mutation.createUpload", "Mutation.createFile"),
-    "GET /api/v2/external/files/{file_id}": ("Query.file",),
-    "DELETE /api/v2/external/files/{file_id}": ("Mutation.deleteFile",),
-    "GET /api/v2/external/files/{file_id}/content": ("File.contentUrl",),
-    "GET /v1/batches": ("Query.batches",),
-    "POST /v1/batches": ("Mutation.createBatch",),
-    "GET /v1/batches/{batch_id}": ("Query.batch",),
-    "POST /v1/batches/{batch_id}/cancel": ("Mutation.cancelBatch",),
-    "POST /v1/batches/{batch_id}/retry": ("Mutation.retryBatch",),
-    "GET /v1/batches/{batch_id}/output": ("Batch.outputUrl",),
-    "GET /v1/batches/{batch_id}/errors": ("Batch.errorsUrl",),
-    "GET /v1/openai/batches": ("Query.batches",),
-    "POST /v1/openai/batches": ("Mutation.createBatch",),
-    "GET /v1/openai/batches/{batch_id}": ("Query.batch",),
-    "POST /v1/openai/batches/{batch_id}/cancel": ("Mutation.cancelBatch",),
-    "POST /v1/openai/batches/{batch_id}/retry": ("Mutation.retryBatch",),
-    "GET /v1/openai/batches/{batch_id}/output": ("Batch.outputUrl",),
-    "GET /v1/openai/batches/{batch_id}/errors": ("Batch.errorsUrl",),
-    "GET /api/v2/external/batches": ("Query.batches",),
-    "POST /api/v2/external/batches": ("Mutation.createBatch",),
-    "GET /api/v2/external/batches/{batch_id}": ("Query.batch",),
-    "POST /api/v2/external/batches/{batch_id}/cancel": ("Mutation.cancelBatch",),
-    "POST /api/v2/external/batches/{batch_id}/retry": ("Mutation.retryBatch",),
-    "GET /api/v2/external/batches/{batch_id}/output": ("Batch.outputUrl",),
-    "GET /api/v2/external/batches/{batch_id}/errors": ("Batch.errorsUrl",),
+    **BULK_ROUTES,
+    **evals.ROUTES,
     "DELETE /deploy/{deploy_id}": ("Mutation.stopDeployment",),
     "GET /deploy/list": ("Query.deployments",),
     "GET /deploy/list/": ("Query.deployments",),
