@@ -5,13 +5,13 @@ import os
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from burnish.kit import clock
 from tests.e2e.browser import Visitor, browser, overflow, violations
 from tests.running import BIN, Platform, up
 
@@ -34,16 +34,15 @@ def write_runs(home: Path, eval_id: str) -> None:
     """Two runs that have completed: the first has the first four rows right, the second all but one."""
     with sqlite3.connect(home / "burnish.db", timeout=30) as database:
         (account,) = database.execute("SELECT account_id FROM eval WHERE id = ?", (eval_id,)).fetchone()
-        for run, (model, right) in RUNS.items():
-            at = datetime.now(UTC).isoformat(sep=" ").replace("+00:00", "")
+        for order, (run, (model, right)) in enumerate(RUNS.items()):
+            at = clock.to_micros(clock.now()) + order
             figures = {"mean": right / ROWS, "ci_low": right / ROWS - 0.2, "ci_high": min(1.0, right / ROWS + 0.2)}
             results = {
-                **figures,
-                "pass_at_k": {"1": right / ROWS},
+                "score": {**figures, "items": ROWS},
                 "scorers": {"exact-match": {**figures, "scored": ROWS, "errors": 0}},
-                "answered": ROWS,
-                "unanswered": 0,
-                "scored": ROWS,
+                "pass_at_k": {"1": right / ROWS},
+                "samples": 1,
+                "errors": {},
             }
             insert(
                 database,
@@ -116,6 +115,7 @@ def test_an_eval_from_its_making_to_a_comparison(platform: Platform) -> None:
         expect(page.get_by_role("heading", level=1, name="Home")).to_be_visible()
         visitor.go("/evals")
         expect(page.get_by_text("No evals yet")).to_be_visible()
+        expect(page.get_by_role("alert")).to_have_count(0)
         page.keyboard.press("c")
         page.get_by_label("Name", exact=True).fill("adding one")
         page.get_by_label("Scorer 1", exact=True).select_option("regex")
@@ -132,8 +132,6 @@ def test_an_eval_from_its_making_to_a_comparison(platform: Platform) -> None:
 
         write_runs(platform.home, eval_id)
         page.reload()
-        for mark in page.get_by_role("checkbox").all():
-            mark.check()
         expect(page.get_by_role("link", name="after")).to_be_visible()
         clean(page, "eval")
         for mark in page.get_by_role("checkbox").all():

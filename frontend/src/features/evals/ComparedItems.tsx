@@ -87,7 +87,12 @@ function ComparedDialog({ one, names, onClose }: { one: Compared; names: Props["
                 <span className="text-ink-3">{index === 0 ? "A" : "B"}</span> {names[index]}
               </h3>
               {answers.map((item) => (
-                <Answer key={item.sample} item={item} name={answers.length > 1 ? `Output ${count(item.sample + 1)}` : "Output"} />
+                <Answer
+                  key={item.sample}
+                  item={item}
+                  label={`output ${item.sample + 1} of ${index === 0 ? "A" : "B"}`}
+                  name={answers.length > 1 ? `Output ${count(item.sample + 1)}` : "Output"}
+                />
               ))}
               {answers.length === 0 && <p className="text-ink-3 text-sm">It was not asked.</p>}
             </section>

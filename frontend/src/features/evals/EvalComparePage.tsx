@@ -18,7 +18,7 @@ import { comparing } from "./snippets";
 import { usePages } from "./usePages";
 import { COMPARE_VIEW } from "./view";
 
-const PAGE = 50;
+const PAGE = 25;
 
 export default function EvalComparePage() {
   const client = useClient();

@@ -41,8 +41,8 @@ export default function EvalPage() {
     const { data, error } = await client
       .query(EvalQuery, { id, first: PAGE, after }, { requestPolicy: "network-only" })
       .toPromise();
-    if (!data) return error ? sentence(error) : "The server said nothing.";
-    if (!data.eval) return null;
+    if (error) return sentence(error);
+    if (!data?.eval) return null;
     const { nodes, pageInfo } = data.eval.runs;
     return { head: data.eval, rows: nodes.map(readRun), next: pageInfo.hasNextPage ? pageInfo.endCursor : null };
   });

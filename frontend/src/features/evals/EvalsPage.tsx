@@ -13,14 +13,14 @@ import { Page, Panel } from "@/ui/Panel";
 import { SearchInput } from "@/ui/SearchInput";
 import { Table } from "@/ui/Table";
 import { EVAL_COLUMNS } from "./columns";
-import { EvalsQuery, type Listed, readRun } from "./documents";
+import { EvalsQuery, type Listed } from "./documents";
 import { hasEnded } from "./figures";
 import { NewEval } from "./NewEval";
 import { LIST } from "./snippets";
 import { usePages, useWhile } from "./usePages";
 import { LIST_VIEW } from "./view";
 
-const PAGE = 50;
+const PAGE = 25;
 
 export default function EvalsPage() {
   useTitle("Evals");
@@ -36,7 +36,7 @@ export default function EvalsPage() {
     const { nodes, pageInfo } = data.evals;
     return { head: true, rows: nodes, next: pageInfo.hasNextPage ? pageInfo.endCursor : null };
   });
-  const moves = evals.rows?.some((one) => one.runs.nodes.some((run) => !hasEnded(readRun(run).status))) ?? false;
+  const moves = evals.rows?.some((one) => one.runs.nodes.some((run) => !hasEnded(run.status))) ?? false;
   useWhile(moves, evals.again);
   useShortcuts([
     { keys: "/", label: "Search evals", run: () => find.current?.focus() },
@@ -68,7 +68,7 @@ export default function EvalsPage() {
         <Table
           label="Evals"
           columns={EVAL_COLUMNS}
-          rows={evals.error && !evals.rows ? [] : evals.rows}
+          rows={evals.rows}
           rowKey={(one) => one.id}
           onOpen={(one) => void navigate({ to: "/evals/$id", params: { id: one.id } })}
           empty={

@@ -20,21 +20,21 @@ export function shownInput(input: string): string {
   }
 }
 
-function Part({ name, text }: { name: string; text: string }) {
+function Part({ name, label = name.toLowerCase(), text }: { name: string; label?: string; text: string }) {
   return (
     <section className="flex flex-col gap-1">
       <h3 className="font-medium text-ink-3 text-xs">{name}</h3>
-      <CodeBlock code={text} label={name.toLowerCase()} className={WRAPPED} />
+      <CodeBlock code={text} label={label} className={WRAPPED} />
     </section>
   );
 }
 
 /** One answer: what was said, and what its scorers made of it. */
-export function Answer({ item, name = "Output" }: { item: Item; name?: string }) {
+export function Answer({ item, name = "Output", label }: { item: Item; name?: string; label?: string }) {
   return (
     <div className="flex min-w-0 flex-col gap-3">
       {item.error !== null && <ErrorNote>{item.error}</ErrorNote>}
-      {item.output !== null && <Part name={name} text={item.output || "(an empty answer)"} />}
+      {item.output !== null && <Part name={name} {...(label ? { label } : {})} text={item.output || "(an empty answer)"} />}
       <Facts
         items={[
           ["Score", <strong key="s">{scoreText(item.score)}</strong>],

@@ -3,12 +3,12 @@ import { count, dateTime, duration, usd } from "@/lib/format";
 import { Badge, Status } from "@/ui/Status";
 import type { Column } from "@/ui/Table";
 import { Ago, Elapsed } from "@/ui/Time";
-import { type Listed, type Run, readRun } from "./documents";
+import type { Listed, Run } from "./documents";
 import { doneText, hasEnded, intervalText, nameOf, type rangeOf, scorerName, scoreText } from "./figures";
 import { Interval } from "./Interval";
 import { RunBar } from "./RunBar";
 
-const lastOf = (one: Listed): Run | undefined => one.runs.nodes.map(readRun)[0];
+const lastOf = (one: Listed) => one.runs.nodes[0];
 
 /** What a list says of each eval. */
 export const EVAL_COLUMNS: Column<Listed>[] = [

@@ -93,7 +93,17 @@ export const EvalsQuery = graphql(
           ...EvalParts
           runs(first: 1) {
             nodes {
-              ...EvalRunParts
+              status
+              model
+              deployment {
+                id
+                name
+              }
+              results {
+                score {
+                  mean
+                }
+              }
             }
           }
         }
@@ -104,7 +114,7 @@ export const EvalsQuery = graphql(
       }
     }
   `,
-  [EvalParts, RunParts],
+  [EvalParts],
 );
 export type Listed = ResultOf<typeof EvalsQuery>["evals"]["nodes"][number];
 

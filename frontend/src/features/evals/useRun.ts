@@ -40,9 +40,9 @@ export function useRun(id: string): Followed {
   });
   useWhile(run !== undefined && !hasEnded(run.status), again);
   return {
-    run: data && !data.evalRun ? null : run,
+    run: data && !data.evalRun && !error ? null : run,
     eval: data?.evalRun?.eval,
-    error: data ? undefined : error,
+    error: data?.evalRun ? undefined : error,
     again,
   };
 }
