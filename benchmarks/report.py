@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -49,9 +49,13 @@ def tree_cpu_s(pid: int) -> float:
 
 
 def tree_bytes(pid: int) -> int:
-    """Return the resident memory of a process and its descendants."""
+    """Return the resident memory of a process and its descendants; one that has just ended has none."""
     root = psutil.Process(pid)
-    return sum(int(process.memory_info().rss) for process in (root, *root.children(recursive=True)))
+    total = 0
+    for process in (root, *root.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            total += int(process.memory_info().rss)
+    return total
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What every piece of leased work does: hold its lease, buffer its output, pay its way, notice that the user has ended it.
 
-Subclasses are `engines.jobs.JobRun`, `engines.serving.reconcile.DeploymentRun`, `engines.serving.replica_run.ReplicaRun` and
-`engines.bulk.batch_run.BatchRun`.
+Subclasses are `engines.jobs.JobRun`, `engines.serving.reconcile.DeploymentRun`, `engines.serving.replica_run.ReplicaRun`,
+`engines.bulk.batch_run.BatchRun` and `engines.evals.evaluation_run.EvaluationRun`.
 Every write begins with the lease, so that a host that was paused past its lease writes nothing when it wakes: `LeaseLost` ends
 the run and its child.
 """

@@ -26,6 +26,7 @@ from engines.bulk.pool import Pool
 from engines.compute import catalogue, hardware, hosts
 from engines.compute.hardware import Shape
 from engines.compute.local import Inventory, Placement
+from engines.evals.evaluation_run import EvaluationRun
 from engines.jobs import JobRun
 from engines.leased import LeasedRun
 from engines.serving.reconcile import DeploymentRun
@@ -38,9 +39,11 @@ TICK_S = 2.0
 TIDY_EVERY = 15
 FORGOTTEN = timedelta(days=1)
 RETURN = timedelta(minutes=10)
-RUNS: tuple[type[LeasedRun], ...] = (JobRun, DeploymentRun, ReplicaRun, BatchRun)
+RUNS: tuple[type[LeasedRun], ...] = (JobRun, DeploymentRun, ReplicaRun, BatchRun, EvaluationRun)
 # What a host that drains still takes up where there is no other.
-CARE: tuple[type[LeasedRun], ...] = (DeploymentRun, BatchRun)
+CARE: tuple[type[LeasedRun], ...] = (DeploymentRun, BatchRun, EvaluationRun)
+# Runs of evals that score at once, each with a process for every reward function.
+GRADED_AT_ONCE = 2
 NOWHERE = Placement(Shape("", 0), (), 0)
 
 
@@ -52,7 +55,10 @@ class Supervisor:
         self.inventory = Inventory(core.settings)
         self.host_id = ids.new("host")
         self.pool = Pool(core)
-        self._room = Room()
+        self._making: dict[type[LeasedRun], Callable[..., LeasedRun]] = {
+            BatchRun: partial(BatchRun, pool=self.pool, room=Room()),
+            EvaluationRun: partial(EvaluationRun, grading=asyncio.Semaphore(GRADED_AT_ONCE)),
+        }
         self._began = clock.now()
         self.runs: dict[str, LeasedRun] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -160,7 +166,7 @@ class Supervisor:
     async def _take_work(self) -> None:
         taken = await self._taken()
         if self._draining:
-            self._put_down((JobRun,) if BatchRun in taken else (JobRun, BatchRun))
+            self._put_down((JobRun,) if BatchRun in taken else (JobRun, BatchRun, EvaluationRun))
         for kind in taken:
             for row in await self._waiting(kind):
                 if row.id not in self.runs and not self._stopping:
@@ -201,8 +207,7 @@ class Supervisor:
             self._start(kind, row.id, placement)
 
     def _start(self, kind: type[LeasedRun], resource_id: str, placement: Placement) -> None:
-        make: Callable[..., LeasedRun] = partial(BatchRun, pool=self.pool, room=self._room) if kind is BatchRun else kind
-        run = make(self.core, self.inventory, resource_id, self.host_id, placement, self._look)
+        run = self._making.get(kind, kind)(self.core, self.inventory, resource_id, self.host_id, placement, self._look)
         self.runs[resource_id] = run
         task = asyncio.create_task(run.run(), name=resource_id)
         self._tasks[resource_id] = task

@@ -8,13 +8,13 @@ from sqlalchemy import delete as sa_delete
 from sqlalchemy import select as sa_select
 from sqlmodel import col, or_, select
 
-from burnish.kit import clock, ids, outbox, paging, stream
+from burnish.kit import clock, ids, outbox, paging
 from burnish.kit.db import Session
 from burnish.kit.errors import Conflict, Invalid, InvalidState, NotFound, RateLimited
 from burnish.kit.paging import ALWAYS, Span
 from engines import erasing
-from engines.serving import addressing
-from models import billing, books, events, job, ledger, rollout, transitions
+from engines.serving import addressing, stopping
+from models import books, events, job, ledger, rollout
 from models import deployment as dep
 from models.async_completion import AsyncCompletion
 from models.deployment import Deployment, InferenceRequest
@@ -168,18 +168,8 @@ async def _stop(session: Session, ctx: Context, deployment_id: str) -> Deploymen
     if row.status in dep.TERMINAL:
         unchanged(session)
         return row
-    await end(session, row, "Status: stopped, by the user")
+    await stopping.end(session, row, "Status: stopped, by the user")
     return row
-
-
-async def end(session: Session, row: Deployment, line: str) -> None:
-    """Stop a deployment that is locked and has not ended, with its final billing; `line` is what its log says of it."""
-    now = clock.now()
-    cost = await billing.settle(session, row)
-    await transitions.move(session, row, dep.STOPPED, line=line, stopped_at=now, cost_micros=cost)
-    if not row.is_leased:
-        await stream.end(session, row.id, dep.STREAMS, dep.STOPPED)
-    outbox.put(session, addressing.SERVE_MESSAGE, row.id)
 
 
 async def delete(ctx: Context, deployment_id: str) -> Deployment:

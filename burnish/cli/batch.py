@@ -42,7 +42,7 @@ def create(
     cli: Cli,
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="A JSONL file with a request a line, or the id of one that is uploaded (file-…)."),
+        typer.Argument(metavar="FILE", help="A JSONL file with a request a line, or the id of an uploaded one (file-…)."),
     ],
     endpoint: Annotated[
         str,
@@ -146,7 +146,7 @@ def download(
     partial: Annotated[bool, typer.Option("--partial", help="What there is so far, of one that has not ended.")] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The file to write; BATCH_output.jsonl or BATCH_errors.jsonl by default."),
+        typer.Option("--output", "-o", help="The file to write; BATCH_output.jsonl or BATCH_errors.jsonl else."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:

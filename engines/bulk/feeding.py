@@ -51,10 +51,10 @@ class Room:
 
 
 class Request(NamedTuple):
-    """A line of a file that was found right."""
+    """A line of a file that was found right; its `text` alone is kept while it waits."""
 
     line: int
-    size: int
+    text: bytes
     custom_id: str
     body: dict[str, Any]
 
@@ -73,7 +73,7 @@ async def requests(core: Core, key: str, done: Collection[int]) -> AsyncGenerato
 
 async def parse(number: int, text: bytes) -> Request:
     request = orjson.loads(text) if len(text) < LONG_BYTES else await asyncio.to_thread(orjson.loads, text)
-    return Request(number, len(text), request["custom_id"], request["body"])
+    return Request(number, text, request["custom_id"], request["body"])
 
 
 class Feed:
@@ -88,7 +88,7 @@ class Feed:
         self._held_lines = self._held_bytes = 0
         self._is_over = False
         self._freed = asyncio.Event()
-        self._queues: dict[str, deque[tuple[Line, int]]] = {}
+        self._queues: dict[str, deque[tuple[int, bytes]]] = {}
         self._workers: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._names: dict[str, tuple[float, str | None]] = {}
@@ -127,29 +127,19 @@ class Feed:
             await self._wait()
 
     async def _take(self, request: Request) -> None:
-        while self._held_lines and (
-            self._held_lines >= AHEAD_LINES or self._held_bytes + request.size > self._run.room.share_bytes
-        ):
+        size = len(request.text)
+        while self._held_lines and (self._held_lines >= AHEAD_LINES or self._held_bytes + size > self._run.room.share_bytes):
             await self._wait()
         self._held_lines += 1
-        self._held_bytes += request.size
+        self._held_bytes += size
         model = request.body["model"]
         deployment_id = await self._deployment(model)
         if deployment_id is None:
             message = f"No active deployment is named '{model}' any more."
             outcome = outcomes.unanswered(self._run.id, request.line, request.custom_id, NOT_SERVING, message)
-            self._run.outcomes.add(Ended(outcome, (), request.size))
+            self._run.outcomes.add(Ended(outcome, (), size))
             return
-        line = Line(
-            self._run.id,
-            request.line,
-            request.custom_id,
-            deployment_id,
-            self._path,
-            orjson.dumps(request.body),
-            request.body,
-        )
-        self._queues.setdefault(deployment_id, deque()).append((line, request.size))
+        self._queues.setdefault(deployment_id, deque()).append((request.line, request.text))
         self._staff(deployment_id)
 
     async def _wait(self) -> None:
@@ -186,21 +176,26 @@ class Feed:
         if error is not None and not self._failed.done():
             self._failed.set_exception(error)
 
-    async def _work(self, deployment_id: str, queue: deque[tuple[Line, int]]) -> None:
+    async def _work(self, deployment_id: str, queue: deque[tuple[int, bytes]]) -> None:
         try:
             while queue and self._workers[deployment_id] <= max(1, self._run.pool.places(deployment_id)):
-                line, size = queue.popleft()
-                self.in_flight += 1
-                try:
-                    answer = await self._ask(line)
-                finally:
-                    self.in_flight -= 1
-                outcome = outcomes.answered(self._run.id, line.line, line.custom_id, deployment_id, answer)
-                self._run.outcomes.add(Ended(outcome, answer.logged, size))
+                await self._send(deployment_id, *queue.popleft())
                 if queue:
                     self._staff(deployment_id)
         finally:
             self._workers[deployment_id] -= 1
+
+    async def _send(self, deployment_id: str, number: int, text: bytes) -> None:
+        self.in_flight += 1
+        try:
+            request = await parse(number, text)
+            raw = orjson.dumps(request.body)
+            line = Line(self._run.id, number, request.custom_id, deployment_id, self._path, raw, request.body)
+            answer = await self._ask(line)
+        finally:
+            self.in_flight -= 1
+        outcome = outcomes.answered(self._run.id, number, request.custom_id, deployment_id, answer)
+        self._run.outcomes.add(Ended(outcome, answer.logged, len(text)))
 
     async def _ask(self, line: Line) -> Answer:
         """Return the pool's answer. What fails in the pool itself is tried again, as long as the database is away for ever."""

@@ -82,7 +82,8 @@ class Seat(Lease):
         if replica is None:
             return 0.0
         room = self._room
-        if (refused or outcome in AT_FAULT) and self._cuts == room.cuts:
+        # A trial says nothing new: an outage, however long, is one reason.
+        if (refused or outcome in AT_FAULT) and self._cuts == room.cuts and not replica.trying:
             room.cut(room.limit // 2)
             self._places.share_out(replica)
         shared_s = self._places.shared(replica, room, less=1) - self._began_s

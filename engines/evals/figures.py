@@ -51,10 +51,10 @@ class Clusters:
     def mean(self) -> Mean:
         """Return the mean of all scores with an interval for samples that come in clusters of unequal size.
 
-        With G rows, n scores and the mean m: SE² = G / (G - 1) · Σ_rows (Σ_of the row (s - m))² / n², the standard error of Miller,
-        "Adding Error Bars to Evals" (arXiv 2411.00640, section 2.2), with the usual correction for few clusters (Cameron and Miller,
-        "A Practitioner's Guide to Cluster-Robust Inference", 2015, equation 12); with one answer a row it is that of the central
-        limit theorem. The interval is m ± t · SE, with the t of G - 1 degrees of freedom.
+        With G rows, n scores and the mean m: SE² = G / (G - 1) · Σ_rows (Σ_of the row (s - m))² / n², the clustered standard
+        error of Miller, "Adding Error Bars to Evals" (arXiv 2411.00640), with the usual correction for few clusters (Cameron and
+        Miller, "A Practitioner's Guide to Cluster-Robust Inference", 2015); with one answer a row it is that of the central limit
+        theorem. The interval is m ± t · SE, with the t of G - 1 degrees of freedom.
         """
         groups, items = len(self._sums), sum(count for _, count in self._sums.values())
         if not items:
@@ -83,13 +83,13 @@ def t_95(freedom: int) -> float:
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
-    return z + sum(term / freedom ** (power + 1) for power, term in enumerate(terms))
+    return z + math.fsum(term / float(freedom) ** power for power, term in enumerate(terms, 1))
 
 
 def pass_at(samples: int, passed: int, k: int) -> float:
     """Return the chance that of `k` answers, drawn from `samples` of which `passed` pass, one passes: 1 - C(n-c, k) / C(n, k).
 
-    The unbiased estimate of Chen et al., "Evaluating Large Language Models Trained on Code" (arXiv 2107.03374, equation 1).
+    The unbiased estimate of Chen et al., "Evaluating Large Language Models Trained on Code" (arXiv 2107.03374).
     """
     return 1 - math.comb(samples - passed, k) / math.comb(samples, k)
 
@@ -111,7 +111,7 @@ def compare(first: Mapping[int, float], second: Mapping[int, float]) -> Comparis
 
 
 def paired(differences: Sequence[float]) -> Comparison:
-    """Return what differences of paired rows come to: their mean ± t standard errors of paired differences (Miller, section 4.2)."""
+    """Return what differences of paired rows come to: their mean ± t standard errors of paired differences (Miller, too)."""
     clusters = Clusters()
     for row, difference in enumerate(differences):
         clusters.add(row, difference)

@@ -89,6 +89,8 @@ def test_python_calls_what_is_described(code: str) -> None:
 async def test_commands_are_commands(burnish: Commands, code: str) -> None:
     """Each runs for real. What it names is mostly not there, which is an answer; a wrong use is none."""
     (burnish.folder / "prompts.jsonl").write_text('{"prompt": "1+1", "answer": "2"}\n')
+    line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "adder", "messages": []}}
+    (burnish.folder / "requests.jsonl").write_text(json.dumps(line) + "\n")
     (burnish.folder / "reward.py").write_text(REWARD)
     (burnish.folder / "credentials.json").write_text("{}")
     for name, _, text in DOCUMENT.findall(code):
@@ -98,6 +100,6 @@ async def test_commands_are_commands(burnish: Commands, code: str) -> None:
     assert {words[0] for words in commands} == {"burnish"}
     for words in commands:
         # What is made here for real no host brings about: whoever waits for it is told so at once.
-        patience = ["--timeout", "0"] if "-w" in words else []
+        patience = ["--timeout", "0"] if {"-w", "--wait"} & set(words) else []
         result = await burnish.ended(*words[1:], *patience)
         assert result.exit_code != USAGE, f"{shlex.join(words)}\n{result.stderr}"

@@ -135,5 +135,9 @@ async def test_the_batch_function_of_its_package_shows_and_lists_batches(lyceum:
     unknown = await lyceum.jobs(stream_job_id="batch_unknown")
     assert unknown.code != 0 and "No such batch: batch_unknown" in unknown.stdout
     await bulk.moved(ctx, row.id, batch.IN_PROGRESS, total=1)
-    await bulk.finished(ctx, row.id, [bulk.good(1)])
+    good = bulk.good(1)
+    written = (good.payload or b"").decode()
+    await bulk.finished(ctx, row.id, [good])
+    found = (await lyceum.jobs(result_job_id=row.id)).stdout
+    assert "Result:" in found and written.strip() in found.replace("\n", "")
     assert "Job Status: completed" in (await lyceum.jobs(stream_job_id=row.id)).stdout

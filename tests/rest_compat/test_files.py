@@ -20,6 +20,7 @@ from tests.rest_compat import bulk
 pytestmark = pytest.mark.anyio
 PREFIXES = ("/v1", "/v1/openai", "/api/v2/external")
 LINES = bulk.lines(3)
+SHORT: Any = {"expires_after[seconds]": "3600"}
 
 
 async def upload(client: httpx2.AsyncClient, content: bytes = LINES, name: str = "sums.jsonl", **fields: str) -> Any:
@@ -183,7 +184,7 @@ async def test_files_of_another_account_are_not_there(
 
 
 async def test_a_file_that_an_unfinished_batch_needs_stays(client: httpx2.AsyncClient, server: Server) -> None:
-    made = await upload(client, **{"expires_after[seconds]": "3600"})
+    made = await upload(client, LINES, **SHORT)
     body = {"input_file_id": made["id"], "endpoint": bulk.CHAT, "completion_window": "24h"}
     started = (await client.post("/v1/batches", json=body)).json()
     refused = await client.delete(f"/v1/files/{made['id']}")
@@ -199,8 +200,8 @@ async def test_files_past_their_time_are_swept_once_no_batch_needs_them(
     client: httpx2.AsyncClient, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     core = server.platform.core
-    kept, needed = await upload(client), await upload(client, **{"expires_after[seconds]": "3600"})
-    over = await upload(client, **{"expires_after[seconds]": "3600"})
+    kept, needed = await upload(client), await upload(client, LINES, **SHORT)
+    over = await upload(client, LINES, **SHORT)
     body = {"input_file_id": needed["id"], "endpoint": bulk.CHAT, "completion_window": "24h"}
     started = (await client.post("/v1/batches", json=body)).json()
     assert await stored.sweep(core) == 0

@@ -1,5 +1,7 @@
 """Where GraphQL has what the platform does: each resolver, input and REST route has its place, which `test_contract` holds to."""
 
+from tests.schema.bulk_places import BULK_ROUTES
+
 # What a resolver gives or does, and where GraphQL has it.
 FIELDS: dict[str, tuple[str, ...]] = {
     "account_users.get": ("Account.hasPassword", "Account.email"),
@@ -197,6 +199,7 @@ NOT_FIELDS = {
     "batches.follow": STREAMED,
     "batches.last_rows": STREAMED,
     "exports.open": "the URL that a field gave is opened over plain HTTP",
+    "files.download": INNER,
     "files.find": INNER,
     "files.open": "the URL that a field gave is opened over plain HTTP",
     "hardware.hour_micros": "part of what hardware.offer gives",
@@ -271,42 +274,7 @@ NOT_INPUTS = {
 }
 CHAT = "models are called over the OpenAI routes"
 ROUTES: dict[str, tuple[str, ...] | str] = {
-    "GET /v1/files": ("Query.files",),
-    "POST /v1/files": ("Mutation.createUpload", "Mutation.createFile"),
-    "GET /v1/files/{file_id}": ("Query.file",),
-    "DELETE /v1/files/{file_id}": ("Mutation.deleteFile",),
-    "GET /v1/files/{file_id}/content": ("File.contentUrl",),
-    "GET /v1/openai/files": ("Query.files",),
-    "POST /v1/openai/files": ("Mutation.createUpload", "Mutation.createFile"),
-    "GET /v1/openai/files/{file_id}": ("Query.file",),
-    "DELETE /v1/openai/files/{file_id}": ("Mutation.deleteFile",),
-    "GET /v1/openai/files/{file_id}/content": ("File.contentUrl",),
-    "GET /api/v2/external/files": ("Query.files",),
-    "POST /api/v2/external/files": ("Mutation.createUpload", "Mutation.createFile"),
-    "GET /api/v2/external/files/{file_id}": ("Query.file",),
-    "DELETE /api/v2/external/files/{file_id}": ("Mutation.deleteFile",),
-    "GET /api/v2/external/files/{file_id}/content": ("File.contentUrl",),
-    "GET /v1/batches": ("Query.batches",),
-    "POST /v1/batches": ("Mutation.createBatch",),
-    "GET /v1/batches/{batch_id}": ("Query.batch",),
-    "POST /v1/batches/{batch_id}/cancel": ("Mutation.cancelBatch",),
-    "POST /v1/batches/{batch_id}/retry": ("Mutation.retryBatch",),
-    "GET /v1/batches/{batch_id}/output": ("Batch.outputUrl",),
-    "GET /v1/batches/{batch_id}/errors": ("Batch.errorsUrl",),
-    "GET /v1/openai/batches": ("Query.batches",),
-    "POST /v1/openai/batches": ("Mutation.createBatch",),
-    "GET /v1/openai/batches/{batch_id}": ("Query.batch",),
-    "POST /v1/openai/batches/{batch_id}/cancel": ("Mutation.cancelBatch",),
-    "POST /v1/openai/batches/{batch_id}/retry": ("Mutation.retryBatch",),
-    "GET /v1/openai/batches/{batch_id}/output": ("Batch.outputUrl",),
-    "GET /v1/openai/batches/{batch_id}/errors": ("Batch.errorsUrl",),
-    "GET /api/v2/external/batches": ("Query.batches",),
-    "POST /api/v2/external/batches": ("Mutation.createBatch",),
-    "GET /api/v2/external/batches/{batch_id}": ("Query.batch",),
-    "POST /api/v2/external/batches/{batch_id}/cancel": ("Mutation.cancelBatch",),
-    "POST /api/v2/external/batches/{batch_id}/retry": ("Mutation.retryBatch",),
-    "GET /api/v2/external/batches/{batch_id}/output": ("Batch.outputUrl",),
-    "GET /api/v2/external/batches/{batch_id}/errors": ("Batch.errorsUrl",),
+    **BULK_ROUTES,
     "DELETE /deploy/{deploy_id}": ("Mutation.stopDeployment",),
     "GET /deploy/list": ("Query.deployments",),
     "GET /deploy/list/": ("Query.deployments",),

@@ -10,9 +10,16 @@ test("what was found is grouped by what it is, and empty groups are left out", (
     deployments: { nodes: [] },
     datasets: { nodes: [] },
     rewardFunctions: { nodes: [{ id: "rf_1", name: "exact", createdAt }] },
+    batches: {
+      nodes: [{ id: "batch_1", status: "EXPIRED" as const, createdAt, model: "adder", inputFile: { filename: "rows.jsonl" } }],
+    },
   };
   expect(grouped(data)).toEqual([
     { heading: "Jobs", items: [{ id: JOB, name: "adder", status: "RUNNING", createdAt, to: `/jobs/${JOB}` }] },
+    {
+      heading: "Batches",
+      items: [{ id: "batch_1", name: "rows.jsonl", status: "EXPIRED", createdAt, to: "/batches/batch_1" }],
+    },
     { heading: "Rewards", items: [{ id: "rf_1", name: "exact", status: null, createdAt, to: "/rewards/rf_1" }] },
   ]);
 });

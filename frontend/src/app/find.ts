@@ -1,4 +1,4 @@
-/** Finding jobs, datasets, rewards and deployments by a part of their name, or by their id. */
+/** Finding jobs, datasets, rewards, deployments and batches by a part of their name, or by their id. */
 import { useEffect, useState } from "react";
 import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
@@ -37,6 +37,17 @@ const FindQuery = graphql(`
         createdAt
       }
     }
+    batches(first: 5, filter: { search: $search }) {
+      nodes {
+        id
+        status
+        createdAt
+        model
+        inputFile {
+          filename
+        }
+      }
+    }
   }
 `);
 
@@ -64,6 +75,10 @@ export function grouped(data: ResultOf<typeof FindQuery>): FoundGroup[] {
   return [
     { heading: "Jobs", items: data.jobs.nodes.map((one) => item(one, one.outputName, one.status)) },
     { heading: "Deployments", items: data.deployments.nodes.map((one) => item(one, one.name, one.status)) },
+    {
+      heading: "Batches",
+      items: data.batches.nodes.map((one) => item(one, one.inputFile?.filename ?? one.model ?? one.id, one.status)),
+    },
     { heading: "Datasets", items: data.datasets.nodes.map((one) => item(one, one.name)) },
     { heading: "Rewards", items: data.rewardFunctions.nodes.map((one) => item(one, one.name)) },
   ].filter((group) => group.items.length > 0);

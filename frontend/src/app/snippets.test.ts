@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { buildSchema, getVariableValues, Kind, type OperationDefinitionNode, parse, validate } from "graphql";
 import { expect, test } from "vitest";
+import * as batches from "@/features/batches/snippets";
 import { DEFAULTS } from "@/features/chat/complete";
 import { asked } from "@/features/chat/snippets";
 import { compareSnippets } from "@/features/compare/snippets";
@@ -120,6 +121,30 @@ const OFFERED: Record<string, Snippets> = {
   "deployments: decisions": deployments.decisions("dep_1"),
   "deployments: delete": deployments.deleting("dep_1"),
   "deployments: ask": deployments.asking({ id: "dep_1", name: "adder" }),
+  "batches: list": batches.LIST,
+  "batches: create": batches.creating({
+    fileName: "requests.jsonl",
+    fileId: null,
+    endpoint: "CHAT_COMPLETIONS",
+    url: "/v1/chat/completions",
+    window: "24h",
+    metadata: { name: "it's nightly" },
+  }),
+  "batches: create of a stored file": batches.creating({
+    fileName: "requests.jsonl",
+    fileId: "file-1",
+    endpoint: "COMPLETIONS",
+    url: "/v1/completions",
+    window: "72h",
+    metadata: null,
+  }),
+  "batches: show": batches.showing("batch_1"),
+  "batches: follow": batches.following("batch_1"),
+  "batches: download": batches.downloading("batch_1"),
+  "batches: cancel": batches.cancelling("batch_1"),
+  "batches: retry": batches.retrying("batch_1"),
+  "batches: outcomes": batches.outcomes("batch_1", { show: "failed", code: "timeout", deployment: "dep_1" }),
+  "files: list": batches.LIST_FILES,
   "chat: nothing asked": asked("adder", [], DEFAULTS),
   "chat: asked": asked("adder", [{ role: "user", content: "it's 1+1?" }], { ...DEFAULTS, system: "Be brief.", temperature: 0.5 }),
   ...Object.fromEntries(

@@ -9,6 +9,7 @@ test.each([
   [DEPLOYMENT, `/deployments/${DEPLOYMENT}`],
   ["ds_01m8m9bpexf38btcc7ff9bbsbd", "/datasets/ds_01m8m9bpexf38btcc7ff9bbsbd"],
   ["rf_01m8m9bq0mekx9r5c5qawccyk0", "/rewards/rf_01m8m9bq0mekx9r5c5qawccyk0"],
+  ["batch_01m8nma799f8h9sqj6nhzj1tm3", "/batches/batch_01m8nma799f8h9sqj6nhzj1tm3"],
   ["key_01m8m9arn4f9prg8m3m1agcn3x", null],
   ["nothing", null],
 ])("%s is at %s", (id, address) => {

@@ -176,6 +176,16 @@ async def test_what_failed_together_halves_the_limit_once() -> None:
 
 
 @virtual
+async def test_an_outage_halves_the_limit_once_however_often_it_is_tried() -> None:
+    made = table(at_once=256)
+    for _ in range(4):
+        (await sat(made)).leave(Outcome.UNREACHABLE)
+        await asyncio.sleep(30)
+    (await sat(made)).leave(Outcome.OK)
+    assert made.places("dep") == 32
+
+
+@virtual
 async def test_a_refusal_by_the_caller_s_fault_halves_nothing() -> None:
     made = table(at_once=256)
     for seat in await fill(made):

@@ -98,11 +98,19 @@ def test_a_pattern_within_a_schema_takes_linear_time() -> None:
         ({"type": "exact-match", "weight": 10**400}, "scorers.0.weight", "This number is not finite."),
         ({"type": "exact-match", "weight": 0}, "scorers.0.weight", "One scorer at least has a weight above 0."),
         ({"type": "exact-match", "name": ""}, "scorers.0.name", "A name has 1 to 64 characters."),
-        ({"type": "judge", "model": "j", "prompt": "?"}, "scorers.0.prompt", "The judge's prompt does not show the answer: it needs '{output}'."),
-        ({"type": "judge", "model": "j", "scale": [1]}, "scorers.0.scale", "A scale is a list of two numbers: the worst score and the best."),
+        (
+            {"type": "judge", "model": "j", "prompt": "?"},
+            "scorers.0.prompt",
+            "The judge's prompt does not show the answer: it needs '{output}'.",
+        ),
+        (
+            {"type": "judge", "model": "j", "scale": [1]},
+            "scorers.0.scale",
+            "A scale is a list of two numbers: the worst score and the best.",
+        ),
         ({"type": "judge", "model": "j", "scale": [5, 1]}, "scorers.0.scale", "The worst score of a scale is below the best."),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_scorer_is_refused_by_its_field(given: Any, param: str, message: str) -> None:
     with pytest.raises(ScorerProblem) as caught:
         scorers.parse([given])

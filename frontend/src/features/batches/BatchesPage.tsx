@@ -50,7 +50,7 @@ export default function BatchesPage() {
   };
   useShortcuts([
     { keys: "/", label: view.tab === "files" ? "Search files" : "Search batches", run: () => find.current?.focus() },
-    { keys: "n", label: "New batch", run: () => begin() },
+    { keys: "c", label: "New batch", run: () => begin() },
     { keys: "f", label: view.tab === "files" ? "Batches" : "Files of batches", run: () => flip() },
   ]);
   const flip = () => setView({ tab: view.tab === "files" ? "batches" : "files" });

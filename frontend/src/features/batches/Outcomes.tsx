@@ -147,9 +147,9 @@ const columnsOf = (names: ReadonlyMap<string, string>): Column<Outcome>[] => [
     header: "Status",
     width: "8rem",
     cell: (one) => (
-      <span className="inline-flex items-center gap-2">
+      <span className="inline-flex items-center gap-2 align-middle">
         <Status status={one.ok ? "COMPLETED" : "FAILED"} label={one.ok ? "Answered" : "Failed"} />
-        {one.statusCode !== null && <span className="text-ink-3 text-xs tabular-nums">{one.statusCode}</span>}
+        {one.statusCode !== null && <span className="text-ink-3 text-xs tabular-nums max-sm:hidden">{one.statusCode}</span>}
       </span>
     ),
   },
@@ -178,7 +178,7 @@ const columnsOf = (names: ReadonlyMap<string, string>): Column<Outcome>[] => [
   },
   { id: "in", header: "In", numeric: true, from: "sm", width: "4.5rem", cell: (one) => count(one.promptTokens) },
   { id: "out", header: "Out", numeric: true, from: "sm", width: "4.5rem", cell: (one) => count(one.completionTokens) },
-  { id: "latency", header: "Latency", numeric: true, width: "5.5rem", cell: (one) => ms(one.latencyMs) },
+  { id: "latency", header: "Latency", numeric: true, from: "sm", width: "5.5rem", cell: (one) => ms(one.latencyMs) },
   {
     id: "attempts",
     header: "Tries",

@@ -1,12 +1,12 @@
-import { Check, Circle, CircleDot } from "lucide-react";
+import { Check, Circle, CircleDot, Minus, X } from "lucide-react";
 import { dateTime, duration, timeOfDay } from "@/lib/format";
 import { cx } from "@/ui/cx";
 import { Panel } from "@/ui/Panel";
 import type { Batch } from "./documents";
 import { type Moment, moments } from "./figures";
 
-const ICONS = { past: Check, now: CircleDot, "to come": Circle };
-const INK = { past: "text-good", now: "text-live", "to come": "text-ink-3" };
+const ICONS = { past: Check, now: CircleDot, "to come": Circle, "cut short": Minus, failed: X };
+const INK = { past: "text-good", now: "text-live", "to come": "text-ink-3", "cut short": "text-warn", failed: "text-bad" };
 
 /** What happened to it, and what is to come. */
 export function Timeline({ batch }: { batch: Batch }) {

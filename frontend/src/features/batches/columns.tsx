@@ -35,7 +35,7 @@ export const COLUMNS: Column<Batch>[] = [
     id: "name",
     header: "Batch",
     cell: (one) => (
-      <span className="flex min-w-0 flex-col leading-tight">
+      <span className="flex min-w-0 flex-col leading-tight max-sm:max-w-36">
         <Link
           to="/batches/$id"
           params={{ id: one.id }}

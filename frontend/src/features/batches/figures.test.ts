@@ -140,7 +140,7 @@ test.each<[string, Partial<Batch>, [string, number | null, string][]]>([
     { status: "FAILED", inProgressAt: null, endedAt: "2026-01-01T00:00:01Z", problemCount: 2 },
     [
       ["Created", null, "past"],
-      ["Failed", 1, "past"],
+      ["Failed", 1, "failed"],
     ],
   ],
   [
@@ -149,8 +149,8 @@ test.each<[string, Partial<Batch>, [string, number | null, string][]]>([
     [
       ["Created", null, "past"],
       ["File checked", 2, "past"],
-      ["Cancelled by the user", 60, "past"],
-      ["Cancelled", 1, "past"],
+      ["Cancelled by the user", 60, "cut short"],
+      ["Cancelled", 1, "cut short"],
     ],
   ],
   [
@@ -158,7 +158,7 @@ test.each<[string, Partial<Batch>, [string, number | null, string][]]>([
     { status: "CANCELLING", inProgressAt: null, cancellingAt: "2026-01-01T00:00:09Z" },
     [
       ["Created", null, "past"],
-      ["Cancelled by the user", 9, "past"],
+      ["Cancelled by the user", 9, "cut short"],
       ["Files written", null, "now"],
     ],
   ],
@@ -168,7 +168,7 @@ test.each<[string, Partial<Batch>, [string, number | null, string][]]>([
     [
       ["Created", null, "past"],
       ["File checked", 2, "past"],
-      ["Expired", 86_400, "past"],
+      ["Expired", 86_400, "cut short"],
     ],
   ],
 ])("one that was %s has just what happened", (_, change, expected) => {

@@ -138,7 +138,7 @@ export interface Moment {
   at: string | null;
   /** Seconds since the moment before. */
   after: number | null;
-  state: "past" | "now" | "to come";
+  state: "past" | "now" | "to come" | "cut short" | "failed";
 }
 
 const ENDS: Partial<Record<BatchStatus, string>> = {
@@ -146,6 +146,13 @@ const ENDS: Partial<Record<BatchStatus, string>> = {
   FAILED: "Failed",
   EXPIRED: "Expired",
   CANCELLED: "Cancelled",
+};
+
+const CUT: Record<string, Moment["state"]> = {
+  Failed: "failed",
+  Expired: "cut short",
+  Cancelled: "cut short",
+  "Cancelled by the user": "cut short",
 };
 
 /** What happened when, what goes on, and what is still to come. */
@@ -169,7 +176,7 @@ export function moments(batch: Batch): Moment[] {
       label,
       at,
       after: at !== null && before !== null ? Math.max(0, (Date.parse(at) - Date.parse(before)) / 1000) : null,
-      state: at !== null ? "past" : index === next ? "now" : "to come",
+      state: at === null ? (index === next ? "now" : "to come") : (CUT[label] ?? "past"),
     };
   });
 }

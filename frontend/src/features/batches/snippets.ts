@@ -87,7 +87,13 @@ export function creating({ fileName, fileId, endpoint, url, window, metadata }: 
 }`,
       { input },
     ),
-    cli: `burnish batch create ${fileId ?? shell(fileName)}${url === "/v1/chat/completions" ? "" : ` --endpoint ${url}`}${window === "24h" ? "" : ` --window ${window}`} --wait`,
+    cli: [
+      `burnish batch create ${fileId ?? shell(fileName)}`,
+      ...(url === "/v1/chat/completions" ? [] : [`--endpoint ${url}`]),
+      ...(window === "24h" ? [] : [`--window ${window}`]),
+      ...Object.entries(metadata ?? {}).map(([name, text]) => `--metadata ${shell(`${name}=${text}`)}`),
+      "-w -y",
+    ].join(" "),
   };
 }
 
@@ -129,7 +135,7 @@ export const downloading = (id: string): Snippets => ({
 }`,
     { id },
   ),
-  cli: `burnish batch download ${id}`,
+  cli: `burnish batch download ${id} --partial\nburnish batch download ${id} --errors --partial`,
 });
 
 const acting = (id: string, verb: "cancel" | "retry"): Snippets => {

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from "react";
+import { useQuery } from "urql";
 import { bytes } from "@/lib/format";
 import { Button } from "@/ui/Button";
 import { CopyAs } from "@/ui/CopyAs";
@@ -7,7 +8,7 @@ import { DropZone } from "@/ui/DropZone";
 import { ErrorNote } from "@/ui/Empty";
 import { Field, Input, Select } from "@/ui/Field";
 import { Progress } from "@/ui/Progress";
-import type { Batch } from "../documents";
+import { type Batch, FileQuery } from "../documents";
 import { creating } from "../snippets";
 import { ENDPOINTS, type Endpoint } from "./check";
 import { Findings } from "./Findings";
@@ -71,26 +72,26 @@ export function NewBatch({ file: given, stored, onClose, onDone }: Props) {
       title="New batch"
       description="A file of requests, one a line, that is worked through below the interactive traffic."
       footer={
-        <>
-          {(file || phase.is === "stored") && (
-            <CopyAs
-              title="Create this batch"
-              snippets={() =>
-                creating({
-                  fileName: file?.name ?? "requests.jsonl",
-                  fileId: phase.is === "stored" ? phase.id : null,
-                  endpoint: KINDS[endpoint],
-                  url: endpoint,
-                  window,
-                  metadata: metadataOf(name),
-                })
-              }
-            />
-          )}
-          <span className="flex-1" />
-          {phase.is === "sending" && <Button onClick={cancel}>Cancel the upload</Button>}
-          {phase.is !== "empty" && !moves && <Button onClick={reset}>Choose another file</Button>}
-          {phase.is !== "empty" && (
+        phase.is !== "empty" && (
+          <>
+            {(file || phase.is === "stored") && (
+              <CopyAs
+                title="Create this batch"
+                snippets={() =>
+                  creating({
+                    fileName: file?.name ?? "requests.jsonl",
+                    fileId: phase.is === "stored" ? phase.id : null,
+                    endpoint: KINDS[endpoint],
+                    url: endpoint,
+                    window,
+                    metadata: metadataOf(name),
+                  })
+                }
+              />
+            )}
+            <span className="flex-1" />
+            {phase.is === "sending" && <Button onClick={cancel}>Cancel the upload</Button>}
+            {!moves && <Button onClick={reset}>Choose another file</Button>}
             <Button
               tone={problems ? "plain" : "solid"}
               disabled={!mayStart}
@@ -99,8 +100,8 @@ export function NewBatch({ file: given, stored, onClose, onDone }: Props) {
             >
               {problems ? "Send it all the same" : "Start the batch"}
             </Button>
-          )}
-        </>
+          </>
+        )
       }
     >
       <div className="flex flex-col gap-3">
@@ -120,12 +121,7 @@ export function NewBatch({ file: given, stored, onClose, onDone }: Props) {
             <span className="text-ink-3 tabular-nums">{bytes(file.size)}</span>
           </p>
         )}
-        {phase.is === "stored" && (
-          <p className="break-all text-sm">
-            <span className="text-ink-3">Stored file </span>
-            <span className="font-mono text-xs">{phase.id}</span>
-          </p>
-        )}
+        {phase.is === "stored" && <Stored id={phase.id} />}
         {phase.is === "unreadable" && <ErrorNote>{phase.message}</ErrorNote>}
         {phase.is !== "empty" && phase.is !== "unreadable" && (
           <div className="grid gap-3 sm:grid-cols-3">
@@ -168,6 +164,19 @@ export function NewBatch({ file: given, stored, onClose, onDone }: Props) {
         {failure && failure.message !== "" && <ErrorNote hint={failure.hint}>{failure.message}</ErrorNote>}
       </div>
     </Dialog>
+  );
+}
+
+/** A file that is there already: its name is what says which. */
+function Stored({ id }: { id: string }) {
+  const [{ data }] = useQuery({ query: FileQuery, variables: { id } });
+  if (data && !data.file) return <ErrorNote>There is no stored file with this id any more.</ErrorNote>;
+  return (
+    <p className="flex flex-wrap items-baseline gap-x-2 text-sm">
+      <span className="min-w-0 break-all font-medium">{data?.file?.filename ?? "…"}</span>
+      <span className="text-ink-3 tabular-nums">{data?.file ? bytes(data.file.sizeBytes) : ""}</span>
+      <span className="break-all font-mono text-2xs text-ink-3">{id}</span>
+    </p>
   );
 }
 

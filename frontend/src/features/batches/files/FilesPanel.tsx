@@ -124,7 +124,7 @@ const columnsOf = (onUse: (id: string) => void, onDelete: (file: StoredFile) => 
     id: "name",
     header: "Name",
     cell: (one) => (
-      <span className="flex min-w-0 flex-col leading-tight">
+      <span className="flex min-w-0 flex-col leading-tight max-sm:max-w-28">
         <span className="truncate font-medium" title={one.filename}>
           {one.filename}
         </span>
