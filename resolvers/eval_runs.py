@@ -4,16 +4,14 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from burnish.kit import clock, ids, outbox, paging, stream
+from burnish.kit import clock, ids, outbox, paging
 from burnish.kit.db import Session
 from burnish.kit.errors import Invalid, InvalidState, NotFound
-from models import batch, events, transitions
-from models import deployment as dep
+from engines.evals import ending
+from models import batch, events
 from models import eval as evaluation
-from models.batch import Batch
-from models.deployment import Deployment
 from models.eval import Eval, EvalRun
-from resolvers import datasets, deployments, eval_models, eval_scorers, evals
+from resolvers import datasets, eval_models, eval_scorers, evals
 from resolvers.context import Context
 from resolvers.creating import once
 from resolvers.eval_inputs import EvalRunInput, sampling
@@ -132,19 +130,7 @@ async def _cancel(session: Session, ctx: Context, run_id: str, eval_id: str | No
     row = await find(session, ctx, run_id, eval_id=eval_id, lock=True)
     if row.status in evaluation.TERMINAL:
         raise InvalidState(f"The run is {row.status}: only one that has not ended can be cancelled.")
-    line = "Status: cancelled, by the user"
-    await transitions.move(session, row, evaluation.CANCELLED, line=line, completed_at=clock.now())
-    if not row.is_leased:
-        await stream.end(session, row.id, evaluation.STREAMS, evaluation.CANCELLED)
-    for part in (await session.exec(select(Batch).where(Batch.parent_id == row.id).with_for_update())).all():
-        if part.status in (batch.VALIDATING, batch.IN_PROGRESS):
-            await transitions.move(session, part, batch.CANCELLING, cancelling_at=clock.now())
-            outbox.put(session, batch.RUN_MESSAGE, part.id)
-    if row.owns_deployment and row.deployment_id is not None:
-        owned = await session.get_one(Deployment, row.deployment_id, with_for_update=True)
-        if owned.status not in dep.TERMINAL:
-            await deployments.end(session, owned, "Status: stopped, with the run that it was made for")
-    outbox.put(session, batch.RUN_MESSAGE, row.id)
+    await ending.cancel(session, row)
     return row
 
 

@@ -190,7 +190,8 @@ def _show_run(cli: Cli, found: Json) -> None:
 
 
 def _compared(row: Json) -> Json:
-    first, second = next(iter(row["items"]), {}), next(iter(row["other_items"]), {})
+    first: Json = next(iter(row["items"]), {})
+    second: Json = next(iter(row["other_items"]), {})
     told = {"output": first.get("output"), "other_output": second.get("output")}
     return {**row, **told, "label": first.get("label", second.get("label"))}
 

@@ -179,6 +179,10 @@ class Feed:
     async def _work(self, deployment_id: str, queue: deque[tuple[int, bytes]]) -> None:
         try:
             while queue and self._workers[deployment_id] <= max(1, self._run.pool.places(deployment_id)):
+                if self._run.outcomes.waiting_bytes > self._run.room.share_bytes:
+                    # Answers may be far longer than what was asked, and the database behind.
+                    await self._wait()
+                    continue
                 await self._send(deployment_id, *queue.popleft())
                 if queue:
                     self._staff(deployment_id)

@@ -128,7 +128,7 @@ class Outcomes:
     def __init__(self, run: "BatchRun") -> None:
         self._run = run
         self._waiting: deque[Ended] = deque()
-        self._bytes = 0
+        self.waiting_bytes = 0
         self._due = asyncio.Event()
         self._turn = asyncio.Lock()
         self._is_doubtful = False
@@ -137,8 +137,8 @@ class Outcomes:
 
     def add(self, ended: Ended) -> None:
         self._waiting.append(ended)
-        self._bytes += len(ended.outcome.payload)
-        if len(self._waiting) >= MOST_AT_ONCE or self._bytes >= BYTES_AT_ONCE:
+        self.waiting_bytes += len(ended.outcome.payload)
+        if len(self._waiting) >= MOST_AT_ONCE or self.waiting_bytes >= BYTES_AT_ONCE:
             self._due.set()
 
     async def run(self) -> None:
@@ -172,7 +172,7 @@ class Outcomes:
                 await self._write(some)
                 for _ in some:
                     self._waiting.popleft()
-                self._bytes -= size
+                self.waiting_bytes -= size
                 self._run.written(some)
 
     def _some(self) -> tuple[list[Ended], int]:

@@ -99,7 +99,8 @@ async def _outcomes(core: Core, batch_id: str, last: int) -> Sequence[Any]:
     )
     statement = select(*columns).where(outcome.batch_id == batch_id, col(outcome.line) > last)
     async with core.db.read() as session:
-        return (await session.exec(statement.order_by(col(outcome.line)).limit(SLICE_LINES))).all()
+        found: Sequence[Any] = (await session.exec(statement.order_by(col(outcome.line)).limit(SLICE_LINES))).all()
+    return found
 
 
 async def _outputs(core: Core, batch: Batch) -> AsyncGenerator[bytes, None]:

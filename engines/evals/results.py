@@ -1,8 +1,8 @@
 """The figures of a run, from its items: read in the order of the dataset, in constant memory but for a number an item.
 
-`score` and each of `scorers` have a mean with its 95 % interval. `pass_at_k` counts an answer as passed where its score, the weighted
-mean of all scorers', is 1 or more. What was not scored is in none of these: `errors` says how many requests failed, by cause. `usage`
-is the model's; `cost_usd` is of all that was asked, judges included, as their share of their replicas' time.
+`score` and each of `scorers` have a mean with its 95 % interval. `pass_at_k` counts an answer as passed where its score, the
+weighted mean of all scorers', is 1 or more. What was not scored is in none of these: `errors` says how many requests failed, by
+cause. `usage` is the model's; `cost_usd` is of all that was asked, judges included, as their share of their replicas' time.
 """
 
 from array import array

@@ -75,6 +75,9 @@ OF_AN_EMPTY_ACCOUNT = (
     Screen("empty-datasets", "/datasets", "No dataset"),
     Screen("empty-rewards", "/rewards", "No reward"),
     Screen("empty-deployments", "/deployments", "No deployment"),
+    Screen("empty-batches", "/batches", "No batches yet"),
+    Screen("empty-files", "/batches?tab=files", "No files yet"),
+    Screen("new-batch", "/batches?new=true", "Drop a file, or choose one"),
     Screen("empty-chat", "/chat", "No model serves yet"),
 )
 # Passes the test at its upload, which has a few samples only.

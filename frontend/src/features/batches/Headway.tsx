@@ -6,12 +6,12 @@ import { Panel } from "@/ui/Panel";
 import { Ago, Elapsed, useNow } from "@/ui/Time";
 import { Bar } from "./Bar";
 import type { Batch, Point } from "./documents";
-import { etaText, hasEnded, percent, rates, rateText, sharesOf } from "./figures";
+import { doneOf, etaText, hasEnded, percent, rates, rateText, sentUntil, sharesOf } from "./figures";
 
 /** How far it is, how fast it goes, and what it has used. */
 export function Headway({ batch, points }: { batch: Batch; points: readonly Point[] }) {
   const { total, completed, failed, left } = sharesOf(batch.counts);
-  const done = completed + failed;
+  const done = doneOf(batch);
   return (
     <Panel className="overflow-hidden" flush>
       <div className="grid lg:grid-cols-[minmax(0,1fr)_22rem]">
@@ -20,7 +20,9 @@ export function Headway({ batch, points }: { batch: Batch; points: readonly Poin
             <p className="flex items-baseline gap-2 tabular-nums">
               <span className="font-semibold text-xl tracking-tight">{total ? percent(done, total) : "–"}</span>
               <span className="text-ink-3 text-sm">
-                {total ? `${count(done)} of ${counted(total, "line")}` : "Its lines are counted"}
+                {total
+                  ? `${count(done)} of ${counted(total, "line")}${done < completed + failed ? " answered" : ""}`
+                  : "Its lines are counted"}
               </span>
             </p>
             <Left batch={batch} />
@@ -94,9 +96,10 @@ function Figure({ name, value, dot, ink, title }: FigureProps) {
 function Speed({ batch, points }: { batch: Batch; points: readonly Point[] }) {
   const works = batch.status === "IN_PROGRESS";
   const { perSecond, inFlight } = batch.progress;
+  const until = sentUntil(batch);
   const series = useMemo<ChartSeries[]>(
-    () => [{ key: "rate", label: "lines a second", color: "--live", ...rates(points) }],
-    [points],
+    () => [{ key: "rate", label: "lines a second", color: "--live", ...rates(points, until) }],
+    [points, until],
   );
   return (
     <div className="flex min-w-0 flex-col gap-1 border-line p-4 max-lg:border-t lg:border-l">
@@ -123,9 +126,9 @@ function Speed({ batch, points }: { batch: Batch; points: readonly Point[] }) {
   );
 }
 
-function meanOf({ counts, inProgressAt, finalizingAt, cancellingAt, endedAt }: Batch): string {
-  const to = cancellingAt ?? finalizingAt ?? endedAt;
-  if (inProgressAt === null || to === null) return "";
+function meanOf({ status, counts, inProgressAt, finalizingAt, endedAt }: Batch): string {
+  const to = finalizingAt ?? endedAt;
+  if (status !== "COMPLETED" || inProgressAt === null || to === null) return "";
   const seconds = (Date.parse(to) - Date.parse(inProgressAt)) / 1000;
   return seconds > 0 ? `${rateText((counts.completed + counts.failed) / seconds)} in the mean` : "";
 }

@@ -5,12 +5,12 @@ import type { Column } from "@/ui/Table";
 import { Ago, Elapsed } from "@/ui/Time";
 import { Bar } from "./Bar";
 import type { Batch } from "./documents";
-import { hasEnded, nameOf, percent, rateText, sharesOf } from "./figures";
+import { doneOf, hasEnded, nameOf, percent, rateText, sharesOf } from "./figures";
 
 function Lines({ one }: { one: Batch }) {
-  const { total, completed, failed } = sharesOf(one.counts);
+  const { total, failed } = sharesOf(one.counts);
   if (total === 0) return <span className="text-ink-3">{one.problemCount ? `${count(one.problemCount)} wrong` : "–"}</span>;
-  const done = completed + failed;
+  const done = doneOf(one);
   const { perSecond, etaSeconds } = one.progress;
   return (
     <div className="flex w-44 flex-col gap-1">
@@ -35,7 +35,7 @@ export const COLUMNS: Column<Batch>[] = [
     id: "name",
     header: "Batch",
     cell: (one) => (
-      <span className="flex min-w-0 flex-col leading-tight max-sm:max-w-36">
+      <span className="flex min-w-0 flex-col leading-tight max-sm:max-w-40">
         <Link
           to="/batches/$id"
           params={{ id: one.id }}
@@ -47,6 +47,7 @@ export const COLUMNS: Column<Batch>[] = [
         <span className="truncate text-2xs text-ink-3">
           <span className="font-mono">{one.id.slice(-8)}</span>
           {one.endpoint === "COMPLETIONS" && " · completions"}
+          {one.counts.total > 0 && <span className="sm:hidden"> · {percent(doneOf(one), one.counts.total)}</span>}
         </span>
       </span>
     ),
@@ -57,8 +58,9 @@ export const COLUMNS: Column<Batch>[] = [
     id: "done",
     header: "Done",
     numeric: true,
+    from: "sm",
     width: "4.5rem",
-    cell: ({ counts }) => (counts.total ? percent(counts.completed + counts.failed, counts.total) : "–"),
+    cell: (one) => (one.counts.total ? percent(doneOf(one), one.counts.total) : "–"),
   },
   {
     id: "model",

@@ -97,6 +97,16 @@ test("a rate is the lines between two moments, failed ones too", () => {
   expect(figures.rates([point(0, 5)])).toEqual({ steps: [], values: [] });
 });
 
+test("of one that was cut short neither progress nor rate counts the lines that were never sent", () => {
+  const cut = { ...BATCH, cancellingAt: "2026-01-01T00:00:03Z" };
+  expect(figures.doneOf(BATCH)).toBe(120);
+  expect(figures.doneOf({ ...cut, status: "CANCELLED" })).toBe(100);
+  const points = [point(0, 0), point(2, 30, 10), point(4, 30, 970)];
+  expect(figures.rates(points, figures.sentUntil(cut)).values).toEqual([20]);
+  expect(figures.sentUntil({ ...BATCH, status: "EXPIRED" })).toBe(Date.parse(BATCH.expiresAt));
+  expect(figures.sentUntil(BATCH)).toBe(Number.POSITIVE_INFINITY);
+});
+
 test.each([
   [null, "–"],
   [0, "0 / s"],

@@ -32,6 +32,12 @@ export function sharesOf({ total, completed, failed }: Batch["counts"]): Shares 
   return { total, completed, failed, left: Math.max(0, total - completed - failed), good: of(completed), bad: of(failed) };
 }
 
+const CUT_SHORT: readonly BatchStatus[] = ["CANCELLING", "CANCELLED", "EXPIRED"];
+
+/** How many lines it has got through. Of one that was cut short those that were answered: the rest only has an outcome. */
+export const doneOf = ({ status, counts }: Pick<Batch, "status" | "counts">): number =>
+  CUT_SHORT.includes(status) ? counts.completed : counts.completed + counts.failed;
+
 /** A whole percent that says 100 only when nothing is left, and 0 only where nothing is done. */
 export function percent(part: number, whole: number): string {
   if (whole <= 0 || part <= 0) return "0 %";
@@ -66,12 +72,19 @@ export function withPoints(was: readonly Point[], added: readonly Point[]): read
   return [...all.slice(0, -half).filter((_, index) => index % 2 === 0), ...all.slice(-half)];
 }
 
+/** Up to when its lines were sent, in milliseconds: what comes after are the outcomes of those that were not. */
+export function sentUntil({ status, cancellingAt, expiresAt }: Pick<Batch, "status" | "cancellingAt" | "expiresAt">): number {
+  const end = cancellingAt ?? (status === "EXPIRED" ? expiresAt : null);
+  return end === null ? Number.POSITIVE_INFINITY : Date.parse(end);
+}
+
 /** Lines a second, as the counts of two moments have it, at the later one. */
-export function rates(points: readonly Point[]): { steps: number[]; values: number[] } {
+export function rates(points: readonly Point[], until = Number.POSITIVE_INFINITY): { steps: number[]; values: number[] } {
   const steps: number[] = [];
   const values: number[] = [];
   let before: Point | undefined;
   for (const point of points) {
+    if (Date.parse(point.at) > until) break;
     const seconds = before ? (Date.parse(point.at) - Date.parse(before.at)) / 1000 : 0;
     if (before && seconds < 0.2) continue;
     if (before) {
