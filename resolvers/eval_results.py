@@ -1,4 +1,4 @@
-"""The figures of a run as it keeps them in `results`."""
+"""The figures of a run, from what `engines.evals.results` has stored of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,17 +18,6 @@ class Figures:
     missing: int
     pass_at_k: dict[int, float]
 
-    @classmethod
-    def of(cls, stored: Mapping[str, Any]) -> "Figures":
-        return cls(
-            mean=stored.get("mean"),
-            low=stored.get("low"),
-            high=stored.get("high"),
-            count=stored.get("count", 0),
-            missing=stored.get("missing", 0),
-            pass_at_k=dict(sorted((int(k), value) for k, value in (stored.get("pass_at_k") or {}).items())),
-        )
-
 
 @dataclass(frozen=True)
 class Results:
@@ -41,9 +30,14 @@ class Results:
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> "Results":
-        return cls(
-            score=Figures.of(stored.get("score") or {}),
-            scorers={name: Figures.of(figures) for name, figures in (stored.get("scorers") or {}).items()},
-            answered=stored.get("answered", 0),
-            unanswered=stored.get("unanswered", 0),
-        )
+        answered, unanswered = stored["answered"], stored["unanswered"]
+        items = answered + unanswered
+        score = stored["score"]
+        # Whether an answer is right is for all scorers together to say.
+        passed = dict(sorted((int(k), value) for k, value in stored["pass_at_k"].items()))
+        scorers = {name: _figures(one, one["scored"], items, {}) for name, one in stored["scorers"].items()}
+        return cls(_figures(score, score["items"], items, passed), scorers, answered, unanswered)
+
+
+def _figures(stored: Mapping[str, Any], count: int, items: int, pass_at_k: dict[int, float]) -> Figures:
+    return Figures(stored["mean"], stored["ci_low"], stored["ci_high"], count, items - count, pass_at_k)
