@@ -34,27 +34,25 @@ class Results:
     scorers: dict[str, Figures]
     pass_at_k: dict[int, float]
     answered: int
+    unanswered: int
     causes: dict[str, int]
     latency_p50_ms: float | None
     latency_p95_ms: float | None
 
-    @property
-    def unanswered(self) -> int:
-        return sum(self.causes.values())
-
 
 def of(row: EvalRun) -> Results | None:
     """Return the figures of a run; None where it has none."""
-    stored, total = row.results, row.total or 0
+    stored = row.results
     if stored is None:
         return None
-    causes = stored["errors"]
+    total = stored["answered"] + stored["unanswered"]
     return Results(
         score=Figures.of(stored["score"], stored["score"]["items"], total),
         scorers={name: Figures.of(each, each["scored"], total) for name, each in stored["scorers"].items()},
         pass_at_k=dict(sorted((int(k), value) for k, value in stored["pass_at_k"].items())),
-        answered=total - sum(causes.values()),
-        causes=dict(causes),
+        answered=stored["answered"],
+        unanswered=stored["unanswered"],
+        causes=dict(stored["errors"]),
         latency_p50_ms=stored["latency_ms"]["p50"],
         latency_p95_ms=stored["latency_ms"]["p95"],
     )
