@@ -1,10 +1,8 @@
-"""The figures of a run as it keeps them in `results`."""
+"""The figures of a run, from what `engines.evals.results` has stored of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-NONE: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -20,12 +18,6 @@ class Figures:
     missing: int
     pass_at_k: dict[int, float]
 
-    @classmethod
-    def of(cls, stored: Mapping[str, Any], count: int, total: int, pass_at_k: Mapping[str, float] = NONE) -> "Figures":
-        """Return what `count` of `total` answers were scored with."""
-        by_k = dict(sorted((int(k), value) for k, value in pass_at_k.items()))
-        return cls(stored.get("mean"), stored.get("ci_low"), stored.get("ci_high"), count, total - count, by_k)
-
 
 @dataclass(frozen=True)
 class Results:
@@ -37,9 +29,15 @@ class Results:
     unanswered: int
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any], total: int) -> "Results":
-        """Read what a run of `total` answers keeps."""
-        unanswered = sum(stored["errors"].values())
-        scorers = {name: Figures.of(found, found["scored"], total) for name, found in stored["scorers"].items()}
-        score = Figures.of(stored["score"], stored["score"]["items"], total, stored["pass_at_k"])
-        return cls(score, scorers, total - unanswered, unanswered)
+    def of(cls, stored: Mapping[str, Any]) -> "Results":
+        answered, unanswered = stored["answered"], stored["unanswered"]
+        items = answered + unanswered
+        score = stored["score"]
+        # Whether an answer is right is for all scorers together to say.
+        passed = dict(sorted((int(k), value) for k, value in stored["pass_at_k"].items()))
+        scorers = {name: _figures(one, one["scored"], items, {}) for name, one in stored["scorers"].items()}
+        return cls(_figures(score, score["items"], items, passed), scorers, answered, unanswered)
+
+
+def _figures(stored: Mapping[str, Any], count: int, items: int, pass_at_k: dict[int, float]) -> Figures:
+    return Figures(stored["mean"], stored["ci_low"], stored["ci_high"], count, items - count, pass_at_k)

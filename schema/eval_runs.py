@@ -86,8 +86,8 @@ class EvalResults:
     unanswered: int = strawberry.field(description="How many it did not give.")
 
     @classmethod
-    def of(cls, stored: dict[str, Any], total: int) -> Self:
-        found = eval_results.Results.of(stored, total)
+    def of(cls, stored: dict[str, Any]) -> Self:
+        found = eval_results.Results.of(stored)
         return cls(
             score=EvalFigures.of(found.score),
             scorers=[ScorerFigures(name=name, figures=EvalFigures.of(figures)) for name, figures in found.scorers.items()],
@@ -201,7 +201,7 @@ class EvalRun(Node, Logged):
             rows=row.rows,
             samples=row.samples,
             generation_params=None if row.generation is None else JSON(row.generation),
-            results=None if row.results is None else EvalResults.of(row.results, row.total or 0),
+            results=None if row.results is None else EvalResults.of(row.results),
             prompt_tokens=BigInt(row.prompt_tokens),
             completion_tokens=BigInt(row.completion_tokens),
             cost=dollars(row.cost_nanos),
