@@ -109,6 +109,8 @@ def results(mean: float = 0.5) -> dict[str, Any]:
         "scorers": {"exact-match": {**found, "scored": 3, "errors": 0}},
         "pass_at_k": {"1": mean},
         "samples": 1,
+        "answered": 3,
+        "unanswered": 1,
         "latency_ms": {"p50": 12.5, "p95": 20.0},
         "errors": {"engine_error": 1},
         "usage": {"prompt_tokens": 12, "completion_tokens": 3},
