@@ -147,9 +147,9 @@ async def test_what_a_run_that_goes_on_needs_is_not_deleted(server: Server, ctx:
     await reward_functions.delete(ctx, reward.id)
     assert (await refused(server, NotFound, evaluated.started(ctx, row, "answers"))).param == "dataset_id"
     await evals.delete(ctx, row.id)
-    for work in (evals.get(ctx, row.id), eval_runs.get(ctx, run.id), eval_items.page(ctx, run.id)):
+    for gone in (evals.get(ctx, row.id), eval_runs.get(ctx, run.id), eval_items.page(ctx, run.id)):
         with pytest.raises(NotFound):
-            await work
+            await gone
     assert (await eval_runs.page(ctx)).items == []
     async with ctx.db.read() as session:
         assert await session.get(EvalItem, (run.id, 0, 0)) is None
@@ -230,7 +230,6 @@ async def test_nothing_of_it_is_anothers(server: Server, ctx: Context, tmp_path:
     assert [found.id for found in (await evals.page(other)).items] == [theirs.id]
     assert (await eval_runs.page(other)).items == []
     async with ctx.db.read() as session:
-        assert {found.account_id for found in [await session.get_one(Eval, row.id), await session.get_one(EvalRun, run.id)]} == {
-            ctx.account.id
-        }
+        assert (await session.get_one(Eval, row.id)).account_id == ctx.account.id
+        assert (await session.get_one(EvalRun, run.id)).account_id == ctx.account.id
         assert (await session.get_one(Deployment, str(run.deployment_id))).account_id == ctx.account.id

@@ -51,7 +51,7 @@ async def moved(ctx: Context, run_id: str, *statuses: str, **values: Any) -> Eva
     async with ctx.db.transaction() as session:
         row = await session.get_one(EvalRun, run_id)
         for status in statuses:
-            at = {"completed_at": clock.now()} if status in evaluation.TERMINAL else {}
+            at: dict[str, Any] = {"completed_at": clock.now()} if status in evaluation.TERMINAL else {}
             at |= {"started_at": clock.now()} if status == evaluation.RUNNING else {}
             given = values if status == statuses[-1] else {}
             assert await transitions.move(session, row, status, **at, **given)
