@@ -1,48 +1,49 @@
-"""Evals for a tenant to have, and what a host leaves behind of their runs, written by hand: no host runs."""
+"""Evals and runs for a tenant to have, and what a host leaves behind of them, written by hand: no host runs."""
 
-import json
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from burnish.kit import clock, stream
-from engines.evals import results, scorers
+from burnish.kit import clock, ids, stream
+from models import batch, transitions
 from models import eval as evaluation
-from models import transitions
 from models.batch import Batch
 from models.dataset import Dataset
 from models.eval import Eval, EvalItem, EvalRun
 from resolvers import datasets, deployments, eval_runs, evals
 from resolvers.context import Context
+from resolvers.datasets import DatasetInput
 from resolvers.deployment_inputs import DeploymentInput
 from resolvers.eval_inputs import EvalInput, EvalRunInput
+from tests.rest_compat import bulk
 
+ROWS = "".join(f'{{"prompt": "{number} + 1?", "answer": "{number + 1}"}}\n' for number in range(1, 5)).encode()
 EXACT = {"type": "exact-match"}
-# What an item is scored with, None for one without an answer.
-Scored = Sequence[Sequence[float | None]]
+SAYS = {"type": "regex", "name": "says", "pattern": "[0-9]+"}
+CPU = {"type": "CPU", "count": 1}
 
 
-async def dataset(ctx: Context, folder: Path, rows: int = 3) -> Dataset:
-    """Store a dataset that asks `0?`, `1?` and so on."""
-    path = folder / "rows.jsonl"
-    path.write_text("".join(json.dumps({"prompt": f"{number}?", "answer": str(number)}) + "\n" for number in range(rows)))
-    return await datasets.create(ctx, datasets.DatasetInput(name="sums"), path)
+async def dataset(ctx: Context, tmp_path: Path, rows: bytes = ROWS) -> Dataset:
+    path = tmp_path / "sums.jsonl"
+    path.write_bytes(rows)
+    return await datasets.create(ctx, DatasetInput(name="sums"), path)
 
 
-async def made(ctx: Context, folder: Path, *, rows: int = 3, **given: Any) -> Eval:
-    dataset_id = given.pop("dataset_id", None) or (await dataset(ctx, folder, rows)).id
-    spec = {"name": "sums", "dataset_id": dataset_id, "scorers": [EXACT], **given}
-    return await evals.create(ctx, EvalInput.model_validate(spec))
+async def made(ctx: Context, tmp_path: Path, *scorers: dict[str, Any], **given: Any) -> Eval:
+    """Make an eval of a dataset of its own."""
+    body = {"name": "sums", "dataset_id": (await dataset(ctx, tmp_path)).id, "scorers": list(scorers or (EXACT,)), **given}
+    return await evals.create(ctx, EvalInput.model_validate(body))
 
 
-async def deployed(ctx: Context, name: str = "dep") -> str:
-    """Deploy something that runs can ask; return its id."""
-    spec = {"model": "Qwen/Qwen3-4B", "source": "huggingface", "name": name, "gpu": {"type": "CPU", "count": 1}}
-    return (await deployments.create(ctx, DeploymentInput.model_validate(spec))).id
+async def deployment(ctx: Context, name: str = "answers", model: str = "Qwen/Qwen3-4B") -> str:
+    """Queue a deployment; return its id."""
+    given = {"model": model, "source": "huggingface", "name": name, "gpu": CPU}
+    return (await deployments.create(ctx, DeploymentInput.model_validate(given))).id
 
 
-async def started(ctx: Context, eval_id: str, model: str = "dep", **given: Any) -> EvalRun:
-    return await eval_runs.start(ctx, eval_id, EvalRunInput.model_validate({"model": model, **given}))
+async def started(ctx: Context, row: Eval, model: str = "Qwen/Qwen3-4B", **given: Any) -> EvalRun:
+    return await eval_runs.start(ctx, row.id, EvalRunInput.model_validate({"model": model, **given}))
 
 
 async def moved(ctx: Context, run_id: str, *statuses: str, **values: Any) -> EvalRun:
@@ -50,36 +51,82 @@ async def moved(ctx: Context, run_id: str, *statuses: str, **values: Any) -> Eva
     async with ctx.db.transaction() as session:
         row = await session.get_one(EvalRun, run_id)
         for status in statuses:
-            assert await transitions.move(session, row, status, **(values if status == statuses[-1] else {}))
+            at: dict[str, Any] = {"completed_at": clock.now()} if status in evaluation.TERMINAL else {}
+            at |= {"started_at": clock.now()} if status == evaluation.RUNNING else {}
+            given = values if status == statuses[-1] else {}
+            assert await transitions.move(session, row, status, **at, **given)
             if status in evaluation.TERMINAL:
                 await stream.end(session, run_id, evaluation.STREAMS, status)
     return row
 
 
+async def asking(ctx: Context, run: EvalRun, **values: Any) -> Batch:
+    """Begin the batch that asks the model, as a run's host does."""
+    source = await bulk.stored_file(ctx, bulk.lines(1), purpose="evals")
+    now = clock.now()
+    given = {"status": batch.IN_PROGRESS, "in_progress_at": now, "total": run.total or 0, **values}
+    row = Batch(
+        id=ids.new(batch.PREFIX),
+        account_id=run.account_id,
+        input_file_id=source.id,
+        endpoint=bulk.CHAT,
+        parent_id=run.id,
+        created_at=now,
+        updated_at=now,
+        expires_at=now + timedelta(days=1),
+        **given,
+    )
+    async with ctx.db.transaction() as session:
+        session.add(row)
+    return row
+
+
+def item(index: int, score: float | None, *, sample: int = 0, output: str | None = "4", **values: Any) -> EvalItem:
+    """Return an answer, of the run that `scored` names."""
+    scores = {"exact-match": score}
+    told: dict[str, Any] = {"input": f"{index + 1} + 1?", "label": str(index + 2), "latency_ms": 12.5, "prompt_tokens": 3}
+    told |= {"completion_tokens": 1, "finish_reason": "stop", "scores": scores, **values}
+    return EvalItem(run_id="", item_index=index, sample=sample, output=output, score=score, **told)
+
+
+async def scored(ctx: Context, run_id: str, items: Sequence[EvalItem]) -> EvalRun:
+    """Write answers, and the count of them."""
+    async with ctx.db.transaction() as session:
+        row = await session.get_one(EvalRun, run_id)
+        for one in items:
+            one.run_id = run_id
+            session.add(one)
+        row.processed += len(items)
+        session.add(row)
+    return row
+
+
+def results(mean: float = 0.5) -> dict[str, Any]:
+    """Return figures as a host stores them."""
+    found = {"mean": mean, "ci_low": mean - 0.25, "ci_high": mean + 0.25}
+    return {
+        "score": {**found, "items": 3},
+        "scorers": {"exact-match": {**found, "scored": 3, "errors": 0}},
+        "pass_at_k": {"1": mean},
+        "samples": 1,
+        "answered": 3,
+        "unanswered": 1,
+        "latency_ms": {"p50": 12.5, "p95": 20.0},
+        "errors": {"engine_error": 1},
+        "usage": {"prompt_tokens": 12, "completion_tokens": 3},
+        "cost_usd": 0.001,
+    }
+
+
+async def completed(ctx: Context, row: Eval, items: Sequence[EvalItem], **given: Any) -> EvalRun:
+    """Return a run that has completed with these answers."""
+    run = await started(ctx, row, **given)
+    await moved(ctx, run.id, evaluation.RUNNING, evaluation.SCORING)
+    await scored(ctx, run.id, items)
+    return await moved(ctx, run.id, evaluation.COMPLETED, results=results())
+
+
 async def progressed(ctx: Context, run_id: str, **values: Any) -> None:
     """Say how far a run is, as its host does."""
-    point = {"at": clock.now().isoformat(), "status": "running", "total": 3, "processed": 0, **values}
     async with ctx.db.transaction() as session:
-        await stream.append(session, run_id, "progress", [point], attempt=1)
-
-
-async def completed(ctx: Context, run: EvalRun, scored: Scored) -> EvalRun:
-    """Write the items of a run, row by row, with the figures that they come to, and end it."""
-    async with ctx.db.transaction() as session:
-        for index, scores in enumerate(scored):
-            for sample, score in enumerate(scores):
-                session.add(item(run.id, index, sample, score))
-        fresh = await session.get_one(EvalRun, run.id)
-        fresh.processed = sum(map(len, scored))
-    await moved(ctx, run.id, evaluation.RUNNING, evaluation.SCORING)
-    answers = Batch(id="batch_x", prompt_tokens=9, completion_tokens=6, cost_nanos=2_000)
-    found = await results.results(ctx.core, fresh, scorers.parse([EXACT]), answers, [])
-    return await moved(ctx, run.id, evaluation.COMPLETED, results=found, cost_nanos=2_000)
-
-
-def item(run_id: str, index: int, sample: int, score: float | None) -> EvalItem:
-    answered: dict[str, Any] = {"output": f"says {score:g}", "latency_ms": 12.5} if score is not None else {"error": "bad: No."}
-    return EvalItem(
-        run_id=run_id, item_index=index, sample=sample, input=f"{index}?", label=str(index), scores={"exact-match": score},
-        score=score, **answered,
-    )  # fmt: skip
+        await stream.append(session, run_id, "progress", [{"at": clock.now().isoformat(), **values}], attempt=1)
