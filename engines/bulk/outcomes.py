@@ -131,7 +131,8 @@ class Outcomes:
         self.waiting_bytes = 0
         self._due = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._is_doubtful = False
+        # What was being written when a commit was cut off: it may have happened.
+        self._doubtful: tuple[list[Ended], int] | None = None
         self._told_at = -PROGRESS_S
         self._recent: deque[tuple[float, int]] = deque()
 
@@ -168,8 +169,8 @@ class Outcomes:
     async def _flush(self) -> None:
         async with self._turn:
             while self._waiting:
-                some, size = self._some()
-                await self._write(some)
+                some, size = self._doubtful or self._some()
+                await self._write(some, size)
                 for _ in some:
                     self._waiting.popleft()
                 self.waiting_bytes -= size
@@ -185,13 +186,13 @@ class Outcomes:
             size += len(ended.outcome.payload)
         return some, size
 
-    async def _write(self, some: Sequence[Ended]) -> None:
-        # A commit that was cut off may have happened: then all of it has.
-        is_repeated, self._is_doubtful = self._is_doubtful, True
+    async def _write(self, some: list[Ended], size: int) -> None:
+        # Just these once more: of a commit that may have happened, all of it has or nothing.
+        is_repeated, self._doubtful = self._doubtful is not None, (some, size)
         async with self._run.writing() as session:
             if not (is_repeated and await _is_written(session, some[0].outcome)):
                 await self._record(session, some)
-        self._is_doubtful = False
+        self._doubtful = None
 
     async def _record(self, session: Session, some: Sequence[Ended]) -> None:
         connection = await session.connection()

@@ -146,6 +146,8 @@ async def test_lists_have_their_documented_length(server: Server, client: httpx2
         if parameter["name"] == "limit"
     }
     fifty = {"/v1/deployments", "/v1/deployments/{deployment_id}/requests", "/v1/training_jobs/{job_id}/events"}
+    # As the SDK asks for items.
+    fifty |= {"/v1/evals/{eval_id}/runs/{run_id}/items"}
     assert {path for path, default in defaults.items() if default == 50} == fifty
     lines = {"/v1/deployment_logs/query"}
     assert {path for path, default in defaults.items() if default == 100} == lines

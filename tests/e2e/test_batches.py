@@ -1,4 +1,4 @@
-"""Batches and files in Chromium: from a file to answers, as a user clicks."""
+"""Batches at the dashboard: a file is checked as it is read, worked through, looked at by cause, fetched, retried, cancelled."""
 
 import json
 import re

@@ -138,6 +138,28 @@ def of_a_batch(path: str) -> Prepare:
     return prepare
 
 
+EVAL: dict[str, Any] = {"name": "sums", "scorers": [{"type": "exact-match"}]}
+
+
+def an_eval(path: str, *, run: bool = False) -> Prepare:
+    """Make an eval of a dataset, and a run of it where one is needed; `path` takes the ids of both."""
+
+    async def prepare(client: httpx2.AsyncClient, server: Server) -> Request:
+        body = {**EVAL, "dataset_id": (await things.dataset(client))["id"]}
+        if "{id}" not in path:
+            return path, {"json": body}
+        made = (await client.post("/v1/evals", json=body)).json()
+        if run or path.endswith("/runs"):
+            await things.queued_deployment(server)
+        found = {"id": made["id"], "run": ""}
+        if run:
+            answer = await client.post(f"/v1/evals/{made['id']}/runs", json={"model": "sums"})
+            found["run"] = answer.json()["id"]
+        return path.format(**found), ({"json": {"model": "sums"}} if path.endswith("/runs") else {})
+
+    return prepare
+
+
 def a_file(path: str) -> Prepare:
     async def prepare(client: httpx2.AsyncClient, server: Server) -> Request:
         made = (await client.post("/v1/files", **FILE)).json()
@@ -156,6 +178,10 @@ def a_batch(path: str) -> Prepare:
 
 # How each operation that is no GET is asked, or why it leaves no entry.
 CHANGES: dict[str, Prepare | str] = {
+    "DELETE /v1/evals/{eval_id}": an_eval("/v1/evals/{id}"),
+    "POST /v1/evals": an_eval("/v1/evals"),
+    "POST /v1/evals/{eval_id}/runs": an_eval("/v1/evals/{id}/runs"),
+    "POST /v1/evals/{eval_id}/runs/{run_id}/cancel": an_eval("/v1/evals/{id}/runs/{run}/cancel", run=True),
     "DELETE /v1/files/{file_id}": a_file("/v1/files/{id}"),
     "POST /v1/files": sent("/v1/files", **FILE),
     "DELETE /v1/openai/files/{file_id}": a_file("/v1/openai/files/{id}"),

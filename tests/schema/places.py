@@ -1,9 +1,11 @@
 """Where GraphQL has what the platform does: each resolver, input and REST route has its place, which `test_contract` holds to."""
 
+from tests.schema import eval_places as evals
 from tests.schema.bulk_places import BULK_ROUTES
 
 # What a resolver gives or does, and where GraphQL has it.
 FIELDS: dict[str, tuple[str, ...]] = {
+    **evals.FIELDS,
     "account_users.get": ("Account.hasPassword", "Account.email"),
     "accounts.get": ("Viewer.account",),
     "adopting.adopt": ("Mutation.adoptDeployment",),
@@ -123,6 +125,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 # Resolvers of one thing, where GraphQL has another one that gives the same for many at once.
 SAME_AS = {
+    **evals.SAME_AS,
     "api_keys.get": "related.by_id",
     "batch_outcomes.partial": "batch_outcomes.url",
     "billing.check": "billing.balance",
@@ -155,6 +158,9 @@ STREAMED = "subscriptions follow the streams themselves, over schema.feeds"
 INNER = "works inside another resolver's transaction"
 OPERATOR = "the operator's command line does this, on the database of the machine"
 NOT_FIELDS = {
+    **dict.fromkeys(evals.INNER, INNER),
+    **dict.fromkeys(evals.STREAMS, STREAMED),
+    "deployments.begin": INNER,
     "account_users.find": INNER,
     "account_users.named": INNER,
     "account_users.set_email": OPERATOR,
@@ -232,6 +238,7 @@ NOT_FIELDS = {
 }
 # The GraphQL input that stands for a resolver's, and what it calls fields that it calls otherwise.
 INPUTS: dict[str, tuple[str, dict[str, str]]] = {
+    **evals.INPUTS,
     "adopting.AdoptInput": ("AdoptDeploymentInput", {}),
     "api_keys.ApiKeyInput": ("ApiKeyInput", {}),
     "files.FileInput": ("CreateFileInput", {"expires_after": "expiresAfterSeconds"}),
@@ -261,6 +268,7 @@ INPUTS: dict[str, tuple[str, dict[str, str]]] = {
 }
 ARGUMENTS = "arguments of a query, not an input"
 NOT_INPUTS = {
+    **evals.NOT_INPUTS,
     "files.FileExpiry": "its one field that can differ is CreateFileInput.expiresAfterSeconds",
     "batches.OutputExpiry": "its one field that can differ is CreateBatchInput.outputExpiresAfterSeconds",
     "billing.CheckInput": ARGUMENTS,
@@ -275,6 +283,7 @@ NOT_INPUTS = {
 CHAT = "models are called over the OpenAI routes"
 ROUTES: dict[str, tuple[str, ...] | str] = {
     **BULK_ROUTES,
+    **evals.ROUTES,
     "DELETE /deploy/{deploy_id}": ("Mutation.stopDeployment",),
     "GET /deploy/list": ("Query.deployments",),
     "GET /deploy/list/": ("Query.deployments",),

@@ -148,6 +148,23 @@ async def a_batch(api: Api, new_run: NewRun) -> Answer:
     return {"id": (await bulk.made(await api.server.context(api.tenant))).id}
 
 
+async def an_eval_of(api: Api, new_run: NewRun) -> Answer:
+    return {"name": "sums", "datasetId": (await a_dataset(api, new_run))["id"], "scorers": [{"type": "exact-match"}]}
+
+
+async def an_eval(api: Api, new_run: NewRun) -> Answer:
+    return {"id": await made(api, "createEval", "CreateEvalInput", "eval", await an_eval_of(api, new_run))}
+
+
+async def a_run_of_one(api: Api, new_run: NewRun) -> Answer:
+    await things.queued_deployment(api.server, tenant=api.tenant)
+    return {"evalId": (await an_eval(api, new_run))["id"], "model": "sums"}
+
+
+async def an_eval_run(api: Api, new_run: NewRun) -> Answer:
+    return {"id": await made(api, "startEvalRun", "StartEvalRunInput", "run", await a_run_of_one(api, new_run))}
+
+
 async def an_ended_batch(api: Api, new_run: NewRun) -> Answer:
     ctx, found = await api.server.context(api.tenant), await a_batch(api, new_run)
     await bulk.moved(ctx, found["id"], "in_progress", total=1)
@@ -159,6 +176,10 @@ async def an_ended_batch(api: Api, new_run: NewRun) -> Answer:
 MUTATIONS: dict[str, Prepare | str] = {
     "adoptDeployment": BY_THE_OPERATOR,
     "cancelBatch": a_batch,
+    "cancelEvalRun": an_eval_run,
+    "createEval": an_eval_of,
+    "deleteEval": an_eval,
+    "startEvalRun": a_run_of_one,
     "cancelTrainingJob": a_running_job,
     "connectDataset": given(name="sums", sourceType="HF", huggingfaceDataset="openai/gsm8k"),
     "createApiKey": given(name="ci"),

@@ -5,7 +5,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from burnish.kit.settings import Settings
+from engines.bulk import outcomes
 from tests.engines.bulk.working import Installation
+
+
+@pytest.fixture(autouse=True)
+def written_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outcomes are written as they come: a test has few of them."""
+    monkeypatch.setattr(outcomes, "FLUSH_S", 0.01)
 
 
 @pytest.fixture

@@ -2,14 +2,17 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 from sqlmodel import col
 
 from burnish.kit import clock, stream
+from burnish.kit.db import Session
 from engines.bulk.sending import Answer, Line
 from models import batch
 from models.batch import Batch
@@ -246,6 +249,37 @@ async def test_a_fault_of_the_pool_costs_its_line_alone(installation: Installati
     await installation.assert_whole(batch_id, NAMES)
     assert (row.status, row.completed, row.failed) == ("completed", 5, 1)
     assert (await installation.outcomes(batch_id))[2].code == "internal_error"
+
+
+@pytest.mark.parametrize("is_committed", [False, True])
+async def test_a_write_whose_end_was_not_heard_is_not_done_twice(
+    any_installation: Installation, monkeypatch: pytest.MonkeyPatch, is_committed: bool
+) -> None:
+    monkeypatch.setattr("engines.bulk.outcomes.RETRY_S", 0)
+    batch_id = await any_installation.batch([request(name) for name in NAMES])
+    run = any_installation.run(batch_id, FakePool(mixed))
+    write, lost = run.writing, 0
+
+    @asynccontextmanager
+    async def writing() -> AsyncIterator[Session]:
+        nonlocal lost
+        async with write() as session:
+            yield session
+            is_of_outcomes = run.in_flight + run.outcomes.waiting_bytes > 0
+            if is_of_outcomes and not is_committed:
+                lost += 1
+                if lost == 1:
+                    raise OperationalError("INSERT", None, ConnectionError("away"))
+        if is_of_outcomes and is_committed:
+            lost += 1
+            if lost == 1:
+                raise OperationalError("COMMIT", None, ConnectionError("away"))
+
+    monkeypatch.setattr(run, "writing", writing)
+    async with asyncio.timeout(30):
+        await run.run()
+    await any_installation.assert_whole(batch_id, NAMES)
+    assert lost > 0
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
