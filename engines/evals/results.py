@@ -2,7 +2,8 @@
 
 `score` and each of `scorers` have a mean with its 95 % interval. `pass_at_k` counts an answer as passed where its score, the
 weighted mean of all scorers', is 1 or more. What was not scored is in none of these. `answered` and `unanswered` count the items
-with an answer and without one; `errors` says how many requests failed, by cause. `usage` is the model's; `cost_usd` is of all that was asked, judges included, as their share of their replicas' time.
+with and without an answer, and `errors` says how many requests failed, by cause. `usage` is the model's; `cost_usd` is of all
+that was asked, judges included, as their share of their replicas' time.
 """
 
 from array import array

@@ -32,6 +32,7 @@ export function Frame() {
     { keys: "?", label: "Show the keys", group: "Everywhere", run: () => setOver("keys") },
     ...PLACES.map(({ to, label, key }) => ({ keys: `g ${key}`, label, group: "Go to", run: () => void navigate({ to }) })),
     { keys: "", label: "New batch", group: "Everywhere", run: () => void navigate({ to: "/batches", search: { new: true } }) },
+    { keys: "", label: "New eval", group: "Everywhere", run: () => void navigate({ to: "/evals", search: { new: true } }) },
     { keys: "n", label: "New training job", group: "Everywhere", run: () => void navigate({ to: "/jobs/new" }) },
   ]);
 

@@ -10,6 +10,7 @@ test("what was found is grouped by what it is, and empty groups are left out", (
     deployments: { nodes: [] },
     datasets: { nodes: [] },
     rewardFunctions: { nodes: [{ id: "rf_1", name: "exact", createdAt }] },
+    evals: { nodes: [{ id: "eval_1", name: "sums", createdAt }] },
     batches: {
       nodes: [{ id: "batch_1", status: "EXPIRED" as const, createdAt, model: "adder", inputFile: { filename: "rows.jsonl" } }],
     },
@@ -20,6 +21,7 @@ test("what was found is grouped by what it is, and empty groups are left out", (
       heading: "Batches",
       items: [{ id: "batch_1", name: "rows.jsonl", status: "EXPIRED", createdAt, to: "/batches/batch_1" }],
     },
+    { heading: "Evals", items: [{ id: "eval_1", name: "sums", status: null, createdAt, to: "/evals/eval_1" }] },
     { heading: "Rewards", items: [{ id: "rf_1", name: "exact", status: null, createdAt, to: "/rewards/rf_1" }] },
   ]);
 });

@@ -1,4 +1,4 @@
-/** Finding jobs, datasets, rewards, deployments and batches by a part of their name, or by their id. */
+/** Finding jobs, datasets, rewards, deployments, batches and evals by a part of their name, or by their id. */
 import { useEffect, useState } from "react";
 import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
@@ -31,6 +31,13 @@ const FindQuery = graphql(`
       }
     }
     rewardFunctions(first: 5, search: $search) {
+      nodes {
+        id
+        name
+        createdAt
+      }
+    }
+    evals(first: 5, search: $search) {
       nodes {
         id
         name
@@ -79,6 +86,7 @@ export function grouped(data: ResultOf<typeof FindQuery>): FoundGroup[] {
       heading: "Batches",
       items: data.batches.nodes.map((one) => item(one, one.inputFile?.filename ?? one.model ?? one.id, one.status)),
     },
+    { heading: "Evals", items: data.evals.nodes.map((one) => item(one, one.name)) },
     { heading: "Datasets", items: data.datasets.nodes.map((one) => item(one, one.name)) },
     { heading: "Rewards", items: data.rewardFunctions.nodes.map((one) => item(one, one.name)) },
   ].filter((group) => group.items.length > 0);

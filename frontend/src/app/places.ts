@@ -2,6 +2,7 @@
 import {
   ChartLine,
   CircleDollarSign,
+  ClipboardCheck,
   Database,
   FlaskConical,
   House,
@@ -22,6 +23,7 @@ export const PLACES = [
   { to: "/deployments", label: "Deployments", key: "p", icon: Rocket, section: true },
   { to: "/chat", label: "Chat", key: "c", icon: MessageSquare, section: false },
   { to: "/batches", label: "Batches", key: "b", icon: Layers, section: false },
+  { to: "/evals", label: "Evals", key: "e", icon: ClipboardCheck, section: false },
   { to: "/costs", label: "Costs", key: "o", icon: CircleDollarSign, section: true },
   { to: "/settings", label: "Settings", key: "s", icon: Settings, section: false },
 ] as const;

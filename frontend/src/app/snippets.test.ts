@@ -13,6 +13,7 @@ import { costSnippets } from "@/features/costs/snippets";
 import { EMPTY, type SourceForm, toInput } from "@/features/datasets/connect/sources";
 import * as datasets from "@/features/datasets/snippets";
 import * as deployments from "@/features/deployments/snippets";
+import * as evals from "@/features/evals/snippets";
 import { homeSnippets } from "@/features/home/snippets";
 import { metricSnippets } from "@/features/job/overview/snippets";
 import { rolloutSnippets } from "@/features/job/rollouts/snippets";
@@ -144,6 +145,13 @@ const OFFERED: Record<string, Snippets> = {
   "batches: cancel": batches.cancelling("batch_1"),
   "batches: retry": batches.retrying("batch_1"),
   "batches: outcomes": batches.outcomes("batch_1", { show: "failed", code: "timeout", deployment: "dep_1" }),
+  "evals: list": evals.LIST,
+  "evals: create": evals.creating("it's sums", "ds_1", [{ type: "exact-match" }, { type: "regex", pattern: "(\\d+)" }], { n: 4 }),
+  "evals: show": evals.showing("eval_1"),
+  "evals: run": evals.starting("eval_1", "dep_1", 40, { temperature: 0.6 }),
+  "evals: show a run": evals.showingRun("eval_1", "run_1"),
+  "evals: items": evals.items("eval_1", "run_1"),
+  "evals: compare": evals.comparing("run_1", "run_2"),
   "files: list": batches.LIST_FILES,
   "chat: nothing asked": asked("adder", [], DEFAULTS),
   "chat: asked": asked("adder", [{ role: "user", content: "it's 1+1?" }], { ...DEFAULTS, system: "Be brief.", temperature: 0.5 }),

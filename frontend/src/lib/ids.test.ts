@@ -10,6 +10,8 @@ test.each([
   ["ds_01m8m9bpexf38btcc7ff9bbsbd", "/datasets/ds_01m8m9bpexf38btcc7ff9bbsbd"],
   ["rf_01m8m9bq0mekx9r5c5qawccyk0", "/rewards/rf_01m8m9bq0mekx9r5c5qawccyk0"],
   ["batch_01m8nma799f8h9sqj6nhzj1tm3", "/batches/batch_01m8nma799f8h9sqj6nhzj1tm3"],
+  ["eval_01m8nma799f8h9sqj6nhzj1tm3", "/evals/eval_01m8nma799f8h9sqj6nhzj1tm3"],
+  ["run_01m8nma799f8h9sqj6nhzj1tm3", "/evals/runs/run_01m8nma799f8h9sqj6nhzj1tm3"],
   ["key_01m8m9arn4f9prg8m3m1agcn3x", null],
   ["nothing", null],
 ])("%s is at %s", (id, address) => {

@@ -1,7 +1,15 @@
-/** Ids say what they are of: `job_…`, `dep_…`, `ds_…`, `rf_…`, `batch_…`. */
+/** Ids say what they are of: `job_…`, `dep_…`, `ds_…`, `rf_…`, `batch_…`, `eval_…`, `run_…`. */
 
-const ROOMS: Record<string, string> = { job: "jobs", dep: "deployments", ds: "datasets", rf: "rewards", batch: "batches" };
-const ID = /^(job|dep|ds|rf|batch)_[0-9a-z]{20,32}$/;
+const ROOMS: Record<string, string> = {
+  job: "jobs",
+  dep: "deployments",
+  ds: "datasets",
+  rf: "rewards",
+  batch: "batches",
+  eval: "evals",
+  run: "evals/runs",
+};
+const ID = /^(job|dep|ds|rf|batch|eval|run)_[0-9a-z]{20,32}$/;
 
 /** The address of a thing, by what its id begins with; null for ids of things that have no screen. */
 export function addressOf(id: string): string | null {

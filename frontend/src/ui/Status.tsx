@@ -41,6 +41,7 @@ const KNOWN: Record<string, { mood: Mood; icon: Icon; moves?: boolean }> = {
   WAKING: { mood: "live", icon: Loader, moves: true },
   VALIDATING: { mood: "live", icon: Loader, moves: true },
   IN_PROGRESS: { mood: "live", icon: CircleDot },
+  SCORING: { mood: "live", icon: Loader, moves: true },
   FINALIZING: { mood: "live", icon: Loader, moves: true },
   CANCELLING: { mood: "warn", icon: Hourglass },
   EXPIRED: { mood: "warn", icon: TimerOff },
