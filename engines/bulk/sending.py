@@ -164,7 +164,7 @@ class Sending:
         if len(self._dead) >= DEATHS:
             return self._unanswered(UNREACHABLE, f"{DEATHS} replicas went away, one after the other, before they answered it.")
         if self._dropped >= DEATHS:
-            return self._unanswered(UNREACHABLE, f"The connection ended {DEATHS} times when this had been sent, without an answer.")
+            return self._unanswered(UNREACHABLE, f"The connection ended {DEATHS} times after this was sent, without an answer.")
         if was_asked:
             await self._patience.back_off(self._dropped)
         return None

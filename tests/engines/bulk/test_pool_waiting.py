@@ -76,7 +76,7 @@ async def test_a_line_that_the_connection_ends_on_lets_the_others_go_first_and_i
         assert [(await answer).status_code for answer in good] == [200] * 4
         answer = await bad
     assert (answer.status_code, answer.code, answer.attempts) == (None, "engine_unreachable", 3)
-    assert answer.message == "The connection ended 3 times when this had been sent, without an answer."
+    assert answer.message == "The connection ended 3 times after this was sent, without an answer."
     assert world.slept == [0.5, 1.0]
 
 
