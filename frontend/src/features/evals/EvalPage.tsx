@@ -26,7 +26,8 @@ import { showing } from "./snippets";
 import { usePages, useWhile } from "./usePages";
 import { EVAL_VIEW } from "./view";
 
-const PAGE = 50;
+// Each run comes with its figures: more of them cost more than one question may.
+const PAGE = 25;
 const ICON = "size-3.5";
 
 export default function EvalPage() {
