@@ -3,9 +3,7 @@
 A connection has one exchange at a time and knows at each moment whether it is in order. It goes back to where it is taken from
 exactly where an answer ended as its head had announced, nothing came after it, and both sides may go on; in every other case it
 is aborted, so that an engine stops as soon as nobody reads. What waits for a reader is bounded: the socket rests while more
-than `WAITING_BYTES` (and one read of it) are there.
-
-What can go wrong:
+than `WAITING_BYTES` (and one read of it) are there. What can go wrong:
 
     Unanswered
     ├── Unreachable   no connection, or it ended before any byte of an answer: another may be asked
