@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,8 @@ async def evaluated(server: Server, folder: Path, model: str) -> tuple[int, dict
     # It looks for tasks below the folder that it runs in, and nowhere else.
     shutil.copy(TASK, folder)
     command = [program, "eval", TASK.name, "-T", f"questions={questions}", "--model", f"openai-api/burnish/{model}", *options]
-    done = await asyncio.to_thread(
-        subprocess.run, command, env={**kept, **settings}, cwd=folder, capture_output=True, text=True, timeout=150, check=False
-    )
+    call = partial(subprocess.run, capture_output=True, text=True, timeout=150, check=False)
+    done = await asyncio.to_thread(lambda: call(command, env={**kept, **settings}, cwd=folder))
     (log,) = (folder / "logs").glob("*.json")
     found: dict[str, Any] = json.loads(log.read_text())
     return done.returncode, found
