@@ -9,6 +9,7 @@ What can go wrong:
 
     Unanswered
     ├── Unreachable   no connection, or it ended before any byte of an answer: another may be asked
+    │   └── Dropped   it had been asked, which may be why
     ├── Broken        an answer began and cannot be had: cut off, no HTTP
     │   └── TooLarge  it has more than is kept: from another it would have too
     └── TooSlow       the server was silent for too long
@@ -36,6 +37,10 @@ class Unanswered(Exception):
 
 class Unreachable(Unanswered):
     """No byte of an answer has come: there was no connection, or it ended."""
+
+
+class Dropped(Unreachable):
+    """The connection ended when the request had been sent."""
 
 
 class Broken(Unanswered):
@@ -312,7 +317,7 @@ class Connection(asyncio.Protocol):
         elif answer.status or self._without_body:
             self.fail(Broken, f"it ended the connection within its answer ({exc or 'closed'})")
         else:
-            self.fail(Unreachable, f"it ended the connection without an answer ({exc or 'closed'})")
+            self.fail(Dropped, f"it ended the connection without an answer ({exc or 'closed'})")
         del self._parser  # It knows us and we know it.
 
     # What the parser calls, besides `on_body`.

@@ -8,7 +8,7 @@ from inspect_ai.scorer import includes, match
 from inspect_ai.solver import generate, system_message
 
 
-@task
+@task  # type: ignore[untyped-decorator]  # its environment has the types
 def sums(questions: str) -> Task:
     dataset = json_dataset(str(Path(questions).resolve()))
     solver = [system_message("Answer in words."), generate(temperature=0.5, max_tokens=8, seed=7)]

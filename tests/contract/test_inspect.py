@@ -44,8 +44,8 @@ async def evaluated(server: Server, folder: Path, model: str) -> tuple[int, dict
     # It looks for tasks below the folder that it runs in, and nowhere else.
     shutil.copy(TASK, folder)
     command = [program, "eval", TASK.name, "-T", f"questions={questions}", "--model", f"openai-api/burnish/{model}", *options]
-    call = partial(subprocess.run, capture_output=True, text=True, timeout=150, check=False)
-    done = await asyncio.to_thread(lambda: call(command, env={**kept, **settings}, cwd=folder))
+    ask = partial(subprocess.run, command, env={**kept, **settings}, cwd=folder, capture_output=True, text=True, timeout=150)
+    done = await asyncio.to_thread(ask)
     (log,) = (folder / "logs").glob("*.json")
     found: dict[str, Any] = json.loads(log.read_text())
     return done.returncode, found
