@@ -6,7 +6,7 @@ import sys
 
 import structlog
 
-from burnish.kit import logging
+from burnish.kit import collecting, logging
 from burnish.kit.core import Core
 from burnish.kit.settings import Settings
 from engines import actors
@@ -44,6 +44,7 @@ async def _main(settings: Settings) -> None:
     core.sender = broker.send
     listener = broker.worker()
     listener.start()
+    collecting.rest()
     work = asyncio.create_task(supervisor.run())
     testing = asyncio.create_task(_test_jail(settings))
     print("burnish worker: ready", file=sys.stderr, flush=True)

@@ -1,7 +1,6 @@
 """The API process: `python -P -m burnish.serve`, configured by the environment."""
 
 import contextlib
-import gc
 import socket
 import sys
 
@@ -10,7 +9,7 @@ from starlette.applications import Starlette
 
 from burnish.app import create_app
 from burnish.http import HttpProtocol
-from burnish.kit import logging
+from burnish.kit import collecting, logging
 from burnish.kit.settings import Settings
 from burnish.websocket import WebSocketProtocol
 from engines.compute import rates
@@ -20,7 +19,6 @@ SHUTDOWN_S = 5
 HEADER_BYTES = 64 * 1024
 STARTUP_FAILURE = 3
 EXIT_SETTINGS = 2
-YOUNG = 20_000
 
 
 def run(settings: Settings) -> None:
@@ -33,7 +31,7 @@ def run(settings: Settings) -> None:
         print(f"burnish: {error}", file=sys.stderr)
         sys.exit(EXIT_SETTINGS)
     server = uvicorn.Server(config := configured(create_app(settings), settings))
-    rest_from_collecting()
+    collecting.rest()
     with contextlib.suppress(KeyboardInterrupt), config.bind_socket() as listening:
         cut_stalled(listening, settings.stall_s)
         server.run(sockets=[listening])
@@ -59,17 +57,6 @@ def configured(app: Starlette, settings: Settings) -> uvicorn.Config:
         timeout_graceful_shutdown=SHUTDOWN_S,
         proxy_headers=False,
     )
-
-
-def rest_from_collecting() -> None:
-    """Have the garbage collector look at what requests leave, and no more at what was there before the first.
-
-    An answer is tens of thousands of small objects that die by their reference counts: with Python's own thresholds the
-    collector walks through them many times a request, and through the whole program again and again.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
 
 
 def cut_stalled(listening: socket.socket, after_s: float) -> None:

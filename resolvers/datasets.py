@@ -21,6 +21,7 @@ from engines.protocol import ChildFailure
 from models import events, job
 from models.dataset import Dataset
 from models.job import Job
+from resolvers import eval_uses
 from resolvers.context import Context
 from resolvers.creating import once
 from resolvers.inputs import MAX_NAME, Input
@@ -141,6 +142,10 @@ async def _delete(session: Session, ctx: Context, dataset_id: str) -> Dataset:
         raise Conflict(
             f"The job {using} needs this dataset.", code="resource_in_use", hint="Cancel the job, or wait for its end."
         )
+    run_id = await eval_uses.of_dataset(session, row.id)
+    if run_id is not None:
+        hint = "Cancel the run, or wait for its end."
+        raise Conflict(f"The eval run {run_id} needs this dataset.", code="resource_in_use", hint=hint)
     row.deleted_at = clock.now()
     session.add(row)
     await events.note(session, ctx.account.id, row.id, "deleted", {"name": row.name})

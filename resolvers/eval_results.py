@@ -1,16 +1,16 @@
-"""The figures of a run as it keeps them in `results`."""
+"""The figures of a run that has completed, as its host has stored them (`engines.evals.results`)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-NONE: Mapping[str, float] = {}
+from models.eval import EvalRun
 
 
 @dataclass(frozen=True)
 class Figures:
     """What scores come to: `count` answers have one and `missing` have none. The mean lies between `low` and `high` in 95 of 100
-    such runs; all three are None where no answer was scored. `pass_at_k` is by k.
+    such runs; the ends are None for fewer than two rows, and the mean too where nothing was scored.
     """
 
     mean: float | None
@@ -18,28 +18,41 @@ class Figures:
     high: float | None
     count: int
     missing: int
-    pass_at_k: dict[int, float]
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any], count: int, total: int, pass_at_k: Mapping[str, float] = NONE) -> "Figures":
-        """Return what `count` of `total` answers were scored with."""
-        by_k = dict(sorted((int(k), value) for k, value in pass_at_k.items()))
-        return cls(stored.get("mean"), stored.get("ci_low"), stored.get("ci_high"), count, total - count, by_k)
+    def of(cls, stored: Mapping[str, Any], count: int, total: int) -> "Figures":
+        return cls(stored["mean"], stored["ci_low"], stored["ci_high"], count, total - count)
 
 
 @dataclass(frozen=True)
 class Results:
-    """The figures of the weighted score, and those of each scorer by its name."""
+    """The figures of the weighted score and those of each scorer by its name; pass@k by k; how many requests failed, by
+    cause; latencies in milliseconds.
+    """
 
     score: Figures
     scorers: dict[str, Figures]
+    pass_at_k: dict[int, float]
     answered: int
     unanswered: int
+    causes: dict[str, int]
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
 
-    @classmethod
-    def of(cls, stored: Mapping[str, Any], total: int) -> "Results":
-        """Read what a run of `total` answers keeps."""
-        unanswered = sum(stored["errors"].values())
-        scorers = {name: Figures.of(found, found["scored"], total) for name, found in stored["scorers"].items()}
-        score = Figures.of(stored["score"], stored["score"]["items"], total, stored["pass_at_k"])
-        return cls(score, scorers, total - unanswered, unanswered)
+
+def of(row: EvalRun) -> Results | None:
+    """Return the figures of a run; None where it has none."""
+    stored = row.results
+    if stored is None:
+        return None
+    total = stored["answered"] + stored["unanswered"]
+    return Results(
+        score=Figures.of(stored["score"], stored["score"]["items"], total),
+        scorers={name: Figures.of(each, each["scored"], total) for name, each in stored["scorers"].items()},
+        pass_at_k=dict(sorted((int(k), value) for k, value in stored["pass_at_k"].items())),
+        answered=stored["answered"],
+        unanswered=stored["unanswered"],
+        causes=dict(stored["errors"]),
+        latency_p50_ms=stored["latency_ms"]["p50"],
+        latency_p95_ms=stored["latency_ms"]["p95"],
+    )

@@ -25,8 +25,8 @@ async def start(ctx: Context, eval_id: str, spec: EvalRunInput) -> EvalRun:
     """Queue a run of an eval.
 
     An active deployment of what `model` names answers; where there is none, one is made for the run, with an hour of its price
-    set aside, and stopped at its end. InvalidState where the dataset has not been read or a job has no model, NotFound for what
-    nobody or another has.
+    set aside, and stopped at its end. InvalidState where a job has no model, NotFound for what nobody or another
+    has.
     """
     ctx.require("write")
     gpu = spec.gpu or await eval_models.cheapest(ctx, spec.model)
@@ -48,7 +48,7 @@ async def start(ctx: Context, eval_id: str, spec: EvalRunInput) -> EvalRun:
             rows=spec.num_samples,
             samples=samples,
             generation=generation or None,
-            total=rows * samples,
+            total=None if rows is None else rows * samples,
             created_at=now,
             updated_at=now,
         )
@@ -62,16 +62,18 @@ async def start(ctx: Context, eval_id: str, spec: EvalRunInput) -> EvalRun:
     return await once(ctx, "eval_runs.start", request, EvalRun, make)
 
 
-async def _check_dataset(session: Session, ctx: Context, row: Eval, rows: int | None, samples: int) -> int:
-    """Return how many rows of the eval's dataset are asked; Invalid where that makes too many items."""
+async def _check_dataset(session: Session, ctx: Context, row: Eval, rows: int | None, samples: int) -> int | None:
+    """Return how many rows of the eval's dataset are asked, None for a source that nobody has read yet: the run reads it then.
+
+    Invalid where that makes too many items.
+    """
     found = await datasets.find(session, ctx, row.dataset_id, lock=True)
-    if found.storage_key is None or found.num_rows is None:
-        raise InvalidState("The dataset has not been read yet: its first job reads it.", hint="Upload its rows instead.")
-    count = found.num_rows if rows is None else min(rows, found.num_rows)
+    known = [count for count in (rows, found.num_rows) if count is not None]
+    count = min(known, default=0)
     if count * samples > MOST_ITEMS:
         message = f"A run has at most {MOST_ITEMS:,} answers, and {count:,} rows of {samples} each are {count * samples:,}."
         raise Invalid(message, param="num_samples", hint="Ask fewer rows.")
-    return count
+    return None if found.num_rows is None else count
 
 
 async def get(ctx: Context, run_id: str, eval_id: str | None = None) -> EvalRun:

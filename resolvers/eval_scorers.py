@@ -3,15 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlmodel import col, select
-
 from burnish.kit.db import Session
 from burnish.kit.errors import Invalid, NotFound
 from engines.evals import scorers
 from engines.evals.scorers import Judge, Reward, Scorer, ScorerProblem
 from engines.serving import addressing
-from models import eval as evaluation
-from models.eval import Eval, EvalRun
 from resolvers import reward_functions
 from resolvers.context import Context
 
@@ -38,13 +34,3 @@ async def _check_reward(session: Session, ctx: Context, reward_function_id: str,
         await reward_functions.find(session, ctx, reward_function_id, lock=True)
     except NotFound as error:
         raise NotFound(error.message, param=param) from None
-
-
-async def run_with_reward(session: Session, ctx: Context, reward_function_id: str) -> str | None:
-    """Return the id of a run that goes on and scores with this reward function, None where there is none."""
-    live = (EvalRun.account_id == ctx.account.id, col(EvalRun.status).not_in(evaluation.TERMINAL))
-    statement = select(EvalRun.id, Eval.scorers).join(Eval, col(Eval.id) == EvalRun.eval_id).where(*live)
-    for run_id, given in (await session.exec(statement)).all():
-        if any(one.get("reward_function_id") == reward_function_id for one in given):
-            return run_id
-    return None

@@ -18,7 +18,7 @@ from engines.rewards.trial import Refused
 from models import events, job
 from models.job import Job
 from models.reward_function import RewardFunction
-from resolvers import reward_bench
+from resolvers import eval_uses, reward_bench
 from resolvers.context import Context
 from resolvers.creating import once
 from resolvers.inputs import MAX_NAME, Input
@@ -168,6 +168,9 @@ async def delete(ctx: Context, reward_function_id: str) -> RewardFunction:
         live = (await session.exec(using.limit(1))).first()
         if live is not None:
             raise Conflict(f"The reward function is in use by {live}, which has not ended.", param="reward_function_id")
+        run_id = await eval_uses.of_reward_function(session, ctx.account.id, row.id)
+        if run_id is not None:
+            raise Conflict(f"The reward function is in use by {run_id}, which has not ended.", param="reward_function_id")
         row.deleted_at = clock.now()
         session.add(row)
         await events.note(session, ctx.account.id, row.id, "deleted", {"name": row.name})

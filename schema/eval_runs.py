@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import strawberry
 
@@ -52,23 +52,25 @@ class PassAtK:
 @strawberry.type(description="What scores come to.")
 class EvalFigures:
     mean: float | None = strawberry.field(description="Their mean; null where no answer was scored.")
-    low: float | None = strawberry.field(description="The lower end of the 95 % interval of the mean.")
+    low: float | None = strawberry.field(
+        description="The lower end of the 95 % interval of the mean, which heeds that answers to one row are alike."
+    )
     high: float | None = strawberry.field(description="Its upper end.")
     count: int = strawberry.field(description="How many answers were scored.")
     missing: int = strawberry.field(description="How many were not.")
     pass_at_k: list[PassAtK] = strawberry.field(
-        description="The chance that one of k answers to a row is right, for each k that the run has answers for."
+        description="The chance that one of k answers to a row is right, that is scored 1 or more. Of the weighted score alone."
     )
 
     @classmethod
-    def of(cls, found: eval_results.Figures) -> Self:
+    def of(cls, found: eval_results.Figures, pass_at_k: dict[int, float] | None = None) -> Self:
         return cls(
             mean=found.mean,
             low=found.low,
             high=found.high,
             count=found.count,
             missing=found.missing,
-            pass_at_k=[PassAtK(k=k, value=value) for k, value in found.pass_at_k.items()],
+            pass_at_k=[PassAtK(k=k, value=value) for k, value in (pass_at_k or {}).items()],
         )
 
 
@@ -78,21 +80,32 @@ class ScorerFigures:
     figures: EvalFigures = strawberry.field(description="Its figures.")
 
 
+@strawberry.type(description="Why requests of a run failed, and how many.")
+class EvalCause:
+    code: str = strawberry.field(description="The reason, as a fixed word.")
+    count: int = strawberry.field(description="How many requests.")
+
+
 @strawberry.type(description="The figures of a run that has completed.")
 class EvalResults:
     score: EvalFigures = strawberry.field(description="Those of the weighted score of each answer.")
     scorers: list[ScorerFigures] = strawberry.field(description="Those of each scorer by itself.")
     answered: int = strawberry.field(description="How many answers the model gave.")
     unanswered: int = strawberry.field(description="How many it did not give.")
+    causes: list[EvalCause] = strawberry.field(description="Why it did not, the most frequent reason first.")
+    latency_p50_ms: float | None = strawberry.field(description="The time that half of the answers took at most.")
+    latency_p95_ms: float | None = strawberry.field(description="The time that 95 of 100 answers took at most.")
 
     @classmethod
-    def of(cls, stored: dict[str, Any], total: int) -> Self:
-        found = eval_results.Results.of(stored, total)
+    def of(cls, found: eval_results.Results) -> Self:
         return cls(
-            score=EvalFigures.of(found.score),
+            score=EvalFigures.of(found.score, found.pass_at_k),
             scorers=[ScorerFigures(name=name, figures=EvalFigures.of(figures)) for name, figures in found.scorers.items()],
             answered=found.answered,
             unanswered=found.unanswered,
+            causes=[EvalCause(code=code, count=count) for code, count in found.causes.items()],
+            latency_p50_ms=found.latency_p50_ms,
+            latency_p95_ms=found.latency_p95_ms,
         )
 
 
@@ -192,6 +205,7 @@ class EvalRun(Node, Logged):
 
     @classmethod
     def of(cls, row: evaluation.EvalRun) -> Self:
+        results = eval_results.of(row)
         return cls(
             row=row,
             id=strawberry.ID(row.id),
@@ -201,7 +215,7 @@ class EvalRun(Node, Logged):
             rows=row.rows,
             samples=row.samples,
             generation_params=None if row.generation is None else JSON(row.generation),
-            results=None if row.results is None else EvalResults.of(row.results, row.total or 0),
+            results=None if results is None else EvalResults.of(results),
             prompt_tokens=BigInt(row.prompt_tokens),
             completion_tokens=BigInt(row.completion_tokens),
             cost=dollars(row.cost_nanos),

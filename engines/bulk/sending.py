@@ -3,6 +3,7 @@
 answered with 2xx or 4xx                     final
 5xx of the engine, no answer in time, 429    a fault: again after 0.5 s, doubling to 30 s, with jitter; the 6th is final
 the replica is gone before it answered       again, elsewhere; the 20th such replica is final, for the line may be why
+it had been asked when it went               again after a back-off, so that other lines try it first; the 20th time is final
 no replica is up                             wait
 the deployment has ended                     final: `deployment_not_serving`
 """
@@ -81,6 +82,7 @@ class Sending:
         "_client",
         "_cost",
         "_dead",
+        "_dropped",
         "_faults",
         "_line",
         "_logged",
@@ -100,6 +102,7 @@ class Sending:
         self._patience = patience
         self._logged: tuple[Logged, ...] = ()
         self._dead: frozenset[str] = frozenset()
+        self._dropped = 0
         self._unreached = 0
         self._faults = 0
         self._cost = 0.0
@@ -122,7 +125,7 @@ class Sending:
         """Send it; return None where it is to be tried again."""
         line, target = self._line, seat.target
         told: list[Served] = []
-        outcome, refused = Outcome.NEITHER, False
+        outcome, refused, gone = Outcome.NEITHER, False, None
         came = clock.now_micros()
         try:
             reply = await forward(
@@ -136,12 +139,13 @@ class Sending:
             )
             served = told[0]
             outcome, refused = _outcome(served), served.status_code == TOO_MANY
-        except ReplicaUnreachable:
-            outcome = Outcome.UNREACHABLE
-            return self._died(target)
+        except ReplicaUnreachable as error:
+            outcome, gone = Outcome.UNREACHABLE, error
         finally:
             share_s = seat.leave(outcome, refused=refused)
             self._cost += share_s * route.rates.get(target.replica_id, 0) * NANOS_A_MICRO / HOUR_S
+        if gone is not None:
+            return await self._died(target, was_asked=isinstance(gone.__cause__, (http1.Dropped, http1.Broken)))
         self._log(route, target.replica_id, served, came)
         if served.replica_failed or refused:
             self._faults += 1
@@ -150,15 +154,20 @@ class Sending:
                 return None
         return self._answered(reply, served)
 
-    def _died(self, target: Target) -> Answer | None:
+    async def _died(self, target: Target, *, was_asked: bool) -> Answer | None:
         """Go to another replica, or wait for one: the breaker of this one is open. A line before which one replica after another
-        dies may be why, and is given up.
+        dies may be why, and is given up; so is one that a server ends the connection on each time that it is asked.
         """
         self._unreached += 1
         self._dead |= {target.replica_id}
-        if len(self._dead) < DEATHS:
-            return None
-        return self._unanswered(UNREACHABLE, f"{DEATHS} replicas went away, one after the other, before they answered it.")
+        self._dropped += was_asked
+        if len(self._dead) >= DEATHS:
+            return self._unanswered(UNREACHABLE, f"{DEATHS} replicas went away, one after the other, before they answered it.")
+        if self._dropped >= DEATHS:
+            return self._unanswered(UNREACHABLE, f"The connection ended {DEATHS} times after this was sent, without an answer.")
+        if was_asked:
+            await self._patience.back_off(self._dropped)
+        return None
 
     def _log(self, route: Route, replica_id: str, served: Served, came: int) -> None:
         line = self._line

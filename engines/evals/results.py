@@ -1,8 +1,9 @@
 """The figures of a run, from its items: read in the order of the dataset, in constant memory but for a number an item.
 
 `score` and each of `scorers` have a mean with its 95 % interval. `pass_at_k` counts an answer as passed where its score, the
-weighted mean of all scorers', is 1 or more. What was not scored is in none of these: `errors` says how many requests failed, by
-cause. `usage` is the model's; `cost_usd` is of all that was asked, judges included, as their share of their replicas' time.
+weighted mean of all scorers', is 1 or more. What was not scored is in none of these. `answered` and `unanswered` count the items
+with and without an answer, and `errors` says how many requests failed, by cause. `usage` is the model's; `cost_usd` is of all
+that was asked, judges included, as their share of their replicas' time.
 """
 
 from array import array
@@ -20,6 +21,16 @@ from models.eval import EvalItem, EvalRun
 
 ITEMS_AT_ONCE = 1000
 NANOS = 10**9
+PLACE = (col(EvalItem.item_index), col(EvalItem.sample))
+COLUMNS: Any = (
+    EvalItem.item_index,
+    EvalItem.sample,
+    EvalItem.score,
+    EvalItem.scores,
+    EvalItem.errors,
+    EvalItem.latency_ms,
+    EvalItem.error,
+)
 
 
 class Tally:
@@ -33,8 +44,13 @@ class Tally:
         self._errors = dict.fromkeys(self._names, 0)
         self._rows: dict[int, tuple[int, int]] = {}
         self._latencies = array("d")
+        self._unanswered = self._items = 0
 
-    def add(self, index: int, score: float | None, scores: dict[str, Any], errors: dict[str, str] | None, latency: Any) -> None:
+    def add(self, item: Any) -> None:
+        """Take in an item, as `COLUMNS` has it."""
+        index, _, score, scores, errors, latency, error = item
+        self._items += 1
+        self._unanswered += error is not None
         if score is not None:
             self._score.add(index, score)
             count, passed = self._rows.get(index, (0, 0))
@@ -56,6 +72,8 @@ class Tally:
             "scorers": {name: self._of(name) for name in self._names},
             "pass_at_k": figures.pass_at_k(self._rows.values(), self._samples),
             "samples": self._samples,
+            "answered": self._items - self._unanswered,
+            "unanswered": self._unanswered,
             "latency_ms": {"p50": figures.percentile(latencies, 0.5), "p95": figures.percentile(latencies, 0.95)},
         }
 
@@ -71,16 +89,14 @@ def _mean(mean: figures.Mean) -> dict[str, Any]:
 async def results(core: Core, run: EvalRun, scorers: Sequence[Scorer], answers: Batch, judges: Sequence[Batch]) -> dict[str, Any]:
     """Return the figures of a run whose items are all written."""
     tally = Tally(scorers, run.samples)
-    item = EvalItem
-    columns: Any = (item.item_index, item.sample, item.score, item.scores, item.errors, item.latency_ms)
-    place: Any = tuple_(col(item.item_index), col(item.sample))
+    place: Any = tuple_(*PLACE)
     last = (-1, -1)
     while True:
-        statement = select(*columns).where(item.run_id == run.id, place > last).order_by(col(item.item_index), col(item.sample))
+        statement = select(*COLUMNS).where(EvalItem.run_id == run.id, place > last).order_by(*PLACE)
         async with core.db.read() as session:
             found = (await session.exec(statement.limit(ITEMS_AT_ONCE))).all()
-        for index, _, score, scores, errors, latency in found:
-            tally.add(index, score, scores, errors, latency)
+        for one in found:
+            tally.add(one)
         if len(found) < ITEMS_AT_ONCE:
             break
         last = found[-1][:2]

@@ -16,9 +16,19 @@ from urllib.parse import urlsplit
 
 from httpx2 import create_ssl_context
 
-from engines.serving.http1_connection import Broken, Connection, Response, Terms, TooLarge, TooSlow, Unanswered, Unreachable
+from engines.serving.http1_connection import (
+    Broken,
+    Connection,
+    Dropped,
+    Response,
+    Terms,
+    TooLarge,
+    TooSlow,
+    Unanswered,
+    Unreachable,
+)
 
-__all__ = ["Broken", "Client", "Response", "TooLarge", "TooSlow", "Unanswered", "Unreachable"]
+__all__ = ["Broken", "Client", "Dropped", "Response", "TooLarge", "TooSlow", "Unanswered", "Unreachable"]
 
 # Servers of the field close what was idle for five seconds.
 IDLE_S = 4.0
@@ -119,7 +129,7 @@ class Client:
             failure = answer.failure
             if failure is None:
                 return answer
-            if failure[0] is not Unreachable:
+            if failure[0] is not Dropped:
                 raise failure[0](failure[1])
         answer = (await self._connect(origin)).send(request, silence_s)
         await answer.arrival()

@@ -3,12 +3,11 @@
 A connection has one exchange at a time and knows at each moment whether it is in order. It goes back to where it is taken from
 exactly where an answer ended as its head had announced, nothing came after it, and both sides may go on; in every other case it
 is aborted, so that an engine stops as soon as nobody reads. What waits for a reader is bounded: the socket rests while more
-than `WAITING_BYTES` (and one read of it) are there.
-
-What can go wrong:
+than `WAITING_BYTES` (and one read of it) are there. What can go wrong:
 
     Unanswered
     ├── Unreachable   no connection, or it ended before any byte of an answer: another may be asked
+    │   └── Dropped   it had been asked, which may be why
     ├── Broken        an answer began and cannot be had: cut off, no HTTP
     │   └── TooLarge  it has more than is kept: from another it would have too
     └── TooSlow       the server was silent for too long
@@ -36,6 +35,10 @@ class Unanswered(Exception):
 
 class Unreachable(Unanswered):
     """No byte of an answer has come: there was no connection, or it ended."""
+
+
+class Dropped(Unreachable):
+    """The connection ended when the request had been sent."""
 
 
 class Broken(Unanswered):
@@ -312,7 +315,7 @@ class Connection(asyncio.Protocol):
         elif answer.status or self._without_body:
             self.fail(Broken, f"it ended the connection within its answer ({exc or 'closed'})")
         else:
-            self.fail(Unreachable, f"it ended the connection without an answer ({exc or 'closed'})")
+            self.fail(Dropped, f"it ended the connection without an answer ({exc or 'closed'})")
         del self._parser  # It knows us and we know it.
 
     # What the parser calls, besides `on_body`.

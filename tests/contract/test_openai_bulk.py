@@ -4,9 +4,7 @@ create, poll, download, cancel, try again.
 
 import asyncio
 import json
-import os
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,53 +14,15 @@ from openai._legacy_response import HttpxBinaryResponseContent
 from openai.types import Batch
 
 from models import batch
-from models import deployment as dep
-from models.deployment import Deployment
-from resolvers import accounts, adopting
-from resolvers.adopting import AdoptInput
 from tests.conftest import Server, Tenant
-from tests.contract.published import ROOT
+from tests.contract.conftest import DEADLINE_S
 from tests.contract.test_openai_sdk import call
-from tests.faults.processes import broker
 from tests.rest_compat import bulk
 from tests.rest_compat.replica import Replica
 
 pytestmark = pytest.mark.anyio
-DEADLINE_S = 60
 DAY: Any = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
 Line = dict[str, Any]
-
-
-@pytest.fixture
-async def operator(server: Server, engine: Replica) -> AsyncIterator[Tenant]:
-    """The operator, who has the engine as the deployment `sums`; a broker and a `burnish worker` run, too."""
-    core = server.platform.core
-    tenant = Tenant(*await accounts.create(core, "boss", operator=True))
-    given = {"BURNISH_HOME": str(core.settings.home), "BURNISH_CPU_FALLBACK": "true", "BURNISH_LOG_LEVEL": "warning"}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BURNISH_", "PYTHON"))}
-    async with broker(core.settings):
-        row = await adopting.adopt(await server.context(tenant), AdoptInput(url=engine.url, name="sums"))
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "burnish.host", cwd=ROOT, env={**kept, **given}, stderr=asyncio.subprocess.DEVNULL
-        )
-        try:
-            await serves(server, row.id)
-            # The host has asked it for a token.
-            engine.seen.clear()
-            engine.asked.clear()
-            yield tenant
-        finally:
-            process.terminate()
-            await asyncio.wait_for(process.wait(), DEADLINE_S)
-
-
-async def serves(server: Server, deployment_id: str) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while True:
-            async with server.platform.db.read() as session:
-                if (await session.get_one(Deployment, deployment_id)).status == dep.SERVING:
-                    return
-            await asyncio.sleep(0.05)
 
 
 async def until(ask: Callable[[], Any], good: Callable[[Any], bool]) -> Any:

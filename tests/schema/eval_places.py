@@ -24,7 +24,8 @@ INNER = (
     "eval_models.find",
     "eval_runs.find",
     "eval_scorers.check_references",
-    "eval_scorers.run_with_reward",
+    "eval_uses.of_dataset",
+    "eval_uses.of_reward_function",
     "evals.find",
 )
 INPUTS: dict[str, tuple[str, dict[str, str]]] = {

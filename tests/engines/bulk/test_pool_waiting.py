@@ -1,6 +1,7 @@
 """Lines that cannot be sent now: a replica is dead, or a deployment sleeps, is paused, or has ended."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from engines.bulk import sending
 from engines.bulk.pool import Line
 from models import deployment as dep
 from models.deployment import Deployment
-from tests.engines.bulk.pooling import GONE, PATH, World, engine, statuses, until, upstream, world
+from tests.engines.bulk.pooling import ANSWER, GONE, HELLO, PATH, World, engine, statuses, until, upstream, world
 from tests.engines.serving.upstream import Upstream
 
 __all__ = ["engine", "upstream", "world"]
@@ -46,6 +47,37 @@ async def test_a_line_that_one_replica_after_another_dies_of_is_given_up(world: 
     answer = await world.ask()
     assert (answer.status_code, answer.code, answer.attempts, answer.logged) == (None, "engine_unreachable", 3, ())
     assert answer.message == "3 replicas went away, one after the other, before they answered it."
+
+
+async def dropping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """End the connection on whoever asks with `poison`, and answer all else."""
+    while head := await reader.readuntil(b"\r\n\r\n"):
+        size = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        if b"poison" in await reader.readexactly(size):
+            return writer.transport.abort()
+        said = json.dumps(ANSWER).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(said), said))
+        return writer.close()
+
+
+async def test_a_line_that_the_connection_ends_on_lets_the_others_go_first_and_is_given_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "DEATHS", 3)
+    await world.change(max_batch_size=1)
+    async with await asyncio.start_server(dropping, "127.0.0.1", 0) as server:
+        await world.start(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        bad = world.ask(body={**HELLO, "user": "poison"}, line=1)
+        good = [world.ask(line=line) for line in range(2, 6)]
+        for _ in range(200):
+            world.now += 1
+            await world.look()
+            await asyncio.sleep(0.002)
+        assert [(await answer).status_code for answer in good] == [200] * 4
+        answer = await bad
+    assert (answer.status_code, answer.code, answer.attempts) == (None, "engine_unreachable", 3)
+    assert answer.message == "The connection ended 3 times after this was sent, without an answer."
+    assert world.slept == [0.5, 1.0]
 
 
 @pytest.mark.parametrize(

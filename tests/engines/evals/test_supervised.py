@@ -23,7 +23,7 @@ MODEL = "model"
 async def answer(engine: Upstream, _: Request) -> Response:
     content = str(engine.bodies[-1]["messages"][-1]["content"])
     if content.startswith("3 "):
-        return JSONResponse({"error": {"message": "Too long.", "code": "context_length_exceeded"}}, 400)
+        return JSONResponse({"error": {"message": "Longer than the maximum context length."}}, 400)
     text = "Score: 1" if "Grade" in content else "1"
     choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     return JSONResponse({"choices": [choice], "usage": usage(5, 2)})

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from engines.serving.http1 import Broken, Client, Response, TooSlow, Unanswered, Unreachable
+from engines.serving.http1 import Broken, Client, Dropped, Response, TooSlow, Unanswered, Unreachable
 from engines.serving.http1_connection import MANY_PIECES, Connection, Terms
 from tests.engines.serving.http1.wire import Line, Peer, always, chunked, scripted, whole
 
@@ -108,7 +108,7 @@ async def test_a_connection_may_end_at_any_moment(name: str, error: Exception | 
             connection.connection_lost(error)
         found.append(await outcome(answer))
         assert idle == []
-    assert found == [Unreachable, *[Broken] * (len(data) - 1), body]
+    assert found == [Dropped, *[Broken] * (len(data) - 1), body]
 
 
 async def test_an_answer_of_no_length_ends_with_the_connection() -> None:
@@ -167,7 +167,7 @@ async def test_a_server_that_dies_at_any_moment_leaves_a_word(client: Client) ->
             with pytest.raises(Unanswered, match=re.escape(server.base.removeprefix("http://"))) as caught:
                 await (await client.post(server.base, PATH, b"{}")).read()
             found.append(caught.type)
-    assert found == [Unreachable, *[Broken] * (len(data) - 1)]
+    assert found == [Dropped, *[Broken] * (len(data) - 1)]
     assert len(server.requests) == len(data)
 
 
