@@ -142,7 +142,7 @@ function RunFacts({ run }: { run: Run }) {
   const { deployment } = run;
   return (
     <Panel title="How it ran">
-      <div className="grid gap-x-8 gap-y-1.5 lg:grid-cols-2">
+      <div className="grid items-start gap-x-8 gap-y-1.5 lg:grid-cols-2">
         <Facts
           items={[
             ["Model", run.model],

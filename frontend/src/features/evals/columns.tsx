@@ -132,9 +132,18 @@ export function runColumns(
     { id: "items", header: "Items", from: "lg", width: "11rem", cell: (run) => <Progressing run={run} /> },
     {
       id: "score",
-      header: "Score, 95 % interval",
+      header: (
+        <>
+          Score<span className="max-sm:sr-only">, 95 % interval</span>
+        </>
+      ),
       numeric: true,
-      cell: (run) => <span title={run.error ?? undefined}>{run.results ? intervalText(run.results.score) : "–"}</span>,
+      cell: (run) => (
+        <span title={run.error ?? undefined}>
+          <span className="sm:hidden">{scoreText(run.results?.score.mean)}</span>
+          <span className="max-sm:hidden">{run.results ? intervalText(run.results.score) : "–"}</span>
+        </span>
+      ),
     },
     {
       id: "drawn",
