@@ -28,7 +28,7 @@ DEPLOYMENT_MOVES = {
     dep.UNHEALTHY: {dep.QUEUED, dep.SERVING, dep.FAILED, dep.STOPPED},
 }
 BATCH_MOVES = {
-    batch.VALIDATING: {batch.FAILED, batch.IN_PROGRESS, batch.CANCELLING, batch.EXPIRED},
+    batch.VALIDATING: {batch.FAILED, batch.IN_PROGRESS, batch.CANCELLING},
     batch.IN_PROGRESS: {batch.FINALIZING, batch.CANCELLING, batch.FAILED},
     # What was not answered in time, or is not to be, is recorded as such before the files are written.
     batch.FINALIZING: {batch.COMPLETED, batch.EXPIRED, batch.FAILED},

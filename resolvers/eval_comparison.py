@@ -18,6 +18,9 @@ from models.eval import EvalItem, EvalRun
 from resolvers import eval_runs
 from resolvers.context import Context
 
+# Of the answers to a row; its score is that of all.
+SHOWN_SAMPLES = 8
+
 
 @dataclass(frozen=True)
 class ComparedRow:
@@ -89,7 +92,7 @@ async def page(ctx: Context, a: str, b: str, *, only_changed: bool = False, limi
 
 
 async def _items(session: Session, run_ids: Sequence[str], indexes: Sequence[int]) -> dict[tuple[str, int], list[EvalItem]]:
-    wanted = (col(EvalItem.run_id).in_(set(run_ids)), col(EvalItem.item_index).in_(indexes))
+    wanted = (col(EvalItem.run_id).in_(set(run_ids)), col(EvalItem.item_index).in_(indexes), col(EvalItem.sample) < SHOWN_SAMPLES)
     found: dict[tuple[str, int], list[EvalItem]] = {}
     for row in (await session.exec(select(EvalItem).where(*wanted).order_by(col(EvalItem.sample)))).all():
         found.setdefault((row.run_id, row.item_index), []).append(row)

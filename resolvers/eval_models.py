@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlmodel import case, col, or_, select
+from sqlmodel import case, col, exists, or_, select
 
 from burnish.kit.db import Session
 from burnish.kit.errors import Invalid, NotFound
@@ -11,6 +11,7 @@ from engines.compute import local
 from engines.serving import addressing
 from models import deployment as dep
 from models.deployment import Deployment
+from models.eval import EvalRun
 from models.job import Checkpoint, Job
 from resolvers import base_models, deployments, hardware, waking
 from resolvers.context import Context
@@ -70,7 +71,9 @@ async def find(session: Session, ctx: Context, model: str, name: str, gpu: GpuIn
         same = (col(Deployment.source) == "huggingface") & (col(Deployment.model) == model)
         same &= or_(col(Deployment.revision_requested).is_(None), col(Deployment.revision_requested) == "main")
         source = "huggingface"
-    at_hand = (Deployment.account_id == ctx.account.id, col(Deployment.status).in_(dep.ACTIVE))
+    # One that was made for another run ends with that.
+    lent = exists().where(col(EvalRun.deployment_id) == col(Deployment.id), col(EvalRun.owns_deployment))
+    at_hand = (Deployment.account_id == ctx.account.id, col(Deployment.status).in_(dep.ACTIVE), ~lent)
     statement = select(Deployment).where(*at_hand, col(Deployment.paused_at).is_(None), same)
     ready_first = case((col(Deployment.status) == dep.SERVING, 0), else_=1)
     row = (await session.exec(statement.order_by(ready_first, col(Deployment.created_at)).limit(1))).first()

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import delete as sa_delete
+from sqlalchemy import update
 from sqlmodel import col, or_, select
 
 from burnish.kit import clock, ids, paging
@@ -12,7 +13,9 @@ from burnish.kit.paging import ALWAYS, Span
 from engines import erasing
 from models import eval as evaluation
 from models import events
+from models.batch import Batch, BatchOutcome
 from models.eval import Eval, EvalItem, EvalRun
+from models.file import File
 from resolvers import datasets, eval_scorers
 from resolvers.context import Context
 from resolvers.creating import once
@@ -101,6 +104,12 @@ async def _delete(session: Session, ctx: Context, eval_id: str) -> Eval:
     row.deleted_at = clock.now()
     session.add(row)
     await session.exec(sa_delete(EvalItem).where(col(EvalItem.run_id).in_(runs)))
+    # What was asked and answered goes with the next sweep, and what batches keep of each line at once.
+    parts = select(Batch.id).where(col(Batch.parent_id).in_(runs))
+    for column in (Batch.input_file_id, Batch.output_file_id, Batch.error_file_id):
+        its = select(column).where(col(Batch.parent_id).in_(runs), col(column).is_not(None))
+        await session.exec(update(File).where(col(File.id).in_(its)).values(expires_at=clock.now()))
+    await session.exec(sa_delete(BatchOutcome).where(col(BatchOutcome.batch_id).in_(parts)))
     await events.note(session, ctx.account.id, row.id, "deleted", {"name": row.name})
     return row
 

@@ -54,7 +54,7 @@ class Measuring:
         """
         try:
             waiting = await self._waiting(target) if is_ours else 0
-        except (http1.Unanswered, TimeoutError, ValueError) as error:
+        except (http1.Unanswered, TimeoutError, ValueError, OverflowError) as error:
             log.debug("engine_not_measured", replica=target.replica_id, error=str(error))
             return
         self._table.measured(target.replica_id, waiting)

@@ -22,6 +22,8 @@ __all__ = ["Answer", "Line", "Pool"]
 
 # How many lines are to be at hand while no replica is there to take them.
 AT_HAND = 8
+# Many are under way at once, and each is held until it is written.
+MOST_ANSWER_BYTES = 16 * 2**20
 
 
 class Pool:
@@ -38,7 +40,7 @@ class Pool:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self.client = http1.Client()
+        self.client = http1.Client(max_body_bytes=MOST_ANSWER_BYTES)
         self.table = Places(cap=core.settings.replica_requests, clock=clock)
         self.routes = Routes(core, self.table, clock=clock, sleep=sleep)
         self.measuring = Measuring(self.routes, self.table, self.client, sleep=sleep)

@@ -22,6 +22,7 @@ from models.account import Account
 from models.batch import Batch
 
 SLICE_BYTES, SLICE_LINES = 2**20, 1000
+MOST_WITH_BLANKS = 2 * batch.MOST_LINES
 LONGEST_ID = 512
 LONGEST_MODEL = 256
 METHOD = "POST"
@@ -70,6 +71,10 @@ class Checker:
     def take(self, slice_: list[Numbered]) -> None:
         for number, offset, line in slice_:
             if self.is_full:
+                return
+            if number > MOST_WITH_BLANKS:
+                self.total = batch.MOST_LINES + 1
+                self._refuse(None, "too_many_tasks", f"The file has more than {MOST_WITH_BLANKS} lines, blank ones included.")
                 return
             text = reading.content(offset, line)
             if text:

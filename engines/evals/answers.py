@@ -14,11 +14,13 @@ from sqlmodel import col, select
 
 from burnish.kit.core import Core
 from engines.bulk import reading
+from engines.bulk.outcomes import plain
 from models.batch import Batch, BatchOutcome
 from models.file import File
 
 SLICE_LINES, SLICE_BYTES = 256, 2**20
 GONE = "output_lost"
+LONGEST_REASON = 64
 
 
 class Answer(NamedTuple):
@@ -147,4 +149,4 @@ def said(body: Any) -> tuple[str | None, str | None]:
         return None, None
     if not isinstance(content, str):
         content = orjson.dumps(calls).decode() if calls else ""
-    return content, reason if isinstance(reason, str) else None
+    return content, plain(reason, LONGEST_REASON) if isinstance(reason, str) else None

@@ -16,6 +16,7 @@ from models import eval as evaluation
 from models.batch import Batch
 from models.deployment import Deployment
 from models.eval import EvalRun
+from models.leases import LeaseLost
 
 
 async def end(
@@ -32,13 +33,14 @@ async def end(
     if run.status in evaluation.TERMINAL:
         return False
     values |= {"completed_at": clock.now(), **used(await inner.parts(session, run.id, lock=True))}
-    if not await transitions.move(session, run, to, token=token, line=line, level=level, **values):
-        return False
-    await inner.cancel(session, run.id)
+    # Its deployment before the run's own move, which takes the account's stream: whoever ends a deployment takes them so.
     if run.owns_deployment and run.deployment_id is not None:
         row = await session.get_one(Deployment, run.deployment_id, with_for_update=True)
         if row.status not in dep.TERMINAL:
             await stopping.end(session, row, "Status: stopped, with the eval run that it was made for")
+    if not await transitions.move(session, run, to, token=token, line=line, level=level, **values):
+        raise LeaseLost(run.id)
+    await inner.cancel(session, run.id)
     return True
 
 

@@ -153,16 +153,24 @@ class EvaluationRun(LeasedRun):
         await self._check(row)
         key = await self._rows_key(row)
         asking = rows.Asking(str(row.deployment_id), await self._generation(row), row.samples)
-        count = 0
+        count = size = 0
+        most_bytes = self.settings.max_file_bytes
 
         async def lines() -> Any:
-            nonlocal count
+            nonlocal count, size
             async with aclosing(rows.rows(self.core.storage, key, row.rows)) as slices:
                 async for some in slices:
                     count += len(some)
                     if count * row.samples > batch.MOST_LINES:
                         raise ChildFailure("dataset_error", f"A run asks {batch.MOST_LINES:,} times at most: take fewer rows.")
-                    yield await asyncio.to_thread(asking.lines, some)
+                    for one in some:
+                        for line in asking.lines(one):
+                            size += len(line)
+                            if size > most_bytes:
+                                message = f"What a run asks has at most {most_bytes} bytes in all: take fewer rows or samples."
+                                raise ChildFailure("dataset_error", message)
+                            yield line
+                        await asyncio.sleep(0)
 
         input = await inner.store(self.core, row, self.token, inner.ANSWERS, lines())
         if not count:
@@ -316,7 +324,16 @@ class EvaluationRun(LeasedRun):
         found = [(place, scorer) for place, scorer in enumerate(work.scorers) if isinstance(scorer, Judge)]
         for place, scorer in found:
             await self._ask_judge(row, work, inner.judging(place), scorer)
-        return {scorer.name: await self._ended_part(inner.judging(place), row) for place, scorer in found}
+        judges = {scorer.name: await self._ended_part(inner.judging(place), row) for place, scorer in found}
+        for name, part in judges.items():
+            async with self.core.db.read() as session:
+                causes = await inner.causes(session, part.id)
+            # Answers that were judged until then would not be a fair part of all.
+            if part.status in (batch.FAILED, batch.CANCELLED) or any(code == NOT_SERVING for code, _, _ in causes):
+                problem = self._unusable(part, causes)
+                if problem is not None:
+                    raise ChildFailure(problem.code, f"The scorer {name}: {problem.message}")
+        return judges
 
     async def _ask_judge(self, row: EvalRun, work: Grading, part: str, scorer: Judge) -> None:
         async with self.core.db.read() as session:

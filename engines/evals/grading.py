@@ -58,7 +58,7 @@ class Grading:
                     continue
                 page.append(one)
                 judged.append(said)
-                size += len(answer.text or "")
+                size += len(answer.text or "") + len(rows.text_of(one[0].prompt))
                 if len(page) >= PAGE_ITEMS or size >= PAGE_BYTES:
                     yield await self._graded(page, judged, rewards)
                     page, judged, size = [], [], 0

@@ -86,4 +86,9 @@ def _in_json(answer: str) -> float | None:
     score = value.get("score") if isinstance(value, dict) else None
     if isinstance(score, str) and re.fullmatch(NUMBER, score.strip()):
         return float(score)
-    return float(score) if isinstance(score, (int, float)) and not isinstance(score, bool) else None
+    if isinstance(score, bool) or not isinstance(score, (int, float)):
+        return None
+    try:
+        return float(score)
+    except OverflowError:
+        raise JudgeProblem("The judge's score is no number that can be counted with.") from None

@@ -18,6 +18,9 @@ from models.reward_function import RewardFunction
 # The other ways to fail take a process, or a deadline, each time: of those so many in a row are all that there are.
 CHEAP = ("exception", "answer", "refused")
 MOST_DEATHS = 4
+MOST_DEATHS_IN_ALL = 32
+# What can still be weighted, squared and summed up.
+LARGEST = 1e100
 GIVEN_UP = "The reward function had ended or run out of time too often before it came to this answer."
 LONGEST_ERROR = 2000
 NO_SCORE = "The reward function gave no score."
@@ -31,7 +34,7 @@ class Rewarding:
             row.source.encode(), row.format, name=row.file_name, weights=row.weights or {}, rules=rules_of(settings)
         )
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reward")
-        self._deaths = 0
+        self._deaths = self._all_deaths = 0
 
     async def score(self, items: Sequence[Item]) -> list[Score]:
         """Score some answers; ChildFailure where the host cannot hold a jail."""
@@ -43,7 +46,7 @@ class Rewarding:
         self._thread.shutdown(wait=False)
 
     def _score(self, items: Sequence[Item]) -> list[Score]:
-        if self._deaths > MOST_DEATHS:
+        if self._deaths > MOST_DEATHS or self._all_deaths > MOST_DEATHS_IN_ALL:
             return [Score(None, GIVEN_UP)] * len(items)
         try:
             return self._batch(items)
@@ -55,6 +58,7 @@ class Rewarding:
 
     def _count(self, failure: RewardFailure) -> None:
         self._deaths += failure.kind not in CHEAP
+        self._all_deaths += failure.kind not in CHEAP
 
     def _batch(self, items: Sequence[Item]) -> list[Score]:
         names = dict.fromkeys(name for item in items for name in item.columns)
@@ -66,10 +70,13 @@ class Rewarding:
             ids = {"completion_ids": [list(item.output.encode()) for item in items], "prompt_ids": [[] for _ in items]}
         found = self._jail.score([item.prompt for item in items], completions, columns, strict=False, **ids)
         self._deaths = 0
-        return [
-            Score(reward, None if reward is not None else (error or NO_SCORE)[:LONGEST_ERROR])
-            for reward, error in zip(found.rewards, found.errors, strict=True)
-        ]
+        return [_scored(reward, error) for reward, error in zip(found.rewards, found.errors, strict=True)]
+
+
+def _scored(reward: float | None, error: str | None) -> Score:
+    if reward is None:
+        return Score(None, (error or NO_SCORE)[:LONGEST_ERROR])
+    return Score(reward) if abs(reward) <= LARGEST else Score(None, f"The score {reward:g} is too large to be summed up.")
 
 
 def _completion(item: Item) -> Any:

@@ -5,7 +5,7 @@ A row's index is the number of its line from 0, as the trainer and the dataset's
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -92,14 +92,12 @@ class Asking:
     generation: Mapping[str, Any]
     samples: int = 1
 
-    def lines(self, some: list[Row]) -> bytes:
-        """Return the lines of a batch's input that ask some rows."""
-        return b"".join(map(self._lines, some))
-
-    def _lines(self, row: Row) -> bytes:
+    def lines(self, row: Row) -> Iterator[bytes]:
+        """Yield the lines of a batch's input that ask a row, one at a time: a row may be large, and asked often."""
         body = {"model": self.model, "messages": self._messages(row.prompt)}
         body |= {name: value for name, value in self.generation.items() if name not in OWN and value is not None}
-        return b"".join(request(f"{row.index}-{sample}", self._seeded(body, sample)) for sample in range(self.samples))
+        for sample in range(self.samples):
+            yield request(f"{row.index}-{sample}", self._seeded(body, sample))
 
     def _messages(self, prompt: Any) -> list[Any]:
         messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 import jsonschema_rs
 
 from burnish.kit import patterns
+from engines.evals import schema_sizes
 from engines.evals.judging import DEFAULT_PROMPT, JudgeProblem, check_prompt
 
 LABELS = ("label", "answer", "ground_truth", "target")
@@ -26,6 +27,8 @@ LONGEST_SCHEMA = 64 * 1024
 LONGEST_PROMPT = 32 * 1024
 MOST_WEIGHT = 1e6
 MATCHING_S = 1.0
+# Of the parts of a schema, each counted as often as it is referred to: what checking one value can take.
+MOST_UNFOLDED = 20_000
 
 
 class ScorerProblem(Exception):
@@ -245,6 +248,8 @@ def _json_schema(fields: _Fields, name: str, weight: float) -> Scorer:
     try:
         if len(json.dumps(schema)) > LONGEST_SCHEMA:
             raise fields.problem("schema", f"A schema has at most {LONGEST_SCHEMA} bytes.")
+        if schema_sizes.unfolded(schema) > MOST_UNFOLDED:
+            raise fields.problem("schema", "This schema refers to its own parts too often.")
         options = jsonschema_rs.RegexOptions()
         validator = jsonschema_rs.validator_for(schema, retriever=_retrieve, pattern_options=options)
     except (ValueError, RecursionError, jsonschema_rs.ReferencingError) as error:

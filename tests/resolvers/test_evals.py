@@ -96,9 +96,10 @@ async def test_a_trained_model_is_asked_by_its_job_or_its_checkpoint(server: Ser
     first = await evaluated.started(ctx, row, job_id)
     made = await deployments.get(ctx, str(first.deployment_id))
     assert (first.owns_deployment, made.source, made.model) == (True, "training_job", job_id)
-    # By then there is an active deployment of just that.
+    # That deployment ends with its own run: another has one of its own.
     again = await evaluated.started(ctx, row, str(made.checkpoint_id))
-    assert (again.deployment_id, again.owns_deployment) == (made.id, False)
+    other = await deployments.get(ctx, str(again.deployment_id))
+    assert (again.owns_deployment, other.checkpoint_id, other.id != made.id) == (True, made.checkpoint_id, True)
     assert (await refused(server, InvalidState, evaluated.started(ctx, row, running))).param == "model"
 
 

@@ -109,6 +109,13 @@ async def test_a_file_with_too_many_requests(installation: Installation, monkeyp
     assert await problems(installation, [*lines, b"{", b"{"]) == [(None, "too_many_tasks", None)]
 
 
+async def test_a_file_of_blank_lines_is_not_read_for_ever(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engines.bulk.validate.MOST_WITH_BLANKS", 4)
+    lines = [request("a"), b"", b"", request("b")]
+    assert (await installation.work(await installation.batch(lines), FakePool())).status == "completed"
+    assert await problems(installation, [*lines, b""]) == [(None, "too_many_tasks", None)]
+
+
 async def test_a_line_that_is_too_long_is_never_held_whole(settings: Settings) -> None:
     installation = Installation(settings.model_copy(update={"max_line_bytes": 1000}))
     await installation.begin()
