@@ -13,6 +13,9 @@ pytestmark = pytest.mark.anyio
 UNAUTHENTICATED = {"error": {"type": "invalid_request_error", "code": None, "message": "Invalid API key", "param": None}}
 # Where errors have another shape.
 OTHERWISE: dict[str, dict[str, Any]] = {
+    # As its client reads them: OpenAI's.
+    "/api/v2/external/files": UNAUTHENTICATED,
+    "/api/v2/external/batches": UNAUTHENTICATED,
     "/api/v2/external/": {"detail": "Invalid API key"},
     "/deploy/": {"error": "Invalid API key"},
     "/v1/deployment_logs/": {"error": "Invalid API key"},
