@@ -10,10 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from burnish.cli.client import Json
 from burnish.cli.command import Cli
-from burnish.cli.exits import FAILED, NOT_FOUND, TIMED_OUT, CliError
+from burnish.cli.exits import FAILED, NOT_FOUND, CliError
 from burnish.cli.output import STYLES
 from burnish.cli.patience import patiently
-from burnish.cli.watch import PLAIN_EVERY_S, POLL_S, detaching
+from burnish.cli.watch import PLAIN_EVERY_S, detaching, until_ended
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 MOST_PROBLEMS = 20
@@ -27,21 +27,22 @@ def wait(cli: Cli, batch_id: str, timeout_s: float | None = None) -> Json:
     An interruption leaves the batch alone and says how to come back; an outage of the platform is waited out.
     """
     with detaching(cli.out, batch_id, lambda: f"burnish batch wait {batch_id}", f"burnish batch cancel {batch_id}"):
-        deadline = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
         with _bar(cli) as (progress, task):
             told: tuple[str, float] = ("", 0.0)
-            while True:
-                found = patiently(lambda: cli.api.graphql(PROGRESS, id=batch_id), cli.out.say)["batch"]
-                if found is None:
-                    raise CliError(f"No such batch: {batch_id}", NOT_FOUND)
+
+            def show(found: Json) -> None:
+                nonlocal told
                 told = _show(cli, batch_id, found, progress, task, told)
-                status = found["status"].lower()
-                if status in ENDED:
-                    break
-                if time.monotonic() >= deadline:
-                    raise CliError(f"{batch_id} is {status} at the end of --timeout; it goes on.", TIMED_OUT)
-                time.sleep(min(POLL_S, max(0.0, deadline - time.monotonic())))
+
+            until_ended(batch_id, ENDED, lambda: _look(cli, batch_id), show, timeout_s)
         return patiently(lambda: cli.api.get(f"/v1/batches/{batch_id}"), cli.out.say)
+
+
+def _look(cli: Cli, batch_id: str) -> Json:
+    found: Json | None = patiently(lambda: cli.api.graphql(PROGRESS, id=batch_id), cli.out.say)["batch"]
+    if found is None:
+        raise CliError(f"No such batch: {batch_id}", NOT_FOUND)
+    return found
 
 
 def _show(cli: Cli, batch_id: str, found: Json, progress: Progress, task: TaskID, told: tuple[str, float]) -> tuple[str, float]:

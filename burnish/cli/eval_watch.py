@@ -1,13 +1,12 @@
 """Waiting for a run of an eval, visibly, and what it came to."""
 
-import time
 from typing import Any
 
 from burnish.cli.client import Json
 from burnish.cli.command import Cli
-from burnish.cli.exits import FAILED, NOT_FOUND, TIMED_OUT, CliError
+from burnish.cli.exits import FAILED, NOT_FOUND, CliError
 from burnish.cli.patience import patiently
-from burnish.cli.watch import POLL_S, detaching, waiting
+from burnish.cli.watch import detaching, until_ended, waiting
 
 ENDED = ("completed", "failed", "cancelled")
 RUN = """query Run($id: ID!) { evalRun(id: $id) {
@@ -33,13 +32,13 @@ def wait(cli: Cli, run_id: str, timeout_s: float | None = None) -> Json:
     """Return a run once it has ended. CliError (`TIMED_OUT`) after `timeout_s`; an interruption leaves it running."""
     path = path_of(cli, run_id)
     with detaching(cli.out, run_id, lambda: f"burnish evals wait {run_id}", f"burnish evals cancel {run_id}"):
-        deadline = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
         with waiting(cli.out, run_id) as tell:
-            while (found := look(cli, run_id))["status"].lower() not in ENDED:
-                tell(f"{run_id} {_far(found)}")
-                if time.monotonic() >= deadline:
-                    raise CliError(f"{run_id} is {found['status'].lower()} at the end of --timeout; it goes on.", TIMED_OUT)
-                time.sleep(min(POLL_S, max(0.0, deadline - time.monotonic())))
+
+            def show(found: Json) -> None:
+                if found["status"].lower() not in ENDED:
+                    tell(f"{run_id} {_far(found)}")
+
+            until_ended(run_id, ENDED, lambda: look(cli, run_id), show, timeout_s)
         return patiently(lambda: cli.api.get(path), cli.out.say)
 
 

@@ -147,6 +147,22 @@ class JobWatch:
             yield progress, progress.add_task("waiting", total=None, numbers="")
 
 
+def until_ended(
+    item_id: str, ended: tuple[str, ...], look: Callable[[], Json], show: Callable[[Json], None], timeout_s: float | None
+) -> None:
+    """Look each second and show what was found, until its status is one of `ended`. CliError (`TIMED_OUT`) after `timeout_s`."""
+    deadline = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
+    while True:
+        found = look()
+        show(found)
+        status = found["status"].lower()
+        if status in ended:
+            return
+        if time.monotonic() >= deadline:
+            raise CliError(f"{item_id} is {status} at the end of --timeout; it goes on.", TIMED_OUT)
+        time.sleep(min(POLL_S, max(0.0, deadline - time.monotonic())))
+
+
 @contextmanager
 def waiting(out: Output, label: str) -> Iterator[Any]:
     """Show that something goes on. Yields a function that changes what is said of it; without a terminal only changes are."""
