@@ -5,13 +5,12 @@ that was thought dead overwrites nothing.
 """
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
 
 from sqlalchemy import func, update
 from sqlmodel import col, select
 
-from burnish.kit import clock, ids
 from burnish.kit.core import Core
+from engines import files
 from models import file
 from models.batch import Batch, BatchOutcome
 from models.file import File
@@ -28,35 +27,24 @@ class PayloadGone(Exception):
 
 async def store(core: Core, row: Batch, token: int, name: str, lines: AsyncIterator[bytes]) -> File | None:
     """Store lines as a file of the batch and return its row, which nobody has stored; None where there are none."""
-    key = f"{_folder(row)}/{token}/{name}.jsonl"
-    size = 0
+    stored = files.draft(
+        row.account_id,
+        file.BATCH_OUTPUT,
+        f"{row.id}_{name}.jsonl",
+        internal=row.parent_id is not None,
+        expires_after_s=row.output_expires_after_s,
+    )
+    stored.storage_key = f"{_folder(row)}/{token}/{name}.jsonl"
 
-    async def counted(first: bytes) -> AsyncIterator[bytes]:
-        nonlocal size
-        size += len(first)
+    async def all_of(first: bytes) -> AsyncIterator[bytes]:
         yield first
         async for piece in lines:
-            size += len(piece)
             yield piece
 
     async for first in lines:
-        await core.storage.put(key, counted(first))
-        break
-    if not size:
-        return None
-    now = clock.now()
-    kept = row.output_expires_after_s
-    return File(
-        id=ids.new(file.PREFIX, "-"),
-        account_id=row.account_id,
-        filename=f"{row.id}_{name}.jsonl",
-        purpose=file.BATCH_OUTPUT,
-        size_bytes=size,
-        storage_key=key,
-        internal=row.parent_id is not None,
-        created_at=now,
-        expires_at=None if kept is None else now + timedelta(seconds=kept),
-    )
+        await files.write(core, stored, all_of(first))
+        return stored
+    return None
 
 
 async def payloads(core: Core, batch_id: str, *, ok: bool) -> AsyncIterator[bytes]:
