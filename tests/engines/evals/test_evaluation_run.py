@@ -155,7 +155,8 @@ async def test_hosts_that_die_at_any_write_ask_and_score_nothing_twice(evals: Ev
         assert deaths < 40, "each host gets further than the one before"
         await evals.release()
 
-    assert deaths >= 10
+    # How many writes a host needs depends on how many answers come at once.
+    assert deaths >= 5
     run, expected = await evals.standing(wild), await evals.standing(calm)
     assert (run.status, run.error) == ("completed", None)
     parts = await evals.parts(wild)
