@@ -20,7 +20,10 @@ TASKS = {
     "data.render": "engines.training.rendering",
     "data.tokens": "engines.training.lengths",
     "delivery.hub": "engines.delivery.hub",
+    "training.dpo": "engines.training.dpo",
     "training.grpo": "engines.training.grpo",
+    "training.sft": "engines.training.sft",
+    "training.video": "engines.training.video",
     "serving.fetch": "engines.serving.fetch",
     "serving.probe": "engines.serving.probe",
 }

@@ -9,30 +9,24 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import structlog
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import col, select
 
 from burnish.kit import clock, ids, stream
 from burnish.kit.db import Session
-from engines import evidence, protocol
+from engines import evidence, job_spec, protocol
 from engines.compute import hardware
 from engines.data import reading
 from engines.delivery import send
 from engines.leased import LeasedRun, first
-from engines.rewards.jail import rules_of
-from engines.sources import source_of
 from engines.spawn import Child
 from models import events, job, transitions
-from models.dataset import Dataset
 from models.job import Checkpoint, Job
 from models.leases import LeaseLost
 from models.outlook import Limit
-from models.reward_function import RewardFunction
 
 log = structlog.get_logger(__name__)
 DEATHS_WITHOUT_PROGRESS = 3
@@ -95,7 +89,7 @@ class JobRun(LeasedRun):
         folder = self.settings.work / f"{self.id}-{self.attempt}-{self.token}"
         try:
             folder.mkdir(mode=0o700, parents=True)
-            return await _Session(self, folder).run(await self._spec(folder))
+            return await _Session(self, folder).run(*await job_spec.build(self, folder))
         except protocol.ChildFailure as failure:
             return failure
         except reading.Interrupted:
@@ -109,54 +103,6 @@ class JobRun(LeasedRun):
             return _Died(f"an error of the platform ({type(error).__name__})")
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, True)
-
-    async def _spec(self, folder: Path) -> dict[str, Any]:
-        async with self.core.db.read() as session:
-            row = await session.get_one(Job, self.id)
-            dataset = await session.get_one(Dataset, row.dataset_id)
-            reward = await session.get_one(RewardFunction, row.reward_function_id)
-            model = await source_of(session, self.settings, row.base_model, row.base_revision)
-            checkpoint = await self._newest_checkpoint(session)
-            if checkpoint is None and row.resume_checkpoint_id is not None:
-                checkpoint = await self._resumed(session, row.resume_checkpoint_id)
-        rows = await reading.materialise(self.core, dataset, self.say, (self.ended, self.limited, self.halted))
-        await self.core.storage.fetch(rows, folder / "data.jsonl")
-        (folder / "reward.py").write_bytes(reward.source.encode())
-        resume_path = None
-        if checkpoint is not None:
-            resume_path = folder / f"resume-{checkpoint.step}"
-            await self.core.storage.fetch_folder(checkpoint.storage_prefix, resume_path)
-            of = "" if checkpoint.job_id == self.id else f" of {checkpoint.job_id}"
-            await self.say(f"Resuming from the checkpoint of step {checkpoint.step}{of}")
-        return {
-            "job_id": row.id,
-            "attempt": self.attempt,
-            "model": model,
-            "dataset_path": str(folder / "data.jsonl"),
-            "reward": {
-                "path": str(folder / "reward.py"),
-                "name": reward.file_name,
-                "format": reward.format,
-                "weights": reward.weights or {},
-                **asdict(rules_of(self.settings)),
-            },
-            "hyperparameters": row.hyperparameters,
-            "work_dir": str(folder),
-            "resume_path": None if resume_path is None else str(resume_path),
-            "device": self.placement.device,
-        }
-
-    async def _newest_checkpoint(self, session: Session) -> Checkpoint | None:
-        order = (col(Checkpoint.step).desc(), col(Checkpoint.created_at).desc())
-        statement = select(Checkpoint).where(Checkpoint.job_id == self.id, col(Checkpoint.final).is_(False))
-        return (await session.exec(statement.order_by(*order))).first()
-
-    async def _resumed(self, session: Session, checkpoint_id: str) -> Checkpoint:
-        """Return the other job's checkpoint that this one starts from."""
-        found = await session.get(Checkpoint, checkpoint_id)
-        if found is None or found.deleted_at is not None:
-            raise protocol.ChildFailure("config_error", f"The checkpoint {checkpoint_id}, to start from, was deleted.")
-        return found
 
     async def _furthest(self) -> int:
         async with self.core.db.read() as session:
@@ -265,7 +211,28 @@ class JobRun(LeasedRun):
                 metadata = {"dropped": dropped, "total": total, "max_prompt_length": limit}
                 await events.record(session, self.account_id, self.id, "prompts_dropped", metadata, attempt=self.attempt)
 
-    async def save(self, step: int, folder: Path, final: bool) -> None:
+    async def take_memory(self, peak_bytes: int) -> None:
+        """Note the most memory that the trainer has taken, of all attempts, beside what was estimated."""
+        async with self.writing() as session:
+            row = await session.get_one(Job, self.id)
+            row.peak_memory_bytes = max(row.peak_memory_bytes or 0, peak_bytes)
+            session.add(row)
+
+    async def take_best(self, step: int) -> None:
+        """Note the step with the best score on the held-out rows so far."""
+        async with self.writing() as session:
+            row = await session.get_one(Job, self.id)
+            row.best_step = step
+            session.add(row)
+
+    async def keep_media(self, path: Path) -> str:
+        """Store a clip that a step made, delete it here, and return its key."""
+        key = f"{self.account_id}/{self.id}/{self.attempt}/media/{ids.new('media')}{path.suffix}"
+        await self.core.storage.put(key, path)
+        path.unlink(missing_ok=True)
+        return key
+
+    async def save(self, step: int, folder: Path, final: bool, score: float | None) -> None:
         """Store a checkpoint, whole before its row exists, under a key that only this attempt writes."""
         prefix = f"{self.account_id}/{self.id}/{self.attempt}/{'final' if final else step}"
         count, size = await self.core.storage.put_folder(prefix, folder)
@@ -282,6 +249,7 @@ class JobRun(LeasedRun):
                     file_count=count,
                     size_bytes=size,
                     adapter_rank=evidence.adapter_rank(folder) if final else None,
+                    score=score,
                     created_at=clock.now(),
                 )
             )
@@ -308,9 +276,9 @@ class _Session:
         self.failure: protocol.ChildFailure | None = None
         self.done = False
 
-    async def run(self, spec: Mapping[str, Any]) -> protocol.ChildFailure | _Died | None:
+    async def run(self, task: str, spec: Mapping[str, Any]) -> protocol.ChildFailure | _Died | None:
         env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.run_of.placement.gpu_indices)), "TMPDIR": str(self.folder)}
-        child = await Child.task("training.grpo", spec, cwd=self.folder, env=env)
+        child = await Child.task(task, spec, cwd=self.folder, env=env)
         watching = asyncio.create_task(self._stop_when_told(child))
         listening = [asyncio.create_task(self._listen(child)), asyncio.create_task(self._read_log(child))]
         try:
@@ -318,8 +286,8 @@ class _Session:
             code = await child.wait()
         finally:
             child.kill()
-            for task in (watching, *listening):
-                task.cancel()
+            for each in (watching, *listening):
+                each.cancel()
             await asyncio.gather(watching, *listening, return_exceptions=True)
         await self.run_of.flush()
         if self.failure is not None or self.done:
@@ -354,19 +322,33 @@ class _Session:
         await self.run_of.put("metrics", {"step": int(message["step"]), "values": message["values"]})
 
     async def _on_rollouts(self, child: Child, message: protocol.Message) -> None:
+        for completion in (item for group in message["groups"] for item in group["completions"]):
+            if completion.get("media") is not None:
+                completion["media"] = await self.run_of.keep_media(self._own(completion["media"]))
         row = {"step": int(message["step"]), "groups": message["groups"], "stdout": message.get("stdout", "")}
         await self.run_of.put("rollouts", row)
+
+    async def _on_memory(self, child: Child, message: protocol.Message) -> None:
+        await self.run_of.take_memory(int(message["peak_bytes"]))
+
+    async def _on_best(self, child: Child, message: protocol.Message) -> None:
+        await self.run_of.take_best(int(message["step"]))
 
     async def _on_log(self, child: Child, message: protocol.Message) -> None:
         await self.run_of.say(message["message"], level=message["level"], source=message["source"])
 
     async def _on_checkpoint(self, child: Child, message: protocol.Message) -> None:
-        folder = Path(message["path"]).resolve()
-        if not folder.is_relative_to(self.folder.resolve()):
-            raise protocol.ChildFailure("worker_lost", "The trainer offered a folder that is not its own.", "platform")
+        folder = self._own(message["path"])
         await self.run_of.flush()
-        await self.run_of.save(int(message["step"]), folder, bool(message["final"]))
+        await self.run_of.save(int(message["step"]), folder, bool(message["final"]), message.get("score"))
         await child.send("uploaded", step=int(message["step"]))
+
+    def _own(self, path: str) -> Path:
+        """Return a path that the child names, resolved; ChildFailure where it is not its own."""
+        found = Path(path).resolve()
+        if not found.is_relative_to(self.folder.resolve()):
+            raise protocol.ChildFailure("worker_lost", "The trainer offered what is not its own.", "platform")
+        return found
 
     async def _on_failed(self, child: Child, message: protocol.Message) -> None:
         self.failure = protocol.ChildFailure(

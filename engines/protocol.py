@@ -7,7 +7,8 @@ protocol directions are JSON, one object a line, each with a `type`.
     parent → child   spec {version, task, spec} · stop {} · stop {save} · uploaded {step}
     child → parent   hello {version, pid} · phase {phase} · plan {total_steps} · model {revision}
                      prompts {total, dropped, limit} · metrics {step, values} · rollouts {step, groups, stdout}
-                     log {level, source, message} · checkpoint {step, path, final}
+                     log {level, source, message} · checkpoint {step, path, final, score} · best {step}
+                     memory {peak_bytes}
                      failed {code, message, attribution, user_code_line} · done {result}
 
 Invariants: only one process of a child (rank 0) speaks; a slow parent blocks the child on the pipe and loses nothing; the end of
@@ -22,7 +23,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, BinaryIO, TypedDict
+from typing import Any, BinaryIO, NotRequired, TypedDict
 
 VERSION = 1
 FD_VARIABLE = "BURNISH_PROTOCOL_FD"
@@ -37,7 +38,8 @@ Message = dict[str, Any]
 
 class Completion(TypedDict):
     """One sampled completion. `components` maps a reward component's name to its value; `reward` is null where the sample was
-    skipped.
+    skipped. `messages` is the whole conversation where there was one with an environment, `text` what the model wrote of it.
+    `media` is a clip in the child's folder, which the parent takes over and stores.
     """
 
     text: str
@@ -47,6 +49,8 @@ class Completion(TypedDict):
     tokens: int
     truncated: bool
     score_error: str | None
+    messages: NotRequired[list[dict[str, Any]] | None]
+    media: NotRequired[str | None]
 
 
 class Group(TypedDict):
@@ -160,9 +164,20 @@ class Reporter:
     def log(self, message: str, level: str = "info", source: str = "trainer") -> None:
         self.send("log", level=level, source=source, message=message)
 
-    def checkpoint(self, step: int, path: str, final: bool) -> None:
-        """Offer the folder `path` to the parent, which uploads it; the child may delete it after `wait_uploaded(step)`."""
-        self.send("checkpoint", step=step, path=path, final=final)
+    def checkpoint(self, step: int, path: str, final: bool, score: float | None = None) -> None:
+        """Offer the folder `path` to the parent, which uploads it; the child may delete it after `wait_uploaded(step)`.
+
+        `score` is that of the held-out rows, where there are some.
+        """
+        self.send("checkpoint", step=step, path=path, final=final, score=score)
+
+    def best(self, step: int) -> None:
+        """Report the step with the best score on the held-out rows so far."""
+        self.send("best", step=step)
+
+    def memory(self, peak_bytes: int) -> None:
+        """Report the most memory that the training has taken so far: of the GPU, on the CPU that of the process."""
+        self.send("memory", peak_bytes=peak_bytes)
 
     def wait_uploaded(self, step: int, timeout_s: float | None = None) -> bool:
         with self._changed:

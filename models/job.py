@@ -34,7 +34,9 @@ class Job(Leased, table=True):
     `destination_url` is where the trained model was sent besides our own storage. `resume_checkpoint_id` is another job's
     checkpoint that this one starts from; it may be gone by now; `first_step` is its step. A job that `requires_heartbeat` is
     ended when its client has been silent for too long since `heartbeat_at`. `dropped_prompts` counts those longer than
-    `max_prompt_length`, once known. `deleted_at` hides a row that the ledger still refers to.
+    `max_prompt_length`, once known. `memory_estimate` is what the training was expected to take, `peak_memory_bytes` the most
+    that it took. `best_step` has the best score on the held-out rows, where there are some. `deleted_at` hides a row that the
+    ledger still refers to.
     """
 
     __table_args__ = (
@@ -72,6 +74,9 @@ class Job(Leased, table=True):
     requires_heartbeat: bool = False
     heartbeat_at: datetime | None = Field(default=None, sa_type=Timestamp)
     dropped_prompts: int | None = None
+    memory_estimate: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    peak_memory_bytes: int | None = Field(default=None, sa_type=BigInteger)
+    best_step: int | None = None
     attempt: int = 0
     first_step: int = 0
     current_step: int = 0
@@ -97,7 +102,8 @@ class Job(Leased, table=True):
 
 class Checkpoint(SQLModel, table=True):
     """A folder in storage, whole before the row exists. Only a `final` one holds a model that can be served. Deployments may
-    still refer to one whose files were deleted, at `deleted_at`.
+    still refer to one whose files were deleted, at `deleted_at`. `score` is that of the held-out rows; `checksums` has the
+    sha256 of each file by its path.
     """
 
     __table_args__ = (
@@ -115,5 +121,7 @@ class Checkpoint(SQLModel, table=True):
     file_count: int
     size_bytes: int = Field(sa_type=BigInteger)
     adapter_rank: int | None = None
+    score: float | None = None
+    checksums: dict[str, str] | None = Field(default=None, sa_type=JSON)
     created_at: datetime = Field(sa_type=Timestamp)
     deleted_at: datetime | None = Field(default=None, sa_type=Timestamp)

@@ -5,6 +5,7 @@ A token names a job, a checkpoint of it or one file of that; what it stands for 
 """
 
 import asyncio
+import mimetypes
 import tarfile
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -79,6 +80,26 @@ async def open(platform: Platform, token: str) -> Download:
         if name == path:
             return Download(PurePosixPath(name).name, "application/octet-stream", size, platform.core.storage.stream(key))
     raise NotFound("This file is not stored any more.")
+
+
+def media_url(core: Core, job_id: str, key: str) -> str:
+    """Return a URL of a clip that a job made, stored under `key`."""
+    return signed_url(core, PurePosixPath(key).name, job=job_id, media=key)
+
+
+async def open_media(platform: Platform, row: Job, key: str) -> Download:
+    """Return a clip of a job; NotFound where it is not stored any more."""
+    storage = platform.core.storage
+    for found, size in await storage.list(str(PurePosixPath(key).parent)):
+        if found == key and key.startswith(f"{row.account_id}/{row.id}/"):
+            name = PurePosixPath(key).name
+            kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+            def part(start: int, end: int) -> AsyncIterator[bytes]:
+                return storage.stream(key, offset=start, end=end)
+
+            return Download(name, kind, size, storage.stream(key), part, name)
+    raise NotFound("This clip is not stored any more.")
 
 
 def signed_url(core: Core, name: str, **claims: str) -> str:

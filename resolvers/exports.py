@@ -36,18 +36,20 @@ async def metrics(ctx: Context, job_id: str, format: Format) -> Download:
 
 
 async def open(platform: Platform, token: str) -> Download:
-    """Return what a download token stands for: metrics, rollouts, a file, what a batch wrote, or what `downloads.open` says."""
+    """Return what a download token stands for: metrics, rollouts, a clip, a file, a batch, or as in `downloads.open`."""
     claims = downloads.claims_of(platform.core, token)
     if "batch" in claims:
         return await batch_outcomes.open(platform, claims)
     if "file" in claims:
         return await files.open(platform, claims)
-    if "metrics" not in claims and "rollouts" not in claims:
+    if not {"metrics", "rollouts", "media"} & claims.keys():
         return await downloads.open(platform, token)
     async with platform.db.read() as session:
         row = await session.get(Job, claims["job"])
     if row is None or row.deleted_at is not None:
         raise NotFound("This job is gone.")
+    if "media" in claims:
+        return await downloads.open_media(platform, row, claims["media"])
     if "rollouts" in claims:
         return rollout_exports.download(platform.db, row, claims["rollouts"])
     return _download(platform.db, row, claims["metrics"])

@@ -17,7 +17,7 @@ from burnish.kit.db import Session
 from burnish.kit.errors import BurnishError, Invalid, RateLimited, SchemaInvalid
 from engines.compute import local
 from engines.compute.hardware import Shape
-from engines.training.spec import GrpoHyperparameters
+from engines.training.grpo_spec import GrpoHyperparameters
 from models import books, integration, job
 from models.job import Checkpoint, Job
 from resolvers import base_models, checkpoints, datasets, destinations, hardware, reward_functions
@@ -97,7 +97,7 @@ async def of_others(session: Session, ctx: Context, spec: "JobInput", given: Set
     if "reward_function_id" in given and spec.reward_function_id is not None and found.method is GRPO:
         await found.wait(reward_functions.find(session, ctx, spec.reward_function_id, lock=lock))
     if spec.environments is not None and found.method is GRPO:
-        found.problems.append(await _environments(session, ctx))
+        await found.wait(_environments(session, ctx))
     if "checkpoint_destination" in given:
         token = await integration.secret(session, ctx.core.secrets, ctx.account.id, "huggingface")
         asked = spec.checkpoint_destination
@@ -123,21 +123,19 @@ def _check_reward(method: Method | None, spec: "JobInput") -> None:
         return
     if not method.takes_reward:
         if spec.reward_function_id is not None:
-            raise Invalid(f"A {method.name} job learns from its clips: leave the reward out.", param="reward_function_id")
+            raise Invalid(f"A {method.name} job learns from its rows: leave the reward out.", param="reward_function_id")
         if spec.environments is not None:
-            raise Invalid(f"A {method.name} job learns from its clips: leave the environments out.", param="environments")
+            raise Invalid(f"A {method.name} job learns from its rows: leave the environments out.", param="environments")
     elif spec.environments is not None and spec.reward_function_id is not None:
         raise Invalid("A job has one source of reward: a reward function or environments, not both.", param="environments")
     elif spec.environments is None and spec.reward_function_id is None:
         raise Invalid(f"A {method.name} job needs a reward function.", param="reward_function_id")
 
 
-async def _environments(session: Session, ctx: Context) -> BurnishError:
+async def _environments(session: Session, ctx: Context) -> None:
     if await integration.secret(session, ctx.core.secrets, ctx.account.id, "openreward") is None:
         message = "OpenReward environments need their integration, which is not configured."
-        return Invalid(message, code="integration_not_configured", param="environments")
-    message = "This installation cannot learn in OpenReward environments yet: use a reward function."
-    return Invalid(message, code="environments_unavailable", param="environments")
+        raise Invalid(message, code="integration_not_configured", param="environments")
 
 
 def _check_fit(core: Core, found: Found, hyperparameters: GrpoHyperparameters) -> None:
@@ -161,12 +159,13 @@ async def _resumed(session: Session, ctx: Context, spec: "JobInput", given: Set[
         raise Invalid(f"{checkpoint.id} is a state of {before.base_model}: a job goes on with the same.", param="base_model")
     if found.method is not None and found.method.name != before.method:
         raise Invalid(f"{checkpoint.id} is of a {before.method} job: a job goes on with the same method.", param="method")
-    if isinstance(found.hyperparameters, GrpoHyperparameters):
-        rank, old_rank = found.hyperparameters.lora_rank, before.hyperparameters.get("lora_rank")
+    if found.hyperparameters is not None:
+        asked = found.hyperparameters.model_dump(include={"lora_rank", "max_steps"})
+        rank, old_rank = asked["lora_rank"], before.hyperparameters.get("lora_rank")
         if rank != old_rank:
             message = f"{checkpoint.id} was trained with a lora_rank of {old_rank or 'null'}: a job goes on with the same."
             raise Invalid(message, param="hyperparameters.lora_rank")
-        steps = found.hyperparameters.max_steps
+        steps = asked["max_steps"]
         if steps is not None and steps <= checkpoint.step:
             message = f"{checkpoint.id} has {checkpoint.step} steps behind it, and max_steps counts them: it must be more."
             raise Invalid(message, param="hyperparameters.max_steps")

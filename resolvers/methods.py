@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from engines.training.spec import GrpoHyperparameters
+from engines.training.grpo_spec import GrpoHyperparameters
+from engines.training.text_spec import DpoHyperparameters, SftHyperparameters
 from engines.training.video_spec import VideoHyperparameters
 from resolvers.context import Context
 
@@ -51,14 +52,12 @@ class Method:
 
 
 GRPO = Method("grpo", "Group relative policy optimisation: the model learns from a reward.", GrpoHyperparameters, True)
-VIDEO = Method(
-    "sft_video_gen",
-    "Supervised fine-tuning of a video model on clips with captions.",
-    VideoHyperparameters,
-    False,
-    unavailable="This installation has no trainer of video models yet.",
+SFT = Method("sft", "Supervised fine-tuning: the model learns to answer as the dataset does.", SftHyperparameters, False)
+DPO = Method(
+    "dpo", "Direct preference optimisation: the model learns which of two answers is preferred.", DpoHyperparameters, False
 )
-METHODS: Mapping[str, Method] = {method.name: method for method in (GRPO, VIDEO)}
+VIDEO = Method("sft_video_gen", "Supervised fine-tuning of a video model on clips with captions.", VideoHyperparameters, False)
+METHODS: Mapping[str, Method] = {method.name: method for method in (GRPO, SFT, DPO, VIDEO)}
 
 
 def all_(ctx: Context) -> list[Method]:

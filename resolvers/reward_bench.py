@@ -17,7 +17,7 @@ from engines.protocol import ChildFailure
 from engines.rewards import sample, trial
 from engines.rewards.jail import Jail, rules_of
 from engines.rewards.trial import Trial
-from engines.training.spec import GrpoHyperparameters
+from engines.training.grpo_spec import GrpoHyperparameters
 from resolvers.inputs import Input
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engines.training.spec import GrpoHyperparameters
+from engines.training.grpo_spec import GrpoHyperparameters
 from rest_compat import about, downloads, glossary, ranges, sse, variants
 from rest_compat.errors import VERI, Dialect, Enveloped
 from rest_compat.operation import JSON, Operation

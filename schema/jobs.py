@@ -60,6 +60,8 @@ class JobPhase(Enum):
 @strawberry.enum(description="How a model is trained.")
 class Method(Enum):
     GRPO = strawberry.enum_value("grpo", description="Group relative policy optimisation, by TRL.")
+    SFT = strawberry.enum_value("sft", description="Supervised fine-tuning on answers.")
+    DPO = strawberry.enum_value("dpo", description="Direct preference optimisation on pairs of answers.")
     SFT_VIDEO_GEN = strawberry.enum_value("sft_video_gen", description="Supervised fine-tuning of a video model.")
 
 

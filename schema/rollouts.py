@@ -8,7 +8,7 @@ import strawberry
 
 from burnish.kit.errors import Invalid
 from models.job import Job
-from resolvers import cursors, metrics, rollout_exports, rollouts
+from resolvers import cursors, downloads, metrics, rollout_exports, rollouts
 from resolvers.cursors import Cursor
 from resolvers.rollout_filters import GroupFilter, outcome_of
 from resolvers.rollouts import Group, Place
@@ -43,10 +43,24 @@ class Rollout:
     tokens: int = strawberry.field(description="Its length in tokens.")
     truncated: bool = strawberry.field(description="Whether it was cut at the length limit.")
     score_error: str | None = strawberry.field(description="Why the reward function gave nothing.")
+    messages: JSON | None = strawberry.field(
+        description="The whole conversation as a list of messages, calls of tools and their results included, where the model "
+        "acted in an environment."
+    )
+    job_id: strawberry.Private[str]
+    media: strawberry.Private[str | None]
+
+    @strawberry.field(description="A URL of the clip that was made, which needs no key and works for a limited time.")
+    def media_url(self, info: Info) -> str | None:
+        return None if self.media is None else downloads.media_url(info.context.known.core, self.job_id, self.media)
 
     @classmethod
-    def of(cls, rollout_id: str, data: dict[str, Any], weights: Mapping[str, float]) -> Self:
+    def of(cls, job_id: str, rollout_id: str, data: dict[str, Any], weights: Mapping[str, float]) -> Self:
+        messages = data.get("messages")
         return cls(
+            job_id=job_id,
+            media=data.get("media"),
+            messages=None if messages is None else JSON(messages),
             id=strawberry.ID(rollout_id),
             text=data["text"],
             reward=data["reward"],
@@ -99,7 +113,7 @@ class RolloutGroup:
             outcome=GroupOutcome(outcome_of(group.data)),
             reward_output=group.stdout,
             completions=[
-                Rollout.of(f"{group_id}-{index}", item, weights) for index, item in enumerate(group.data["completions"])
+                Rollout.of(job_id, f"{group_id}-{index}", item, weights) for index, item in enumerate(group.data["completions"])
             ],
         )
 

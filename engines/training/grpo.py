@@ -13,7 +13,8 @@ from engines.bases import hub
 from engines.protocol import ChildFailure, Reporter
 from engines.rewards.jail import Jail, Rules
 from engines.training import environment, interrupt, prompts
-from engines.training.spec import GrpoSpec, ModelSource
+from engines.training.grpo_spec import GrpoHyperparameters, GrpoSpec, RewardSource
+from engines.training.spec import ModelSource
 
 
 def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
@@ -22,7 +23,8 @@ def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     Path(job.work_dir).mkdir(parents=True, exist_ok=True)
     rows = prompts.read_rows(Path(job.dataset_path))
     try:
-        with jailed(job) as jail:
+        assert job.reward is not None
+        with jailed(job.reward, job.hyperparameters) as jail:
             reporter.phase("pulling_model")
             base, revision = interrupt.call(lambda: locate(job.model, reporter), reporter.stop_requested)
             job = pinned(job, revision)
@@ -37,9 +39,8 @@ def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
         return {}
 
 
-def jailed(job: GrpoSpec) -> Jail:
-    """Return the jail of the job's reward, not started."""
-    reward = job.reward
+def jailed(reward: RewardSource, hyperparameters: GrpoHyperparameters) -> Jail:
+    """Return the jail of a job's reward, not started."""
     rules = Rules(
         deadline_s=reward.deadline_s,
         memory_bytes=reward.memory_bytes,
@@ -48,7 +49,7 @@ def jailed(job: GrpoSpec) -> Jail:
         unprotected=reward.unprotected,
     )
     source = Path(reward.path).read_bytes()
-    args = job.hyperparameters.model_dump()
+    args = hyperparameters.model_dump()
     return Jail(source, reward.format, name=reward.name, weights=reward.weights, args=args, rules=rules)
 
 

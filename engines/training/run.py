@@ -14,12 +14,12 @@ from transformers.trainer_callback import PrinterCallback
 from engines.protocol import ChildFailure, Reporter
 from engines.training import parity, weights
 from engines.training.checkpoints import Checkpoints
+from engines.training.grpo_spec import GrpoSpec
 from engines.training.interrupt import Stopped
 from engines.training.progress import Progress
 from engines.training.prompts import Row, fit, token_ids
 from engines.training.rollouts import Sampled, build_groups
 from engines.training.scoring import Judge, Scorer
-from engines.training.spec import GrpoSpec
 from engines.training.trainer import RolloutTrainer, config
 
 # How long a step may go on after a stop before it is broken off between two forward passes.

@@ -1,11 +1,11 @@
-"""What a GRPO job is told to do: the user's hyperparameters and the plain spec that the host hands to the child.
+"""What every kind of training is told: the base of each plain spec that the host hands to a child, and what it is made of.
 
-Both models refuse unknown keys and values of the wrong type, so that an error names the key and nothing is ever ignored.
+All models refuse unknown keys and values of the wrong type, so that an error names the key and nothing is ever ignored.
 """
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 INT_MAX = 2**31 - 1
 
@@ -24,44 +24,22 @@ class Strict(BaseModel):
         return int(value) if type(value) is float and value.is_integer() else value
 
 
-class GrpoHyperparameters(Strict):
-    """The `hyperparameters` of a job with `method: grpo`."""
-
-    learning_rate: float = Field(1e-6, gt=0, lt=1, description="Learning rate of AdamW, constant after the warm-up.")
-    num_epochs: Count = Field(1, description="Passes over the dataset. Ignored where `max_steps` is set.")
-    max_steps: Count | None = Field(None, description="Optimizer steps; wins over `num_epochs`.")
-    rollouts_per_prompt: int = Field(8, ge=2, le=64, description="Completions sampled for each prompt: the group of GRPO.")
-    kl_coef: float = Field(0.001, ge=0, description="Weight of the KL penalty against the base model; 0 turns it off.")
-    max_prompt_length: Count = Field(1024, description="Longer prompts, in tokens, are left out.")
-    max_response_length: Count = Field(2048, description="Completions are cut after this many tokens.")
-    global_batch_size: Count = Field(64, validate_default=True, description="Completions in each optimizer step.")
-    seed: int = Field(42, ge=0, le=INT_MAX, description="Seed of sampling, shuffling and adapter initialisation.")
-    lora_rank: int | None = Field(None, ge=1, le=1024, description="Train a LoRA adapter of this rank; null trains all weights.")
-    load_in_4bit: bool = Field(False, description="Hold the base model in 4 bits; needs `lora_rank` and a GPU.")
-    checkpoint_every: Count | None = Field(None, description="Steps between checkpoints; null makes about four of a run.")
-    temperature: float = Field(1.0, gt=0, le=10, description="Sampling temperature of the rollouts.")
-    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling of the rollouts.")
-    clip_eps: float = Field(0.2, gt=0, lt=1, description="Clipping range of the policy ratio.")
-    warmup_steps: int = Field(0, ge=0, le=INT_MAX, description="Steps in which the learning rate rises from 0.")
-
-    @field_validator("global_batch_size")
-    @classmethod
-    def _whole_groups(cls, value: int, info: ValidationInfo) -> int:
-        rollouts = info.data.get("rollouts_per_prompt")
-        if rollouts and value % rollouts:
-            raise ValueError(f"must be a multiple of rollouts_per_prompt ({rollouts}); {value} is not")
-        return value
-
-    @field_validator("load_in_4bit")
-    @classmethod
-    def _adapter_for_4bit(cls, value: bool, info: ValidationInfo) -> bool:
-        if value and info.data.get("lora_rank") is None:
-            raise ValueError("needs lora_rank: weights held in 4 bits cannot be trained themselves")
-        return value
-
-    @property
-    def prompts_per_step(self) -> int:
-        return self.global_batch_size // self.rollouts_per_prompt
+# What the methods that learn from text share: rows held out of the training, and what is made of their score.
+EvalFraction = Annotated[
+    float | None,
+    Field(gt=0, le=0.5, description="Share of the rows that is held out and never trained on; null holds out none."),
+]
+EvalEvery = Annotated[
+    Count | None, Field(description="Steps between looks at the held-out rows; null looks as often as checkpoints are saved.")
+]
+EarlyStop = Annotated[
+    Count | None,
+    Field(description="Looks at the held-out rows without a better score after which training ends; null never ends it."),
+]
+KeepBest = Annotated[
+    bool,
+    Field(description="Whether the trained model is that of the best score on the held-out rows, not that of the last step."),
+]
 
 
 class ModelSource(Strict):
@@ -88,32 +66,17 @@ class ModelSource(Strict):
         return self.name or self.repo
 
 
-class RewardSource(Strict):
-    """The user's reward file, how it is called, and what the operator allows it (`engines.rewards.jail.Rules`)."""
-
-    path: str
-    name: str = "reward.py"
-    format: Literal["trl", "miles", "verl"] = "trl"
-    weights: dict[str, float] = Field(default_factory=dict)
-    deadline_s: float = Field(60.0, gt=0)
-    memory_bytes: int = Field(4 * 2**30, gt=0)
-    libraries: list[str] | None = None
-    require_landlock: bool = False
-    unprotected: bool = False
-
-
-class GrpoSpec(Strict):
-    """Everything that one attempt at a job needs. `resume_path` is a folder with a checkpoint to go on from,
-    of this job or of another.
+class JobSpec(Strict):
+    """What one attempt at a job needs, whatever its method. `resume_path` is a folder with a checkpoint to go on from, of this
+    job or of another; `gpus` is how many it may use.
     """
 
     job_id: str
     attempt: int = Field(1, ge=0)
     model: ModelSource
     dataset_path: str
-    reward: RewardSource
-    hyperparameters: GrpoHyperparameters
     work_dir: str
     resume_path: str | None = None
     device: Literal["cpu", "cuda"] = "cpu"
+    gpus: Count = 1
     threads: Count | None = None

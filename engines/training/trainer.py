@@ -14,10 +14,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
+from engines.training.grpo_spec import GrpoHyperparameters
 from engines.training.interrupt import Stopped
 from engines.training.prompts import Row
 from engines.training.rollouts import Sampled
-from engines.training.spec import GrpoHyperparameters
 
 # Tokens that one forward and backward pass takes at most; a step of more is split and its gradients are summed.
 MICRO_BATCH_TOKENS = {"cpu": 8192, "cuda": 16384}

@@ -2,7 +2,7 @@
 
 from pydantic import Field, field_validator
 
-from engines.training.spec import INT_MAX, Count, Strict
+from engines.training.spec import INT_MAX, Count, JobSpec, Strict
 
 # How many frames, and how many pixels each way, become one of what the model sees.
 FRAMES_AT_ONCE = 4
@@ -25,6 +25,14 @@ class VideoHyperparameters(Strict):
     width: int = Field(720, ge=PIXELS_AT_ONCE, le=4096, description=f"Width in pixels, a multiple of {PIXELS_AT_ONCE}.")
     fps: int = Field(8, ge=1, le=240, description="Frames a second.")
     seed: int = Field(42, ge=0, le=INT_MAX, description="Seed of sampling, shuffling and adapter initialisation.")
+    checkpoint_every: Count | None = Field(None, description="Steps between checkpoints; null makes about four of a run.")
+    warmup_steps: int = Field(0, ge=0, le=INT_MAX, description="Steps in which the learning rate rises from 0.")
+    buckets: bool = Field(
+        False,
+        description="Train each clip at the shape nearest its own, of the same number of pixels; else all are cropped to one.",
+    )
+    sample_prompts: int = Field(2, ge=0, le=16, description="Clips made with a fixed seed at the start and at each checkpoint.")
+    sample_steps: int = Field(30, ge=1, le=1000, description="Denoising steps of these clips.")
 
     @field_validator("num_frames")
     @classmethod
@@ -42,3 +50,13 @@ class VideoHyperparameters(Strict):
         if value % PIXELS_AT_ONCE:
             raise ValueError(f"must be a multiple of {PIXELS_AT_ONCE}; {value} is not")
         return value
+
+
+class VideoSpec(JobSpec):
+    """Everything that one attempt at fine-tuning a video model needs. `media_dir` holds the clips of an uploaded archive, each
+    called as `engines.data.archive.media_name` says; those that rows name by URL are fetched.
+    """
+
+    hyperparameters: VideoHyperparameters
+    media_dir: str | None = None
+    open_networks: str = ""

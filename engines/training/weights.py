@@ -23,7 +23,7 @@ from transformers import (
 
 from engines.evidence import ADAPTER
 from engines.protocol import ChildFailure
-from engines.training.spec import GrpoHyperparameters
+from engines.training.grpo_spec import GrpoHyperparameters
 
 LOAD_ERRORS = (OSError, ValueError, KeyError, ImportError, SafetensorError)
 SIDE_FILES = ("*.json", "*.txt", "*.jinja", "*.model", "*.tiktoken")

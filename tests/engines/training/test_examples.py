@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from engines.training.grpo_spec import GrpoHyperparameters
 from engines.training.prompts import read_rows
-from engines.training.spec import GrpoHyperparameters
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from engines.training.spec import GrpoHyperparameters, GrpoSpec, ModelSource
+from engines.training.grpo_spec import GrpoHyperparameters, GrpoSpec
+from engines.training.spec import ModelSource
 
 JOB: dict[str, Any] = {
     "job_id": "job_1",
