@@ -20,7 +20,7 @@ GROWTH = 1.05
 
 
 def peak_bytes(device: str) -> int:
-    """Return the most that this process has held at once so far: `cuda`, of its current GPU; `cpu`, resident in this machine's memory.
+    """Return the most that this process has held at once: with `cuda` of its current GPU, with `cpu` of this machine's memory.
 
     The kernel counts from the start of the program, so that nothing of the process that started this one is in it.
     """
@@ -33,7 +33,7 @@ def peak_bytes(device: str) -> int:
 
 
 class Peak:
-    """Reports the peak when it is first looked at, when it has grown by a twentieth since, and, at the end, when it has grown at all."""
+    """Reports the peak when it is first looked at, and when it has grown since: by a twentieth, at the end by anything."""
 
     def __init__(self, reporter: Reporter, device: str) -> None:
         self._reporter = reporter
