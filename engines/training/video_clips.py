@@ -70,7 +70,8 @@ def read(path: Path, shape: Shape, fps: int) -> "np.ndarray[Any, Any]":
                 found.append(_cut(frame, shape))
                 due = next(wanted)
             if len(found) == shape.frames:
-                return np.stack(found)
+                whole: np.ndarray[Any, Any] = np.stack(found)
+                return whole
     raise Unreadable(f"it has only {len(found)} of the {shape.frames} frames that were counted before")
 
 
@@ -131,7 +132,8 @@ def _cut(frame: VideoFrame, shape: Shape) -> "np.ndarray[Any, Any]":
     picture = frame.reformat(*scaled, format="rgb24", interpolation=Interpolation.BICUBIC).to_ndarray()
     picture = np.rot90(picture, turns)
     top, left = (height - shape.height) // 2, (width - shape.width) // 2
-    return np.ascontiguousarray(picture[top : top + shape.height, left : left + shape.width])
+    cut: np.ndarray[Any, Any] = np.ascontiguousarray(picture[top : top + shape.height, left : left + shape.width])
+    return cut
 
 
 def write(path: Path, frames: "np.ndarray[Any, Any]", fps: int) -> None:
@@ -139,7 +141,7 @@ def write(path: Path, frames: "np.ndarray[Any, Any]", fps: int) -> None:
     encoder = next(name for name in ENCODERS if name in av.codecs_available)
     with av.open(path, "w", format="mp4", container_options={"movflags": "faststart"}) as opened:
         options = {"crf": QUALITY[encoder]} if encoder in QUALITY else {}
-        stream = opened.add_stream(encoder, rate=fps, options=options)
+        stream: Any = opened.add_stream(encoder, rate=fps, options=options)
         stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
         for picture in frames:
             opened.mux(stream.encode(VideoFrame.from_ndarray(picture, format="rgb24")))

@@ -1,9 +1,9 @@
-"""From rows to clips that are known to train: each found or fetched, decoded once, and given its shape, before a model is loaded."""
+"""From rows to clips that can be trained on: each found or fetched, decoded once, given its shape, before a model is loaded."""
 
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from engines.data.archive import media_name
 from engines.protocol import Reporter
@@ -84,7 +84,7 @@ def _unpacked(video: str, media_dir: str | None) -> Path | Exception:
         return NotFetched("a clip elsewhere is named by an https URL")
     if media_dir is None:
         return NotFetched("the dataset was not uploaded as an archive, so it has no clips of its own")
-    path = Path(media_dir) / media_name(str(PurePosixPath(video)))
+    path = Path(media_dir) / media_name(video)
     return path if path.is_file() else NotFetched("it is not in the uploaded archive")
 
 
