@@ -42,8 +42,10 @@ def sft(row: Row) -> str:
         return f"'prompt' and 'completion' as {_answered(row, 'completion')}"
     if row.get("text") is None:
         raise Problem("no 'messages', no 'completion' and no 'text' to learn from")
-    if not isinstance(row["text"], str) or not row["text"].strip():
-        raise Problem("'text' is empty" if row["text"] == "" or isinstance(row["text"], str) else "'text' is a text")
+    if not isinstance(row["text"], str):
+        raise Problem("'text' is a text")
+    if not row["text"].strip():
+        raise Problem("'text' is empty")
     return "'text'"
 
 
