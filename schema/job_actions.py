@@ -13,7 +13,8 @@ from resolvers.jobs import JobInput
 from schema.context import Info
 from schema.errors import NAMES, Payload, settle, user_errors
 from schema.hardware import Hardware, HardwareInput, HardwareOffer
-from schema.jobs import DestinationType, Method, TrainingJob
+from schema.jobs import DestinationType, TrainingJob
+from schema.methods import Method
 from schema.nodes import Input, Money
 from schema.scalars import JSON
 

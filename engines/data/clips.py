@@ -12,13 +12,15 @@ from typing import Any
 import av
 from av.error import FFmpegError
 
-from engines.data.clip_counts import MAX_FRAMES, Clip
+from engines.data.clip_counts import Clip
 from engines.data.rules import Problem
 
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,png_pipe,jpeg_pipe,webp_pipe"
-# The size of a frame of 8K.
-MAX_PIXELS = 2**25
-OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none", "enable_drefs": "0", "err_detect": "explode"}
+# Twice the size of a frame of 8K.
+MAX_PIXELS = 2**26
+# What a job takes at most where a clip has no more frames a second than it; each frame behind is a packet that is there.
+MAX_DECODED = 1024
+OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 
 
 class _Refused(Exception):
@@ -28,7 +30,11 @@ class _Refused(Exception):
 def probe(path: Path) -> Clip:
     """Return what a clip holds; Problem where it is none, or not a whole one."""
     try:
-        with path.open("rb") as file, closing(av.open(file, options=OPTIONS, io_open=_refuse, metadata_errors="replace")) as held:
+        # As an open file: nothing that is inside may name another one.
+        with (
+            path.open("rb") as file,
+            closing(av.open(file, container_options=dict(OPTIONS), io_open=_refuse, metadata_errors="replace")) as held,
+        ):
             return _looked(held)
     except _Refused:
         raise Problem("is not a clip of its own: it names another file") from None
@@ -56,25 +62,25 @@ def _looked(container: Any) -> Clip:
     # An mp4 may leave out frames on purpose, by its list of edits; one that is cut off has a damaged packet.
     if frames < stream.frames and "mp4" not in container.format.name:
         raise Problem(f"is cut off: {frames} of its {stream.frames} frames are there")
-    rate = stream.average_rate or stream.guessed_rate
-    return Clip(frames, *size, round(float(rate), 3) if rate else None)
+    rate = stream.average_rate
+    return Clip(frames, rate if rate is not None and rate > 0 else None, *size)
 
 
 def _counted(container: Any, stream: Any) -> tuple[int, tuple[int, int]]:
-    """Return how many frames there are and their size, which is one for all."""
+    """Return how many frames there are, and the size of the first as it is shown: phones store theirs lying."""
     packets = decoded = 0
     size: tuple[int, int] = (0, 0)
     for packet in container.demux(stream):
         if packet.is_corrupt:
             raise Problem("is damaged")
         packets += packet.size > 0
-        if decoded >= MAX_FRAMES:
+        if decoded >= MAX_DECODED:
             continue
         for frame in packet.decode():
             if frame.is_corrupt:
                 raise Problem("is damaged")
-            if decoded and (frame.width, frame.height) != size:
-                raise Problem("has frames of different sizes")
-            size = (frame.width, frame.height)
+            if not decoded:
+                lying = round(frame.rotation / 90) % 2
+                size = (frame.height, frame.width) if lying else (frame.width, frame.height)
             decoded += 1
-    return (packets if decoded >= MAX_FRAMES else decoded), size
+    return (packets if decoded >= MAX_DECODED else decoded), size

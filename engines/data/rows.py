@@ -7,10 +7,12 @@
 | `dpo` | `prompt`, `chosen` and `rejected` |
 | `sft_video_gen` | `prompt` or `caption`, and a clip |
 
-What is asked and answered is text everywhere in a row, or lists of messages everywhere. A column that is null is none. The rows
-that a job learns from all have one form: no trainer can put two of them into one batch.
+What is asked and answered is text everywhere in a row, or lists of messages everywhere. A conversation may have `tools` that it
+calls: a list of objects, or the JSON of one. A column that is null is none. The rows that a job learns from all have one form: no
+trainer can put two of them into one batch.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -37,6 +39,7 @@ def sft(row: Row) -> str:
         rules.check_messages(row["messages"], "messages")
         if all(message["role"] != "assistant" for message in row["messages"]):
             raise Problem("'messages' has no message of the assistant to learn from")
+        tools_of(row)
         return "'messages'"
     if row.get("completion") is not None:
         return f"'prompt' and 'completion' as {_answered(row, 'completion')}"
@@ -55,7 +58,10 @@ def dpo(row: Row) -> str:
     if missing:
         raise Problem(f"no '{missing[0]}'")
     _answered(row, "chosen")
-    return f"'prompt', 'chosen' and 'rejected' as {_answered(row, 'rejected')}"
+    kind = _answered(row, "rejected")
+    if row["chosen"] == row["rejected"]:
+        raise Problem("'chosen' and 'rejected' are the same")
+    return f"'prompt', 'chosen' and 'rejected' as {kind}"
 
 
 def video(row: Row, *, archived: bool = False) -> str:
@@ -113,6 +119,21 @@ def subject_of(row: Row, forms: Forms) -> Any:
     return row["messages"] if row.get("messages") is not None else row["text"]
 
 
+def tools_of(row: Row) -> list[dict[str, Any]] | None:
+    """Return the tools that a conversation may call, which the chat template is given; Problem where they are none."""
+    tools = row.get("tools")
+    if isinstance(tools, str) and tools.strip():
+        try:
+            tools = json.loads(tools)
+        except ValueError:
+            raise Problem("'tools' is not JSON") from None
+    if not tools:
+        return None
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise Problem("'tools' is a list of objects")
+    return tools
+
+
 def _answered(row: Row, key: str) -> str:
     """Return whether a prompt and its answer are texts or messages; Problem where one is neither, or each is another."""
     if row.get("prompt") is None:
@@ -130,6 +151,7 @@ def _answered(row: Row, key: str) -> str:
     rules.check_messages(answer, key)
     if answer[-1]["role"] != "assistant":
         raise Problem(f"'{key}' does not end with a message of the assistant")
+    tools_of(row)
     return kind
 
 
