@@ -21,6 +21,7 @@ from engines.training.progress import Progress
 from engines.training.prompts import Row, fit, token_ids
 from engines.training.rollouts import Sampled, build_groups
 from engines.training.scoring import Judge, Scorer
+from engines.training.text_spec import DpoSpec, SftSpec
 from engines.training.trainer import RolloutTrainer, config
 
 # How long a step may go on after a stop before it is broken off between two forward passes.
@@ -138,7 +139,7 @@ def describe(job: GrpoSpec, trainer: RolloutTrainer, prompts: int) -> str:
     return f"training {what} on {where}; a step takes {each}{repeated}"
 
 
-def check_resume(job: GrpoSpec) -> None:
+def check_resume(job: GrpoSpec | SftSpec | DpoSpec) -> None:
     """Raise `config_error` where the checkpoint is none, or is one of another kind of training."""
     if job.resume_path is None:
         return
