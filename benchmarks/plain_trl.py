@@ -58,6 +58,8 @@ def main(model: str, dataset: str, reward: str, hyperparameters: str, output: st
     )
     trainer.train()
     trainer.save_model(output)
+    steps = [{key: entry[key] for key in ("reward", "step_time")} for entry in trainer.state.log_history if "reward" in entry]
+    Path(output, "steps.json").write_text(json.dumps(steps))
 
 
 if __name__ == "__main__":
