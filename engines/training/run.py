@@ -16,6 +16,7 @@ from engines.training import parity, weights
 from engines.training.checkpoints import Checkpoints
 from engines.training.grpo_spec import GrpoSpec
 from engines.training.interrupt import Stopped
+from engines.training.peak import PeakMemory
 from engines.training.progress import Progress
 from engines.training.prompts import Row, fit, token_ids
 from engines.training.rollouts import Sampled, build_groups
@@ -118,7 +119,7 @@ def prepare(
         on_phase=Phases(reporter),
         on_sampled=report_rollouts,
         stop_due=StopClock(reporter),
-        callbacks=[Progress(reporter, checkpoints)],
+        callbacks=[Progress(reporter, checkpoints), PeakMemory(reporter, job.device)],
         peft_config=weights.adapter_config(hyper),
     )
     trainer.remove_callback(PrinterCallback)
