@@ -16,10 +16,12 @@ from engines.training import parity, weights
 from engines.training.checkpoints import Checkpoints
 from engines.training.grpo_spec import GrpoSpec
 from engines.training.interrupt import Stopped
+from engines.training.peak import PeakMemory
 from engines.training.progress import Progress
 from engines.training.prompts import Row, fit, token_ids
 from engines.training.rollouts import Sampled, build_groups
 from engines.training.scoring import Judge, Scorer
+from engines.training.text_spec import DpoSpec, SftSpec
 from engines.training.trainer import RolloutTrainer, config
 
 # How long a step may go on after a stop before it is broken off between two forward passes.
@@ -118,7 +120,7 @@ def prepare(
         on_phase=Phases(reporter),
         on_sampled=report_rollouts,
         stop_due=StopClock(reporter),
-        callbacks=[Progress(reporter, checkpoints)],
+        callbacks=[Progress(reporter, checkpoints), PeakMemory(reporter, job.device)],
         peft_config=weights.adapter_config(hyper),
     )
     trainer.remove_callback(PrinterCallback)
@@ -137,7 +139,7 @@ def describe(job: GrpoSpec, trainer: RolloutTrainer, prompts: int) -> str:
     return f"training {what} on {where}; a step takes {each}{repeated}"
 
 
-def check_resume(job: GrpoSpec) -> None:
+def check_resume(job: GrpoSpec | SftSpec | DpoSpec) -> None:
     """Raise `config_error` where the checkpoint is none, or is one of another kind of training."""
     if job.resume_path is None:
         return
