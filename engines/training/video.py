@@ -8,10 +8,9 @@ the network is closed, and the libraries that take seconds to import come last.
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from engines.protocol import ChildFailure, Reporter
+from engines.protocol import Reporter
 from engines.training import environment, interrupt, video_base, video_rows
+from engines.training.text_start import parse
 from engines.training.video_base import TRANSFORMER
 from engines.training.video_gather import Clip, gather
 from engines.training.video_rows import Problems
@@ -20,7 +19,7 @@ from engines.training.video_spec import VideoSpec
 
 def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Train and return `{steps}`; after a stop return `{}`, with nothing final made."""
-    job = _parse(spec)
+    job = parse(VideoSpec, spec)
     Path(job.work_dir).mkdir(parents=True, exist_ok=True)
     try:
         reporter.phase("validating")
@@ -41,14 +40,5 @@ def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
 
 def _clips(job: VideoSpec, reporter: Reporter) -> list[Clip]:
     problems = Problems()
-    rows = video_rows.read(Path(job.dataset_path), problems)
+    rows = video_rows.read(Path(job.dataset_path), job.media_dir is not None, problems)
     return gather(rows, job, problems, reporter)
-
-
-def _parse(spec: dict[str, Any]) -> VideoSpec:
-    try:
-        return VideoSpec.model_validate(spec)
-    except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise ChildFailure("config_error", f"{where}: {problem['msg']}", "platform") from error

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from engines.data.rules import Problem
 from engines.protocol import Reporter
 from engines.training import video_clips, video_model
 from engines.training.interrupt import Stopped
 from engines.training.video_base import Base
-from engines.training.video_clips import Unreadable
 from engines.training.video_gather import Clip
 from engines.training.video_rows import Problems
 from engines.training.video_spec import VideoSpec
@@ -68,8 +68,8 @@ class Cache:
             for number, (key, clip) in enumerate(distinct.items()):
                 try:
                     frames = video_clips.read(clip.path, clip.shape, job.hyperparameters.fps)
-                except Unreadable as problem:
-                    problems.note(clip.row.index, str(problem))
+                except Problem as problem:
+                    problems.note(clip.row.index, f"its clip {problem}")
                     continue
                 pixels = _pixels(torch.from_numpy(frames), job.device)
                 parameters = vae.encode(pixels).latent_dist.parameters[0]

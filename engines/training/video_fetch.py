@@ -36,7 +36,7 @@ class Budget:
             self._left -= count
             is_spent = self._left < 0
         if is_spent:
-            raise NotFetched("the clips of the dataset are too large together")
+            raise NotFetched("is one too many: the clips of the dataset are too large together")
 
 
 def fetch(urls: Sequence[str], folder: Path, open_networks: str, on_fetched: OnFetched) -> dict[str, Path | NotFetched]:
@@ -68,11 +68,11 @@ def _one(url: str, folder: Path, guard: network.Guard, budget: Budget) -> Path:
                 for piece in HttpFile(opened, url).stream():
                     size += len(piece)
                     if size > MAX_CLIP_BYTES:
-                        raise NotFetched(f"it is larger than {MAX_CLIP_BYTES / 2**30:.0f} GiB")
+                        raise NotFetched(f"is larger than {MAX_CLIP_BYTES / 2**30:.0f} GiB")
                     if time.monotonic() - started > MAX_CLIP_S:
-                        raise NotFetched(f"it did not come within {MAX_CLIP_S / 60:.0f} minutes")
+                        raise NotFetched(f"did not come within {MAX_CLIP_S / 60:.0f} minutes")
                     budget.take(len(piece))
                     file.write(piece)
         except SourceError as error:
-            raise NotFetched(error.message.removesuffix(".")) from None
+            raise NotFetched(f"was not fetched: {error.message.removesuffix('.')}") from None
     return path
