@@ -5,6 +5,7 @@ Each line of stdin is an order of `tests.engines.training.text.runner`, or `{jud
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def _hyper() -> Any:
     return VideoHyperparameters(lora_rank=2, lora_alpha=2)
 
 
-QUESTIONS = {"loss_of_step": loss_of_step, "velocity_error": velocity_error}
+QUESTIONS: dict[str, Callable[..., Any]] = {"loss_of_step": loss_of_step, "velocity_error": velocity_error}
 
 
 def main() -> None:

@@ -133,7 +133,8 @@ def test_a_clip_is_scaled_to_cover_and_its_middle_is_cut(tmp_path: Path) -> None
 def test_frames_are_taken_by_the_rate_that_the_job_wants(tmp_path: Path) -> None:
     path = tmp_path / "fast.mp4"
     path.write_bytes(clip(33, fps=24))
-    read, every = video_clips.read(path, Shape(9, 32, 32), 8).astype(int), decoded(path).astype(int)
+    read: Any = video_clips.read(path, Shape(9, 32, 32), 8).astype(int)
+    every: Any = decoded(path).astype(int)
     nearest = [min(range(33), key=lambda number: np.abs(every[number] - picture).sum()) for picture in read]
     # The square moves by half a pixel a frame, so two frames may be alike.
     assert [abs(number - 3 * place) <= 1 for place, number in enumerate(nearest)] == [True] * 9
