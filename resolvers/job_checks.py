@@ -76,6 +76,10 @@ def of_itself(core: Core, spec: "JobInput", given: Set[str]) -> Found:
             found.hyperparameters = found.note(lambda: parse(shown, spec.hyperparameters, at="hyperparameters"))
         if {"reward_function_id", "environments"} <= given:
             found.note(lambda: _check_reward(found.method, spec))
+    if found.hyperparameters is not None and "checkpoint_destination" in given:
+        is_adapter = getattr(found.hyperparameters, "lora_rank", None) is not None
+        wrong = destinations.weights_problem(spec.checkpoint_destination, spec.method, is_adapter=is_adapter)
+        found.problems += [] if wrong is None else [wrong]
     if "max_cost_usd" in given and found.shape is not None:
         hour = hardware.hour_micros(core, found.shape)
         found.cap_micros = found.note(lambda: capped(core.settings, spec.max_cost_usd, hour))

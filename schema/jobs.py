@@ -13,7 +13,7 @@ from models import job
 from resolvers import cursors, downloads, exports, jobs, metrics, progress
 from resolvers.cursors import Cursor
 from schema import streams
-from schema.checkpoints import Checkpoint
+from schema.checkpoints import Checkpoint, CheckpointWeights
 from schema.context import Info
 from schema.datasets import Dataset
 from schema.hardware import Hardware
@@ -71,11 +71,22 @@ class CheckpointDestination:
     uri: str | None = strawberry.field(description="With `S3`: the folder, `s3://bucket/folder`.")
     repo: str | None = strawberry.field(description="With `HF`: the repository, `owner/name`.")
     private: bool | None = strawberry.field(description="With `HF`: whether a repository that has to be made is private.")
+    weights: CheckpointWeights | None = strawberry.field(
+        description="Which weights of a model that was trained as an adapter; null for all that there are."
+    )
+    archive: bool | None = strawberry.field(description="With `S3`: whether the files go as one `.tar.gz`.")
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
-        private = stored.get("private", True) if stored["type"] == "hf" else None
-        return cls(type=DestinationType(stored["type"]), uri=stored.get("uri"), repo=stored.get("repo"), private=private)
+        kind, weights = DestinationType(stored["type"]), stored.get("weights")
+        return cls(
+            type=kind,
+            uri=stored.get("uri"),
+            repo=stored.get("repo"),
+            private=stored.get("private", True) if kind is DestinationType.HF else None,
+            weights=None if weights is None else CheckpointWeights(weights),
+            archive=stored.get("archive", False) if kind is DestinationType.S3 else None,
+        )
 
 
 @strawberry.type(description="How far a job is.")
@@ -131,6 +142,9 @@ class TrainingJob(Node, Logged, RolledOut):
     )
     checkpoint_destination: CheckpointDestination = strawberry.field(description="Where its trained model goes.")
     destination_url: str | None = strawberry.field(description="Where its trained model was delivered, once it was.")
+    best_step: int | None = strawberry.field(
+        description="The step with the best score on the rows held out of the training, so far; null where there are none."
+    )
     requires_heartbeat: bool = strawberry.field(
         description="Whether it is ended when its client has sent no heartbeat for too long."
     )
@@ -167,6 +181,7 @@ class TrainingJob(Node, Logged, RolledOut):
             dropped_prompts=row.dropped_prompts,
             checkpoint_destination=CheckpointDestination.of(row.checkpoint_destination),
             destination_url=row.destination_url,
+            best_step=row.best_step,
             requires_heartbeat=row.requires_heartbeat,
             heartbeat_at=row.heartbeat_at,
             hardware_requested=Hardware.of(row.gpu_requested, row.provider_requested),
