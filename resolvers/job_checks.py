@@ -20,7 +20,7 @@ from engines.compute.hardware import Shape
 from engines.training.grpo_spec import GrpoHyperparameters
 from models import books, integration, job
 from models.job import Checkpoint, Job
-from resolvers import base_models, checkpoints, datasets, destinations, hardware, reward_functions
+from resolvers import base_models, checkpoints, dataset_fit, datasets, destinations, hardware, reward_functions
 from resolvers.caps import capped
 from resolvers.context import Context
 from resolvers.inputs import parse
@@ -97,7 +97,11 @@ async def of_others(session: Session, ctx: Context, spec: "JobInput", given: Set
     With `lock` nothing of it changes before the transaction ends.
     """
     if "dataset_id" in given:
-        await found.wait(datasets.find(session, ctx, spec.dataset_id, lock=lock))
+        dataset = await found.wait(datasets.find(session, ctx, spec.dataset_id, lock=lock))
+        # What an environment asks is not in the rows.
+        if dataset is not None and found.method is not None and spec.environments is None:
+            unfit = dataset_fit.problem(dataset, found.method.name, found.hyperparameters)
+            found.problems += [] if unfit is None else [unfit]
     if "reward_function_id" in given and spec.reward_function_id is not None and found.method is GRPO:
         await found.wait(reward_functions.find(session, ctx, spec.reward_function_id, lock=lock))
     if spec.environments is not None and found.method is GRPO:

@@ -14,7 +14,8 @@ from schema.checkpoints import CheckpointWeights
 from schema.context import Info
 from schema.errors import NAMES, Payload, settle, user_errors
 from schema.hardware import Hardware, HardwareInput, HardwareOffer
-from schema.jobs import DestinationType, Method, TrainingJob
+from schema.jobs import DestinationType, TrainingJob
+from schema.methods import Method
 from schema.nodes import Input, Money
 from schema.scalars import JSON
 

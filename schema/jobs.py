@@ -19,6 +19,7 @@ from schema.datasets import Dataset
 from schema.hardware import Hardware
 from schema.loaders import LAST_LINES, need
 from schema.logs import Logged, LogLine
+from schema.methods import Method
 from schema.nodes import After, Connection, FirstRows, Money, Node, connect_page, within
 from schema.reward_functions import RewardFunction
 from schema.rollouts import RolledOut
@@ -55,14 +56,6 @@ class JobPhase(Enum):
     UPDATING = strawberry.enum_value("updating", description="The weights learn from them.")
     SAVING = strawberry.enum_value("saving", description="It writes a checkpoint.")
     UPLOADING = strawberry.enum_value("uploading", description="It stores a checkpoint.")
-
-
-@strawberry.enum(description="How a model is trained.")
-class Method(Enum):
-    GRPO = strawberry.enum_value("grpo", description="Group relative policy optimisation, by TRL.")
-    SFT = strawberry.enum_value("sft", description="Supervised fine-tuning on answers.")
-    DPO = strawberry.enum_value("dpo", description="Direct preference optimisation on pairs of answers.")
-    SFT_VIDEO_GEN = strawberry.enum_value("sft_video_gen", description="Supervised fine-tuning of a video model.")
 
 
 @strawberry.enum(description="Where a trained model goes besides the platform's own storage, where it is kept in any case.")
