@@ -22,6 +22,7 @@ from engines.compute.hardware import Shape, memory_bytes
 from engines.training import memory_model, memory_text, memory_video
 from engines.training.memory import Device, Estimate
 from engines.training.memory_model import Unknown
+from engines.training.video_spec import VideoHyperparameters
 from models import base_model
 from models.host import Host
 from resolvers.context import Context
@@ -76,6 +77,7 @@ def _made(core: Core, method: Method, base: str, registered: Path | None, hyperp
         folder = None
     if is_video:
         video = memory_video.of_name(base) if folder is None else memory_video.of_folder(folder)
+        assert isinstance(hyperparameters, VideoHyperparameters)
         return memory_video.sft_video_gen(hyperparameters, video, device)
     text = memory_model.of_name(base) if folder is None else memory_model.of_folder(folder)
     return TEXT[method.name](hyperparameters, text, device)

@@ -37,7 +37,7 @@ NAME = re.compile(r"cogvideox.*?([25])b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class VideoModel:
-    """A pipeline of CogVideoX: parameters of its parts, and the shape of its transformer and of its autoencoder's first layers."""
+    """A pipeline of CogVideoX: the parameters of its parts, and the shape of transformer and autoencoder."""
 
     basis: str
     transformer: int
@@ -53,7 +53,7 @@ class VideoModel:
 
 # THUDM/CogVideoX-2b and -5b by their own configuration; both read captions with the encoder of T5-XXL.
 KNOWN = {
-    "2": VideoModel("the name of CogVideoX-2b", 1_693_816_384, 4_762_310_656, 215_583_907, 30, 1920, 2, 16, 226, 128),
+    "2": VideoModel("the name of CogVideoX-2b", 1_693_783_872, 4_762_310_656, 215_583_907, 30, 1920, 2, 16, 226, 128),
     "5": VideoModel("the name of CogVideoX-5b", 5_570_283_072, 4_762_310_656, 215_583_907, 42, 3072, 2, 16, 226, 128),
 }
 
@@ -117,10 +117,8 @@ def sft_video_gen(hyper: VideoHyperparameters, model: VideoModel, device: Device
         denoising = 2 * _tokens(hyper, model) * model.width * PASSING_NUMBERS * held
         sampling = max(denoising, _encoding(hyper, model, held, tile) + 2 * frames)
         phases.append([*training, autoencoder, Part("sampling", sampling, passing=True)])
-    advice = ("a smaller height and width", "fewer num_frames")
-    return Estimate(
-        at_peak([], phases, device), model.basis, advice if hyper.batch_size == 1 else ("a smaller batch_size", *advice)
-    )
+    fewer = ("a smaller batch_size",) if hyper.batch_size > 1 else ()
+    return Estimate(at_peak([], phases, device), model.basis, (*fewer, "a smaller height and width", "fewer num_frames"))
 
 
 def _kept(hyper: VideoHyperparameters, model: VideoModel, device: Device) -> int:
