@@ -5,6 +5,7 @@ be estimated is None with a reason, never a guess.
 """
 
 import asyncio
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +21,7 @@ from burnish.kit.db import Session
 from engines.bases.cached import snapshot
 from engines.compute.hardware import Shape, memory_bytes
 from engines.training import memory_model, memory_text, memory_video
+from engines.training.grpo_spec import GrpoHyperparameters
 from engines.training.memory import Device, Estimate
 from engines.training.memory_model import Unknown
 from engines.training.video_spec import VideoHyperparameters
@@ -27,13 +29,9 @@ from models import base_model
 from models.host import Host
 from resolvers.context import Context
 from resolvers.hardware import runs_on
-from resolvers.methods import DPO, GRPO, SFT, VIDEO, Method
+from resolvers.methods import DPO, SFT, VIDEO, Method
 
-TEXT: Mapping[str, Callable[..., Estimate]] = {
-    GRPO.name: memory_text.grpo,
-    SFT.name: memory_text.sft,
-    DPO.name: memory_text.dpo,
-}
+TEXT: Mapping[str, Callable[..., Estimate]] = {SFT.name: memory_text.sft, DPO.name: memory_text.dpo}
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ async def estimate(ctx: Context, method: Method, base: str, hyperparameters: Bas
         available = await _of_hosts(session, ctx.core) if runs.is_cpu else memory_bytes(runs.type)
     folder = None if registered is None else Path(registered.path)
     try:
-        found = await asyncio.to_thread(_made, ctx.core, method, base, folder, hyperparameters, "cpu" if runs.is_cpu else "cuda")
+        found = await asyncio.to_thread(_made, ctx.core, method, base, folder, hyperparameters, runs)
     except Unknown as reason:
         return f"The memory that it takes cannot be told: {reason}."
     fits = None if available is None else found.total_bytes <= available
@@ -68,9 +66,9 @@ async def estimate(ctx: Context, method: Method, base: str, hyperparameters: Bas
     return Fit(found.total_bytes, parts, available, fits, found.basis, advice)
 
 
-def _made(core: Core, method: Method, base: str, registered: Path | None, hyperparameters: BaseModel, device: Device) -> Estimate:
+def _made(core: Core, method: Method, base: str, registered: Path | None, hyperparameters: BaseModel, runs: Shape) -> Estimate:
     """Read what is on this machine of the model, and count."""
-    is_video = method is VIDEO
+    is_video, device = method is VIDEO, _device(runs)
     folder = registered or snapshot(core.settings.cache / "hub", base, memory_video.SIGN if is_video else memory_model.SIGN)
     if registered is not None and not registered.is_dir():
         # This process may be on another machine than the hosts.
@@ -80,7 +78,14 @@ def _made(core: Core, method: Method, base: str, registered: Path | None, hyperp
         assert isinstance(hyperparameters, VideoHyperparameters)
         return memory_video.sft_video_gen(hyperparameters, video, device)
     text = memory_model.of_name(base) if folder is None else memory_model.of_folder(folder)
+    if isinstance(hyperparameters, GrpoHyperparameters):
+        vllm = importlib.util.find_spec("vllm") is not None
+        return memory_text.grpo(hyperparameters, text, device, runs.count, memory_bytes(runs.type), vllm)
     return TEXT[method.name](hyperparameters, text, device)
+
+
+def _device(runs: Shape) -> Device:
+    return "cpu" if runs.is_cpu else "cuda"
 
 
 async def _of_hosts(session: Session, core: Core) -> int | None:

@@ -22,14 +22,18 @@ FLOAT, HALF = 4, 2
 ADAM_BYTES = 2 * FLOAT
 # An adapter is put beside four projections of each block (video_model.TARGETS), all as wide as the hidden states.
 ADAPTED = 4
-# Of each token a block keeps so many bytes for each number of its hidden state.
-KEPT_BYTES = {"cpu": 56, "cuda": 40}
-# Without a backward pass a block holds its input, its projections and the four times wider layer between.
-PASSING_NUMBERS = 12
-# The autoencoder works on so many frames at once, a first one more with them, in its widest layers of full size; so many
-# tensors of these are there at once. Clips to look at are decoded in tiles (`enable_tiling`), of which a side is half a clip's.
+# Of each token a block keeps so many bytes for each number of its hidden state, and of gradients of them there are as many at
+# once as in the layer between, four times as wide, and in what it is made from and into.
+KEPT_BYTES = {"cpu": 57, "cuda": 33}
+PASSING_NUMBERS = 8
+# Without a backward pass a block holds its input, its projections and the layer between.
+COMPUTED_NUMBERS = 12
+# The autoencoder works on so many frames at once, a first one more with them. By the size of one tensor of its widest layers at
+# full size so much is there at once: tensors, their padded copies, what the convolutions work in, and the cache of the frames
+# before. Measured on diffusers' own layers in float32 over two such batches; clips to look at are decoded in tiles
+# (`enable_tiling`).
 FRAMES_ENCODED = 9
-AUTOENCODER_TENSORS = 6
+ENCODED_TENSORS, DECODED_TENSORS = 16, 26
 TILE_HEIGHT, TILE_WIDTH = 240, 360
 PIXELS_A_LATENT = 8
 NAME = re.compile(r"cogvideox.*?([25])b", re.IGNORECASE)
@@ -107,15 +111,15 @@ def sft_video_gen(hyper: VideoHyperparameters, model: VideoModel, device: Device
     autoencoder = Part("autoencoder", held * model.autoencoder)
     phases = [
         [Part("text encoder", held * model.text_encoder)],
-        [autoencoder, Part("encoding", _encoding(hyper, model, held, hyper.height * hyper.width), passing=True)],
+        [autoencoder, Part("encoding", ENCODED_TENSORS * _tensor(hyper, model, held, hyper.height * hyper.width), passing=True)],
         learning,
     ]
     if hyper.sample_prompts:
         tile = min(hyper.height, TILE_HEIGHT) * min(hyper.width, TILE_WIDTH)
         frames = FLOAT * 3 * hyper.num_frames * hyper.height * hyper.width
         # Guidance asks the transformer twice at once, with the prompt and without.
-        denoising = 2 * _tokens(hyper, model) * model.width * PASSING_NUMBERS * held
-        sampling = max(denoising, _encoding(hyper, model, held, tile) + 2 * frames)
+        denoising = 2 * _tokens(hyper, model) * model.width * COMPUTED_NUMBERS * held
+        sampling = max(denoising, DECODED_TENSORS * _tensor(hyper, model, held, tile) + 2 * frames)
         phases.append([*training, autoencoder, Part("sampling", sampling, passing=True)])
     fewer = ("a smaller batch_size",) if hyper.batch_size > 1 else ()
     return Estimate(at_peak([], phases, device), model.basis, (*fewer, "a smaller height and width", "fewer num_frames"))
@@ -124,13 +128,13 @@ def sft_video_gen(hyper: VideoHyperparameters, model: VideoModel, device: Device
 def _kept(hyper: VideoHyperparameters, model: VideoModel, device: Device) -> int:
     """Return what a pass keeps: each block its input alone, and one block all that it computes (gradient checkpointing)."""
     numbers = hyper.batch_size * _tokens(hyper, model) * model.width
-    return model.layers * numbers * (HALF if device == "cuda" else FLOAT) + KEPT_BYTES[device] * numbers
+    held = HALF if device == "cuda" else FLOAT
+    return numbers * (model.layers * held + KEPT_BYTES[device] + PASSING_NUMBERS * held)
 
 
-def _encoding(hyper: VideoHyperparameters, model: VideoModel, held: int, pixels: int) -> int:
-    """Return what the autoencoder's layers of full size hold of the frames that it works on at once."""
-    frames = min(hyper.num_frames, FRAMES_ENCODED)
-    return AUTOENCODER_TENSORS * model.autoencoder_width * frames * pixels * held
+def _tensor(hyper: VideoHyperparameters, model: VideoModel, held: int, pixels: int) -> int:
+    """Return the size of one tensor of the autoencoder's layers of full size, of the frames that it works on at once."""
+    return model.autoencoder_width * min(hyper.num_frames, FRAMES_ENCODED) * pixels * held
 
 
 def _tokens(hyper: VideoHyperparameters, model: VideoModel) -> int:
