@@ -3,6 +3,8 @@
 import logging
 import time
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from engines.training.interrupt import Stopped
 from engines.training.progress import Progress
 from engines.training.prompts import Row, fit, token_ids
 from engines.training.rollouts import Sampled, build_groups
-from engines.training.scoring import Judge, Scorer
+from engines.training.scoring import Conversing, Judge, Scorer
 from engines.training.trainer import RolloutTrainer, config
 
 # How long a step may go on after a stop before it is broken off between two forward passes.
@@ -97,7 +99,14 @@ def prepare(
     """Return the trainer, ready to go, and the dtype of the base's files."""
     hyper = job.hyperparameters
     tokenizer = weights.load_tokenizer(base)
-    fitted = fit(rows, tokenizer, hyper.max_prompt_length)
+    trainer_of: Callable[..., RolloutTrainer] = RolloutTrainer
+    if job.environments is None:
+        fitted = fit(rows, tokenizer, hyper.max_prompt_length)
+    else:
+        from engines.training import acting
+
+        fitted = acting.fitted(rows, tokenizer, hyper.max_prompt_length)
+        trainer_of = partial(acting.ActingTrainer, actors=judge, hyper=hyper)
     if notice := fitted.notice(hyper.max_prompt_length):
         reporter.log(notice, level="warning")
     reporter.prompts(len(rows), len(fitted.too_long), hyper.max_prompt_length)
@@ -107,9 +116,11 @@ def prepare(
 
     def report_rollouts(step: int, sampled: Sampled) -> None:
         groups = build_groups(sampled, scorer.last, hyper.rollouts_per_prompt)
+        if isinstance(judge, Conversing):
+            judge.tell(groups)
         reporter.rollouts(step, groups, scorer.last.stdout[:KEPT_OUTPUT])
 
-    trainer = RolloutTrainer(
+    trainer = trainer_of(
         model=model,
         tokenizer=tokenizer,
         args=config(hyper, Path(job.work_dir) / "trainer", fitted.longest, job.device),

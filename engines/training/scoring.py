@@ -3,9 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from engines.protocol import Reporter
+from engines.protocol import Group, Reporter
 from engines.rewards.jail import Scores
 from engines.rewards.shapes import Shape
 from engines.training import interrupt
@@ -28,6 +28,14 @@ class Judge(Protocol):
         completion_ids: list[list[int]] | None = None,
         prompt_ids: list[list[int]] | None = None,
     ) -> Scores: ...
+
+
+@runtime_checkable
+class Conversing(Protocol):
+    """A judge that knows more of the completions than their texts: `engines.training.entering.Actors`."""
+
+    def tell(self, groups: Sequence[Group]) -> None:
+        """Add it to the groups of the step."""
 
 
 class Scorer:
