@@ -66,7 +66,7 @@ async def _resumed(session: Session, checkpoint_id: str) -> Checkpoint:
 
 async def _fetched(run: "JobRun", checkpoint: Checkpoint, folder: Path) -> str:
     path = folder / f"resume-{checkpoint.step}"
-    await run.core.storage.fetch_folder(checkpoint.storage_prefix, path)
+    await run.core.storage.fetch_folder(checkpoint.storage_prefix, path, checksums=checkpoint.checksums)
     of = "" if checkpoint.job_id == run.id else f" of {checkpoint.job_id}"
     await run.say(f"Resuming from the checkpoint of step {checkpoint.step}{of}")
     return str(path)

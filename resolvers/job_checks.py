@@ -20,7 +20,7 @@ from engines.compute.hardware import Shape
 from engines.training.grpo_spec import GrpoHyperparameters
 from models import books, integration, job
 from models.job import Checkpoint, Job
-from resolvers import base_models, checkpoints, datasets, destinations, environments, hardware, reward_functions
+from resolvers import base_models, checkpoints, dataset_fit, datasets, destinations, environments, hardware, reward_functions
 from resolvers.caps import capped
 from resolvers.context import Context
 from resolvers.inputs import parse
@@ -80,6 +80,10 @@ def of_itself(core: Core, spec: "JobInput", given: Set[str]) -> Found:
         found.note(lambda: environments.check(wanted))
         if (shape := found.shape) is not None and not local.falls_back(core.settings):
             found.note(lambda: environments.check_shape(shape))
+    if found.hyperparameters is not None and "checkpoint_destination" in given:
+        is_adapter = getattr(found.hyperparameters, "lora_rank", None) is not None
+        wrong = destinations.weights_problem(spec.checkpoint_destination, spec.method, is_adapter=is_adapter)
+        found.problems += [] if wrong is None else [wrong]
     if "max_cost_usd" in given and found.shape is not None:
         hour = hardware.hour_micros(core, found.shape)
         found.cap_micros = found.note(lambda: capped(core.settings, spec.max_cost_usd, hour))
@@ -97,7 +101,11 @@ async def of_others(session: Session, ctx: Context, spec: "JobInput", given: Set
     With `lock` nothing of it changes before the transaction ends.
     """
     if "dataset_id" in given:
-        await found.wait(datasets.find(session, ctx, spec.dataset_id, lock=lock))
+        dataset = await found.wait(datasets.find(session, ctx, spec.dataset_id, lock=lock))
+        # What an environment asks is not in the rows.
+        if dataset is not None and found.method is not None and spec.environments is None:
+            unfit = dataset_fit.problem(dataset, found.method.name, found.hyperparameters)
+            found.problems += [] if unfit is None else [unfit]
     if "reward_function_id" in given and spec.reward_function_id is not None and found.method is GRPO:
         await found.wait(reward_functions.find(session, ctx, spec.reward_function_id, lock=lock))
     if spec.environments is not None and found.method is GRPO:

@@ -9,7 +9,11 @@ Schema = dict[str, Any]
 NOTHING: Schema = {"type": "null"}
 # By model, its shapes: of each the fields that it needs, then those that it may have. All others are null or left out.
 SHAPES: Mapping[str, Sequence[tuple[Sequence[str], Sequence[str]]]] = {
-    "CheckpointDestination": [((), ("type",)), (("type", "uri"), ()), (("type", "repo"), ("private",))],
+    "CheckpointDestination": [
+        ((), ("type", "weights")),
+        (("type", "uri"), ("weights", "archive")),
+        (("type", "repo"), ("private", "weights")),
+    ],
     "IntegrationInput": [(("api_key",), ()), (("token",), ())],
 }
 # What a field is in a shape, by model and the shape's place.

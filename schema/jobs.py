@@ -13,12 +13,13 @@ from models import job
 from resolvers import cursors, downloads, exports, jobs, metrics, progress
 from resolvers.cursors import Cursor
 from schema import streams
-from schema.checkpoints import Checkpoint
+from schema.checkpoints import Checkpoint, CheckpointWeights
 from schema.context import Info
 from schema.datasets import Dataset
 from schema.hardware import Hardware
 from schema.loaders import LAST_LINES, need
 from schema.logs import Logged, LogLine
+from schema.methods import Method
 from schema.nodes import After, Connection, FirstRows, Money, Node, connect_page, within
 from schema.reward_functions import RewardFunction
 from schema.rollouts import RolledOut
@@ -57,14 +58,6 @@ class JobPhase(Enum):
     UPLOADING = strawberry.enum_value("uploading", description="It stores a checkpoint.")
 
 
-@strawberry.enum(description="How a model is trained.")
-class Method(Enum):
-    GRPO = strawberry.enum_value("grpo", description="Group relative policy optimisation, by TRL.")
-    SFT = strawberry.enum_value("sft", description="Supervised fine-tuning on answers.")
-    DPO = strawberry.enum_value("dpo", description="Direct preference optimisation on pairs of answers.")
-    SFT_VIDEO_GEN = strawberry.enum_value("sft_video_gen", description="Supervised fine-tuning of a video model.")
-
-
 @strawberry.enum(description="Where a trained model goes besides the platform's own storage, where it is kept in any case.")
 class DestinationType(Enum):
     VERI = strawberry.enum_value("veri", description="Nowhere else.")
@@ -78,11 +71,22 @@ class CheckpointDestination:
     uri: str | None = strawberry.field(description="With `S3`: the folder, `s3://bucket/folder`.")
     repo: str | None = strawberry.field(description="With `HF`: the repository, `owner/name`.")
     private: bool | None = strawberry.field(description="With `HF`: whether a repository that has to be made is private.")
+    weights: CheckpointWeights | None = strawberry.field(
+        description="Which weights of a model that was trained as an adapter; null for all that there are."
+    )
+    archive: bool | None = strawberry.field(description="With `S3`: whether the files go as one `.tar.gz`.")
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
-        private = stored.get("private", True) if stored["type"] == "hf" else None
-        return cls(type=DestinationType(stored["type"]), uri=stored.get("uri"), repo=stored.get("repo"), private=private)
+        kind, weights = DestinationType(stored["type"]), stored.get("weights")
+        return cls(
+            type=kind,
+            uri=stored.get("uri"),
+            repo=stored.get("repo"),
+            private=stored.get("private", True) if kind is DestinationType.HF else None,
+            weights=None if weights is None else CheckpointWeights(weights),
+            archive=stored.get("archive", False) if kind is DestinationType.S3 else None,
+        )
 
 
 @strawberry.type(description="How far a job is.")
@@ -138,6 +142,9 @@ class TrainingJob(Node, Logged, RolledOut):
     )
     checkpoint_destination: CheckpointDestination = strawberry.field(description="Where its trained model goes.")
     destination_url: str | None = strawberry.field(description="Where its trained model was delivered, once it was.")
+    best_step: int | None = strawberry.field(
+        description="The step with the best score on the rows held out of the training, so far; null where there are none."
+    )
     requires_heartbeat: bool = strawberry.field(
         description="Whether it is ended when its client has sent no heartbeat for too long."
     )
@@ -174,6 +181,7 @@ class TrainingJob(Node, Logged, RolledOut):
             dropped_prompts=row.dropped_prompts,
             checkpoint_destination=CheckpointDestination.of(row.checkpoint_destination),
             destination_url=row.destination_url,
+            best_step=row.best_step,
             requires_heartbeat=row.requires_heartbeat,
             heartbeat_at=row.heartbeat_at,
             hardware_requested=Hardware.of(row.gpu_requested, row.provider_requested),

@@ -76,14 +76,14 @@ class Actors:
 
 
 @contextmanager
-def entered(job: GrpoSpec, rows: list[Row], reporter: Reporter) -> Iterator[tuple[Actors, list[Row]]]:
+def entered(job: GrpoSpec, lines: list[tasks.Line], reporter: Reporter) -> Iterator[tuple[Actors, list[Row]]]:
     """Enter the job's environments and return the tasks to train on; every session is deleted on the way out."""
     assert job.environments is not None and job.openreward is not None
     with Arena(job.environments, job.openreward, reporter) as arena:
         counts = arena.counts()
-        chosen = tasks.choose(rows, {name: arena.splits(name) for name in arena.names}, counts)
+        chosen = tasks.choose(lines, {name: arena.splits(name) for name in arena.names}, counts)
         there = "; ".join(f"{name} {split}: {count} tasks" for (name, split), count in counts.items())
-        named = tasks.names_tasks(rows)
+        named = tasks.names_tasks(lines)
         which = f"the dataset names {len(chosen)} of them" if named else "the dataset names none, so all are trained on"
         reporter.log(f"environments: {there}; {which}")
         yield Actors(arena, named), chosen

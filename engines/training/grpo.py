@@ -15,7 +15,7 @@ from engines.bases import hub
 from engines.protocol import ChildFailure, Reporter
 from engines.rewards import openreward_network
 from engines.rewards.jail import Jail, Rules
-from engines.training import environment, interrupt, prompts
+from engines.training import environment, interrupt, prompts, ranks, tasks
 from engines.training.grpo_spec import GrpoHyperparameters, GrpoSpec, RewardSource
 from engines.training.spec import ModelSource
 
@@ -32,14 +32,15 @@ def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
             reporter.phase("pulling_model")
             base, revision = interrupt.call(lambda: locate(job.model, reporter), reporter.stop_requested)
             job = pinned(job, revision)
-            threads = environment.thread_count(base, job.threads)
-            environment.settle(threads, job.device)
+            threads = max(1, environment.thread_count(base, job.threads) // job.gpus)
+            environment.settle(threads, job.device, job.gpus)
             if job.openreward is not None:
                 openreward_network.close_to([job.openreward.api_url, job.openreward.session_url])
             reporter.phase("starting")
-            from engines.training import run
+            with ranks.Ranks(job, base, threads, reporter):
+                from engines.training import run
 
-            return run.train(job, base, rows, judge, threads, reporter)
+                return run.train(job, base, rows, judge, threads, reporter)
     except interrupt.Stopped:
         reporter.log("stopped within a step; the step is dropped")
         return {}
@@ -48,15 +49,18 @@ def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
 @contextmanager
 def judged(job: GrpoSpec, reporter: Reporter) -> Iterator[tuple["Judge", list[prompts.Row]]]:
     """Give what scores the job's completions, and what to train on: the dataset's rows, or tasks of the environments."""
-    rows = prompts.read_rows(Path(job.dataset_path))
+    path = Path(job.dataset_path)
     if job.reward is not None:
+        rows = prompts.read_rows(path)
         with jailed(job.reward, job.hyperparameters) as jail:
             yield jail, rows
         return
+    lines = tasks.read_lines(path)
+    # Imports the client of the environments, which takes seconds.
     from engines.training import entering
 
-    with entering.entered(job, rows, reporter) as (actors, tasks):
-        yield actors, tasks
+    with entering.entered(job, lines, reporter) as (actors, chosen):
+        yield actors, chosen
 
 
 def jailed(reward: RewardSource, hyperparameters: GrpoHyperparameters) -> Jail:

@@ -44,6 +44,13 @@ class MethodObject(Wire):
     hyperparameters_schema: dict[str, Any] = Field(description="The same as JSON Schema.")
 
 
+class ProblemLine(Wire):
+    """A row that cannot be used. `line` counts from 1."""
+
+    line: int | None
+    message: str
+
+
 class ProblemObject(Wire):
     """Something that would keep the job from being made, as the error that its creation would answer with."""
 
@@ -51,6 +58,7 @@ class ProblemObject(Wire):
     code: str | None
     message: str
     param: str | None = Field(description="The field that it is about, as a dotted path.")
+    details: list[ProblemLine] | None = Field(None, description="The rows of the dataset that it is about; null for all else.")
 
 
 class PlanObject(Wire):
@@ -116,7 +124,8 @@ def _problems(error: BurnishError) -> list[ProblemObject]:
     else:
         each = [(f"{error.message} {error.hint}" if error.hint else error.message, error.param)]
     kind = VERI.types[error.status]
-    return [ProblemObject(type=kind, code=error.code, message=message, param=param) for message, param in each]
+    lines = [ProblemLine.model_validate(item) for item in error.details or () if "line" in item] or None
+    return [ProblemObject(type=kind, code=error.code, message=message, param=param, details=lines) for message, param in each]
 
 
 OPERATIONS = [

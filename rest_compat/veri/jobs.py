@@ -9,6 +9,7 @@ from starlette.requests import Request
 from burnish.kit import clock
 from burnish.kit.core import Core
 from burnish.kit.money import usd_float
+from engines.delivery.parts import Weights
 from models import job
 from models.job import Job
 from resolvers import downloads, jobs
@@ -48,6 +49,8 @@ class DestinationObject(Wire):
     uri: str | None = None
     repo: str | None = None
     private: bool | None = None
+    weights: Weights | None = None
+    archive: bool | None = None
 
     @model_serializer(mode="wrap")
     def _without_nulls(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -86,6 +89,9 @@ class JobObject(Wire):
     environments: dict[str, Any] | None
     checkpoint_destination: DestinationObject
     destination_url: str | None = Field(description="Where the trained model was delivered, besides our own storage.")
+    best_step: int | None = Field(
+        description="The step with the best score on the rows held out of the training, so far; null where there are none."
+    )
     resumed_from: str | None = Field(description="The checkpoint of another job that it goes on from.")
     requires_heartbeat: bool
     heartbeat_at: datetime | None = Field(description="When its client last sent a heartbeat.")

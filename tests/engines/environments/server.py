@@ -1,8 +1,10 @@
-"""A real environment server: `python -P -m tests.engines.environments.server`, which says its port and then serves until it is killed.
+"""A real environment server: `python -P -m tests.engines.environments.server` says its port and serves until it is killed.
 
-Beside what openreward's own server answers there is `/_state`: how many sessions were set up and torn down, and which are open now.
-Every other request needs the key `KEY`.
+Beside what openreward's own server answers there is `/_state`: how many sessions were set up, torn down, and are open now. Every
+other request needs the key `KEY`.
 """
+
+# mypy: disable-error-code="misc,untyped-decorator"
 
 import asyncio
 import json

@@ -12,6 +12,7 @@ import { Facts, Panel } from "@/ui/Panel";
 import { Badge } from "@/ui/Status";
 import { type Column, Table } from "@/ui/Table";
 import { Tabs } from "@/ui/Tabs";
+import { withCode } from "@/ui/withCode";
 import { hardwareText } from "./eventText";
 import type { Job } from "./queries";
 import { createJob, jobFile, restBody } from "./snippets";
@@ -46,19 +47,6 @@ interface Row {
 
 const shown = (value: Value | undefined): string =>
   value === null || value === undefined ? "off" : typeof value === "object" ? JSON.stringify(value) : String(value);
-
-/** Names between backticks, as names. */
-const withCode = (text: string) =>
-  text.split("`").map((part, index) =>
-    index % 2 ? (
-      // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a text have nothing else to be known by
-      <code key={index} className="font-mono">
-        {part}
-      </code>
-    ) : (
-      part
-    ),
-  );
 
 const COLUMNS: Column<Row>[] = [
   {
