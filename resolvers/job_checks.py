@@ -20,7 +20,7 @@ from engines.compute.hardware import Shape
 from engines.training.grpo_spec import GrpoHyperparameters
 from models import books, integration, job
 from models.job import Checkpoint, Job
-from resolvers import base_models, checkpoints, dataset_fit, datasets, destinations, hardware, reward_functions
+from resolvers import base_models, checkpoints, dataset_fit, datasets, destinations, environments, hardware, reward_functions
 from resolvers.caps import capped
 from resolvers.context import Context
 from resolvers.inputs import parse
@@ -82,6 +82,10 @@ def of_itself(core: Core, spec: "JobInput", given: Set[str]) -> Found:
             found.hyperparameters = found.note(lambda: parse(shown, spec.hyperparameters, at="hyperparameters"))
         if {"reward_function_id", "environments"} <= given:
             found.note(lambda: _check_reward(found.method, spec))
+    if found.method is GRPO and "environments" in given and (wanted := spec.environments) is not None:
+        found.note(lambda: environments.check(wanted))
+        if (shape := found.shape) is not None and not local.falls_back(core.settings):
+            found.note(lambda: environments.check_shape(shape))
     if found.hyperparameters is not None and "checkpoint_destination" in given:
         is_adapter = getattr(found.hyperparameters, "lora_rank", None) is not None
         wrong = destinations.weights_problem(spec.checkpoint_destination, spec.method, is_adapter=is_adapter)
@@ -112,7 +116,8 @@ async def of_others(session: Session, ctx: Context, spec: "JobInput", given: Set
     if "reward_function_id" in given and spec.reward_function_id is not None and found.method is GRPO:
         await found.wait(reward_functions.find(session, ctx, spec.reward_function_id, lock=lock))
     if spec.environments is not None and found.method is GRPO:
-        await found.wait(_environments(session, ctx))
+        problem = await environments.problem(session, ctx.core, ctx.account.id)
+        found.problems += [] if problem is None else [problem]
     if "checkpoint_destination" in given:
         token = await integration.secret(session, ctx.core.secrets, ctx.account.id, "huggingface")
         asked = spec.checkpoint_destination
@@ -145,12 +150,6 @@ def _check_reward(method: Method | None, spec: "JobInput") -> None:
         raise Invalid("A job has one source of reward: a reward function or environments, not both.", param="environments")
     elif spec.environments is None and spec.reward_function_id is None:
         raise Invalid(f"A {method.name} job needs a reward function.", param="reward_function_id")
-
-
-async def _environments(session: Session, ctx: Context) -> None:
-    if await integration.secret(session, ctx.core.secrets, ctx.account.id, "openreward") is None:
-        message = "OpenReward environments need their integration, which is not configured."
-        raise Invalid(message, code="integration_not_configured", param="environments")
 
 
 def _check_count(core: Core, found: Found) -> None:
