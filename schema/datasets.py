@@ -16,7 +16,7 @@ from resolvers.inputs import parse
 from schema.context import Info
 from schema.dataset_rows import Rows
 from schema.errors import LineIssue, Payload, settle
-from schema.methods import Method
+from schema.methods import Method, value_of
 from schema.nodes import (
     After,
     Connection,
@@ -49,7 +49,7 @@ class MethodFit:
     method: Method = strawberry.field(description="The method.")
     row_count: BigInt = strawberry.field(description="How many rows it can learn from. A job needs all of them to serve.")
     issues: list[LineIssue] = strawberry.field(
-        description="What is wrong with the first others; of a dataset of another kind one."
+        description="What is wrong with the first others, or one of them where none serves."
     )
 
     @classmethod
@@ -89,8 +89,8 @@ class DatasetClips:
 
 
 @strawberry.type(
-    description="How long rows are in tokens, chat template included: for `GRPO` prompts, for `SFT` whole rows, for `DPO` the prompt "
-    "with the longer answer, for `SFT_VIDEO_GEN` captions."
+    description="How long rows are in tokens, chat template included: for `GRPO` prompts, for `SFT` whole rows, for `DPO` the "
+    "prompt with the longer answer, for `SFT_VIDEO_GEN` captions."
 )
 class TokenLengths:
     base_model: str = strawberry.field(description="The model whose tokenizer and template counted.")
@@ -200,7 +200,7 @@ class Dataset(Node, Rows):
             info.context.known,
             self.id,
             base_model=base_model,
-            method=None if method is None else method.value,
+            method=value_of(method),
             max_prompt_length=max_prompt_length,
             max_length=max_length,
         )

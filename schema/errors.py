@@ -89,8 +89,8 @@ class LineIssue:
 
 
 @strawberry.type(
-    description="The rows are no dataset, or do not serve the method of a job. A file that was refused was deleted: correct it and "
-    "upload it again."
+    description="The rows are no dataset, or do not serve the method of a job. A file that was refused was deleted: correct it "
+    "and upload it again."
 )
 class DatasetRejected(UserError):
     issues: list[LineIssue] = strawberry.field(description="Its first problems.")

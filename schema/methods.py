@@ -18,6 +18,11 @@ class Method(Enum):
     SFT_VIDEO_GEN = strawberry.enum_value("sft_video_gen", description="Supervised fine-tuning of a video model.")
 
 
+def value_of(method: Method | None) -> str | None:
+    """Return a method as resolvers call it."""
+    return None if method is None else str(method.value)
+
+
 @strawberry.type(description="A hyperparameter.")
 class Hyperparameter:
     name: str = strawberry.field(description="Its name in `hyperparameters`.")

@@ -30,6 +30,10 @@ Forms = dict[str, str | Problem]
 
 def grpo(row: Row) -> str:
     """Return the form of a row that is answered and scored; Problem where it asks nothing."""
+    if row.get("prompt") is None:
+        raise Problem("no 'prompt'")
+    if row.get("prompt") is None:
+        raise Problem("no 'prompt'")
     return _form_of(rules.prompt_of(row))
 
 
@@ -58,10 +62,7 @@ def dpo(row: Row) -> str:
     if missing:
         raise Problem(f"no '{missing[0]}'")
     _answered(row, "chosen")
-    kind = _answered(row, "rejected")
-    if row["chosen"] == row["rejected"]:
-        raise Problem("'chosen' and 'rejected' are the same")
-    return f"'prompt', 'chosen' and 'rejected' as {kind}"
+    return f"'prompt', 'chosen' and 'rejected' as {_answered(row, 'rejected')}"
 
 
 def video(row: Row, *, archived: bool = False) -> str:
