@@ -43,6 +43,12 @@ class Found:
     cap_micros: int | None = None
     resumed: Checkpoint | None = None
 
+    @property
+    def is_countable(self) -> bool:
+        """Whether enough could be read to tell what memory the job takes."""
+        known = None not in (self.method, self.hyperparameters, self.shape)
+        return known and all(problem.param != "base_model" for problem in self.problems)
+
     def note(self, check: Callable[[], Any]) -> Any:
         """Return what `check` returns; what it raises is one more problem."""
         try:

@@ -116,8 +116,11 @@ class Policy:
             kept = inputs + layer + cast
         else:
             kept = model.layers * layer
-        gradients = Part("gradients", FLOAT * self.trained)
-        return [gradients, Part("activations", round(kept + passing)), Part("logits", self.logits(tokens))]
+        return [
+            Part("gradients", FLOAT * self.trained, passing=True),
+            Part("activations", round(kept + passing), passing=True),
+            Part("logits", self.logits(tokens), passing=True),
+        ]
 
     def logits(self, tokens: int) -> int:
         """What the fused head takes: tiles, the gradient of the hidden states, and that of its own weights where they train."""
@@ -147,7 +150,7 @@ class Policy:
         # Autocast keeps all weights in half precision within a pass.
         cast = HALF * model.adapted_weights if self.device == "cuda" and self.rank is None else 0
         passing = max(prompts, copied + words) + cast
-        return [Part("KV cache", cache), Part("sampling", passing)]
+        return [Part("KV cache", cache, passing=True), Part("sampling", passing, passing=True)]
 
 
 def grpo(hyper: GrpoHyperparameters, model: TextModel, device: Device) -> Estimate:
