@@ -1,10 +1,11 @@
-"""`jobs create --dry-run`: everything that is wrong with a job and its files, its price, and the credit; nothing is made."""
+"""`jobs create --dry-run`: all that is wrong with a job and its files, its price, credit and memory; nothing is made."""
 
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from burnish.cli import memory
 from burnish.cli.client import Json
 from burnish.cli.command import Cli
 from burnish.cli.exits import CREDIT, NOT_FOUND, USAGE, CliError
@@ -95,3 +96,5 @@ def _tell(cli: Cli, found: Mapping[str, Any]) -> None:
         covers = "and the account is metered: it owes what it uses"
     cli.out.say(f"The job runs on {cell(found['gpu'])} at {hour:.2f} USD an hour; {needed:.2f} USD is set aside at the start.")
     cli.out.say(f"{credit}, {covers}.")
+    for line in memory.lines(found):
+        cli.out.say(line)
