@@ -170,7 +170,7 @@ async def test_methods_with_their_ranges(burnish: Commands) -> None:
     assert lines[0].split() == ["METHOD", "NAME", "TYPE", "DEFAULT", "RANGE", "DESCRIPTION"]
     assert "0 < x < 1" in next(line for line in lines if " learning_rate " in line)
     assert "2 ≤ x ≤ 64" in next(line for line in lines if " rollouts_per_prompt " in line)
-    assert [method["name"] for method in await burnish.json("jobs", "methods")] == ["grpo", "sft_video_gen"]
+    assert [method["name"] for method in await burnish.json("jobs", "methods")] == ["grpo", "sft", "dpo", "sft_video_gen"]
 
 
 async def test_heartbeat_and_delete(burnish: Commands, job_file: Path) -> None:
