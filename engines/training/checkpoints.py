@@ -39,14 +39,14 @@ class Checkpoints:
         with self._lock:
             return self._owed and self._waiting < WAITING_MAX and step < total_steps
 
-    def saved(self, step: int, folder: Path) -> None:
-        """Report the folder, and delete it once the parent has it."""
+    def saved(self, step: int, folder: Path, score: float | None = None) -> None:
+        """Report the folder with its score on the held-out rows, and delete it once the parent has it."""
         # A pickle of the trainer's arguments that no resume reads; a checkpoint that users download holds none.
         (folder / "training_args.bin").unlink(missing_ok=True)
         self._owed = False
         with self._lock:
             self._waiting += 1
-        self._reporter.checkpoint(step, str(folder), final=False)
+        self._reporter.checkpoint(step, str(folder), final=False, score=score)
         threading.Thread(target=self._forget, args=(step, folder), name=f"checkpoint-{step}", daemon=True).start()
 
     def wait_taken(self, stop: threading.Event) -> None:

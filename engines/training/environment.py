@@ -15,6 +15,8 @@ OFFLINE = {
 QUIET = {"TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"}
 # A thread that waits for the others spins by default, and where other processes want the cores too a step takes far longer.
 THREADS = {"OMP_WAIT_POLICY": "passive"}
+# vLLM within the trainer: no reports of its use, its engine in this process, whose weights it is given, and no chatter.
+ENGINE = {"VLLM_NO_USAGE_STATS": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR"}
 # Below this size of the weights the threads cost more than they bring: two are ten times slower than one.
 SMALL_MODEL_BYTES = 50_000_000
 
@@ -31,14 +33,20 @@ def thread_count(model: Path, limit: int | None) -> int:
     return 1 if size < SMALL_MODEL_BYTES else limit or len(os.sched_getaffinity(0))
 
 
-def settle(threads: int, device: str) -> None:
+def settle(threads: int, device: str, gpus: int = 1) -> None:
     """Set variables so that nothing imported from here on reaches for the network, chatters, or takes more threads."""
     os.environ.update(OFFLINE | QUIET | THREADS, OMP_NUM_THREADS=str(threads))
-    os.environ["CUDA_VISIBLE_DEVICES"] = "" if device == "cpu" else _first_gpu()
+    if device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    else:
+        _keep_gpus(gpus)
     if "huggingface_hub" in sys.modules:  # The fetch has imported it, and it read the variable then.
         sys.modules["huggingface_hub"].constants.HF_HUB_OFFLINE = True
-    # TRL imports vllm where it finds it: seconds and hundreds of megabytes for a generation backend that is not used.
-    sys.modules["vllm"] = None  # type: ignore[assignment]
+    if device == "cpu":
+        # TRL imports vllm where it finds it: seconds and hundreds of megabytes for a generation backend that is not used.
+        sys.modules["vllm"] = None  # type: ignore[assignment]
+    else:
+        os.environ.update(ENGINE)
     _keep_memory()
 
 
@@ -49,6 +57,7 @@ def _keep_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, KEEP_BYTES)
 
 
-def _first_gpu() -> str:
-    """Return the first GPU of those given to this process: one process trains on one."""
-    return os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+def _keep_gpus(count: int) -> None:
+    """Show this process as many of the GPUs that were given to it as it trains on, one a process of the run."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(count)))).split(",")
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(given[:count])

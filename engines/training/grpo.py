@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from engines.bases import hub
 from engines.protocol import ChildFailure, Reporter
 from engines.rewards.jail import Jail, Rules
-from engines.training import environment, interrupt, prompts
+from engines.training import environment, interrupt, prompts, ranks
 from engines.training.grpo_spec import GrpoHyperparameters, GrpoSpec, RewardSource
 from engines.training.spec import ModelSource
 
@@ -28,12 +28,13 @@ def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
             reporter.phase("pulling_model")
             base, revision = interrupt.call(lambda: locate(job.model, reporter), reporter.stop_requested)
             job = pinned(job, revision)
-            threads = environment.thread_count(base, job.threads)
-            environment.settle(threads, job.device)
+            threads = max(1, environment.thread_count(base, job.threads) // job.gpus)
+            environment.settle(threads, job.device, job.gpus)
             reporter.phase("starting")
-            from engines.training import run
+            with ranks.Ranks(job, base, threads, reporter):
+                from engines.training import run
 
-            return run.train(job, base, rows, jail, threads, reporter)
+                return run.train(job, base, rows, jail, threads, reporter)
     except interrupt.Stopped:
         reporter.log("stopped within a step; the step is dropped")
         return {}
@@ -55,11 +56,15 @@ def jailed(reward: RewardSource, hyperparameters: GrpoHyperparameters) -> Jail:
 
 def _parse(spec: dict[str, Any]) -> GrpoSpec:
     try:
-        return GrpoSpec.model_validate(spec)
+        job = GrpoSpec.model_validate(spec)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, problem["loc"]))
         raise ChildFailure("config_error", f"{where}: {problem['msg']}", "platform") from error
+    batch = job.hyperparameters.global_batch_size
+    if batch % job.gpus:
+        raise ChildFailure("config_error", f"hyperparameters.global_batch_size: {batch} cannot be shared by {job.gpus} GPUs")
+    return job
 
 
 def locate(source: ModelSource, reporter: Reporter) -> tuple[Path, str | None]:

@@ -101,6 +101,11 @@ class HeldOut(TrainerCallback):  # type: ignore[misc]
     def best_score(self) -> float | None:
         return self._standing.best_score
 
+    @property
+    def ended(self) -> bool:
+        """Whether training was ended for want of better scores."""
+        return self._patience is not None and self._standing.looks_without_better >= self._patience
+
     def score_at(self, step: int) -> float | None:
         """Return the score of the look after `step`; None where there was none."""
         return self._last_look[1] if self._last_look is not None and self._last_look[0] == step else None
@@ -163,7 +168,7 @@ class HeldOut(TrainerCallback):  # type: ignore[misc]
         else:
             self._standing.looks_without_better += 1
         self._reporter.log(self._line(step, score))
-        if step < state.max_steps and self._patience is not None and self._standing.looks_without_better >= self._patience:
+        if self.ended and step < state.max_steps:
             looks = self._standing.looks_without_better
             self._reporter.log(f"no better score on the held-out rows in {looks} look(s): training ends early, after step {step}")
             control.should_training_stop = True

@@ -1,4 +1,4 @@
-"""The trainer callback: what a run tells its parent at each step, and where it stops."""
+"""The trainer callbacks: what a run tells its parent at each step, where it stops, and how several processes stop together."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,16 +8,27 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from engines.protocol import ChildFailure, Reporter
+from engines.training import ranks
 from engines.training.checkpoints import Checkpoints
+from engines.training.heldout import HeldOut, is_look
 from engines.training.metrics import refuse_divergence, step_line, step_metrics
+
+
+class Agreement(TrainerCallback):  # type: ignore[misc]
+    """Makes what rank 0 has decided at the end of a step the decision of every process. Must be the last callback."""
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        mine = (control.should_training_stop, control.should_save, control.should_evaluate)
+        control.should_training_stop, control.should_save, control.should_evaluate = ranks.share(mine)
 
 
 class Progress(TrainerCallback):  # type: ignore[misc]
     """Reports metrics and checkpoints, ends a run that diverged, and ends one that the parent stopped."""
 
-    def __init__(self, reporter: Reporter, checkpoints: Checkpoints) -> None:
+    def __init__(self, reporter: Reporter, checkpoints: Checkpoints, heldout: HeldOut | None = None) -> None:
         self._reporter = reporter
         self._checkpoints = checkpoints
+        self._heldout = heldout
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         done, total = state.global_step, state.max_steps
@@ -40,7 +51,8 @@ class Progress(TrainerCallback):  # type: ignore[misc]
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Mapping[str, Any], **_: Any
     ) -> None:
-        if "train_runtime" in logs:  # The summary after the last step repeats what the steps said.
+        if "train_runtime" in logs or is_look(logs):
+            # The summary after the last step repeats what the steps said, and a look at the held-out rows is told of by itself.
             return
         metrics = step_metrics(logs)
         self._reporter.metrics(state.global_step, metrics)
@@ -49,4 +61,5 @@ class Progress(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         folder = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
-        self._checkpoints.saved(state.global_step, folder)
+        score = None if self._heldout is None else self._heldout.score_at(state.global_step)
+        self._checkpoints.saved(state.global_step, folder, score)

@@ -24,6 +24,27 @@ class Sampled:
     truncated: Sequence[bool]
     advantages: Sequence[float]
 
+    def first(self, count: int) -> "Sampled":
+        """Return the first `count` completions."""
+        return Sampled(
+            rows=self.rows[:count],
+            texts=self.texts[:count],
+            tokens=self.tokens[:count],
+            truncated=self.truncated[:count],
+            advantages=self.advantages[:count],
+        )
+
+
+def join_sampled(parts: Sequence[Sampled]) -> Sampled:
+    """Return the completions of several processes as those of one step."""
+    return Sampled(
+        rows=[row for part in parts for row in part.rows],
+        texts=[text for part in parts for text in part.texts],
+        tokens=[tokens for part in parts for tokens in part.tokens],
+        truncated=[truncated for part in parts for truncated in part.truncated],
+        advantages=[advantage for part in parts for advantage in part.advantages],
+    )
+
 
 def build_groups(sampled: Sampled, scores: Scores, group_size: int) -> list[Group]:
     """Return the step's rollouts, one group per prompt."""
@@ -69,6 +90,20 @@ def score_metrics(scores: Scores, group_size: int) -> dict[str, float]:
     if rewards := sorted(_present(scores.rewards)):
         metrics |= {f"reward_p{percent}": _quantile(rewards, percent / 100) for percent in PERCENTILES}
     metrics["reward_none_fraction"] = sum(reward is None for reward in scores.rewards) / len(scores.rewards)
+    return metrics
+
+
+def look_metrics(looks: Sequence[tuple[Sampled, Scores]]) -> dict[str, float]:
+    """Return the means of a whole look at the held-out rows, each completion counted once. What was skipped has no reward."""
+    rewards = [reward for sampled, scores in looks for reward in scores.rewards[: len(sampled.rows)]]
+    metrics: dict[str, float] = {"eval_reward_none_fraction": sum(reward is None for reward in rewards) / len(rewards)}
+    _put(metrics, "eval_reward", _mean(_present(rewards)))
+    _put(metrics, "eval_reward_std", _std(_present(rewards)))
+    for name in looks[0][1].components:
+        values = [value for sampled, scores in looks for value in scores.components.get(name, [])[: len(sampled.rows)]]
+        _put(metrics, f"eval_rewards/{name}/mean", _mean(_present(values)))
+    _put(metrics, "eval_completions/mean_length", _mean([tokens for sampled, _ in looks for tokens in sampled.tokens]))
+    _put(metrics, "eval_completions/clipped_ratio", _mean([float(cut) for sampled, _ in looks for cut in sampled.truncated]))
     return metrics
 
 

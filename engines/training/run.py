@@ -3,34 +3,38 @@
 import logging
 import time
 import warnings
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import datasets
 import torch
 import transformers
+from accelerate.utils import set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from engines.protocol import ChildFailure, Reporter
-from engines.training import parity, weights
+from engines.training import accelerators, heldout, parity, ranks, weights
 from engines.training.checkpoints import Checkpoints
-from engines.training.grpo_spec import GrpoSpec
+from engines.training.grpo_spec import GrpoHyperparameters, GrpoSpec
+from engines.training.heldout import HeldOut
 from engines.training.interrupt import Stopped
 from engines.training.peak import PeakMemory
-from engines.training.progress import Progress
+from engines.training.progress import Agreement, Progress
 from engines.training.prompts import Row, fit, token_ids
-from engines.training.rollouts import Sampled, build_groups
 from engines.training.scoring import Judge, Scorer
 from engines.training.text_spec import DpoSpec, SftSpec
-from engines.training.trainer import RolloutTrainer, config
+from engines.training.trainer import RolloutTrainer, config, look_completions
+from engines.training.witness import Rollouts
 
 # How long a step may go on after a stop before it is broken off between two forward passes.
 STOP_GRACE_S = 2.0
 PHASE_INTERVAL_S = 1.0
 ACK_POLL_S = 0.5
 CPU_ALLOCATION = "can't allocate memory"
-# Of what the reward printed at a step so much is kept beside its rollouts; all of it is in the log.
-KEPT_OUTPUT = 16_384
+# Which rows are held out depends on the dataset alone: a run with another seed, or one that goes on from a checkpoint, has never
+# trained on what it is asked about.
+SPLIT_SEED = 0
 BROKEN_SAMPLING = "probability tensor contains"
 
 
@@ -65,23 +69,36 @@ class StopClock:
         return time.monotonic() - self._seen_at >= STOP_GRACE_S
 
 
-def train(job: GrpoSpec, base: Path, rows: list[Row], judge: Judge, threads: int, reporter: Reporter) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Prepared:
+    """A trainer that is ready to go, the dtype of the base's files, and who looks at the held-out rows where there are some."""
+
+    trainer: RolloutTrainer
+    dtype: torch.dtype
+    heldout: HeldOut | None
+
+
+def train(job: GrpoSpec, base: Path, rows: list[Row], judge: Judge | None, threads: int, reporter: Reporter) -> dict[str, Any]:
     """Train, save, and hand over the final model; `{}` where the parent stopped the run, with a checkpoint where it asked for
-    one.
+    one. Every process of a run calls it; the others than rank 0 have no judge, and nobody hears their reporter.
     """
     quieten()
     torch.set_num_threads(threads)
+    ranks.join(job)
     checkpoints = Checkpoints(reporter, job.hyperparameters.checkpoint_every)
-    trainer, dtype = prepare(job, base, rows, judge, reporter, checkpoints)
+    prepared = prepare(job, base, rows, judge, reporter, checkpoints)
+    trainer = prepared.trainer
     learn(trainer, job.resume_path)
     if reporter.stop_requested.is_set():
         reporter.log(f"stopped after step {trainer.state.global_step}")
         return {}
-    if reporter.save_requested.is_set() and trainer.state.global_step < trainer.state.max_steps:
+    ended = trainer.state.global_step >= trainer.state.max_steps or (prepared.heldout is not None and prepared.heldout.ended)
+    if reporter.save_requested.is_set() and not ended:
         checkpoints.wait_taken(reporter.stop_requested)
         reporter.log(f"stopped after step {trainer.state.global_step}, whose checkpoint is stored")
         return {}
-    return finish(job, trainer, dtype, base, reporter)
+    whole = whole_weights(job, prepared)
+    return {} if judge is None else finish(job, prepared, whole, base, reporter)
 
 
 def quieten() -> None:
@@ -94,9 +111,9 @@ def quieten() -> None:
 
 
 def prepare(
-    job: GrpoSpec, base: Path, rows: list[Row], judge: Judge, reporter: Reporter, checkpoints: Checkpoints
-) -> tuple[RolloutTrainer, torch.dtype]:
-    """Return the trainer, ready to go, and the dtype of the base's files."""
+    job: GrpoSpec, base: Path, rows: list[Row], judge: Judge | None, reporter: Reporter, checkpoints: Checkpoints
+) -> Prepared:
+    """Load everything; `config_error` where what the job goes on from does not fit it."""
     hyper = job.hyperparameters
     tokenizer = weights.load_tokenizer(base)
     fitted = fit(rows, tokenizer, hyper.max_prompt_length)
@@ -104,28 +121,64 @@ def prepare(
         reporter.log(notice, level="warning")
     reporter.prompts(len(rows), len(fitted.too_long), hyper.max_prompt_length)
     check_resume(job)
-    model, dtype = weights.load_policy(base, hyper, job.device)
+    learned, held = heldout.split(fitted.rows, hyper.eval_fraction, SPLIT_SEED)
+    if hyper.eval_fraction is not None:
+        reporter.log(held_line(hyper, held))
     scorer = Scorer(judge, fitted.rows, hyper.rollouts_per_prompt, reporter, lambda row: token_ids(row, tokenizer))
-
-    def report_rollouts(step: int, sampled: Sampled) -> None:
-        groups = build_groups(sampled, scorer.last, hyper.rollouts_per_prompt)
-        reporter.rollouts(step, groups, scorer.last.stdout[:KEPT_OUTPUT])
-
+    args = config(job, fitted.longest, len(held), accelerators.options(job, base, fitted.longest, reporter))
+    model, dtype = weights.load_policy(base, hyper, job.device)
     trainer = RolloutTrainer(
         model=model,
         tokenizer=tokenizer,
-        args=config(hyper, Path(job.work_dir) / "trainer", fitted.longest, job.device),
-        rows=fitted.rows,
+        args=args,
+        rows=learned,
+        held=held,
         reward=scorer.reward,
         on_phase=Phases(reporter),
-        on_sampled=report_rollouts,
+        witness=Rollouts(scorer, hyper.rollouts_per_prompt, reporter),
         stop_due=StopClock(reporter),
-        callbacks=[Progress(reporter, checkpoints), PeakMemory(reporter, job.device)],
         peft_config=weights.adapter_config(hyper),
     )
+    if args.use_vllm:
+        # vLLM has set the seeds of this process to its own.
+        set_seed(hyper.seed, device_specific=True)
+    looks = watch(job, trainer, held, reporter) if held else None
+    if judge is not None:
+        trainer.add_callback(Progress(reporter, checkpoints, looks))
+        trainer.add_callback(PeakMemory(reporter, job.device))
+    trainer.add_callback(Agreement())
     trainer.remove_callback(PrinterCallback)
-    reporter.log(describe(job, trainer, len(fitted.rows)))
-    return trainer, dtype
+    reporter.log(describe(job, trainer, len(learned)))
+    return Prepared(trainer, dtype, looks)
+
+
+def held_line(hyper: GrpoHyperparameters, held: list[Row]) -> str:
+    if not held:
+        return "a single prompt cannot be shared between training and evaluation: none is held out"
+    each = look_completions(hyper, len(held))
+    return f"{len(held)} prompts are held out of the training; a look at them samples {each} completion(s) of each"
+
+
+def watch(job: GrpoSpec, trainer: RolloutTrainer, held: list[Row], reporter: Reporter) -> HeldOut:
+    """Have the trainer look at the held-out rows when it is due. Scores are compared where all that they are of is equal."""
+    hyper = job.hyperparameters
+    reward = None if job.reward is None else (Path(job.reward.path).read_text(), job.reward.format, job.reward.weights)
+    environments = [(each.id, each.splits) for each in job.environments or []]
+    sampling = (trainer.num_generations_eval, hyper.max_response_length, hyper.temperature, hyper.top_p)
+    looks = HeldOut(
+        reporter,
+        "eval_reward",
+        greater_is_better=True,
+        every=hyper.eval_every or hyper.checkpoint_every,
+        patience=hyper.early_stop_patience,
+        keep_best=hyper.keep_best,
+        folder=Path(job.work_dir) / "best",
+        save=trainer.save_model,
+        of=heldout.digest([asdict(row) for row in held], reward, environments, sampling),
+        resume_path=job.resume_path,
+    )
+    trainer.add_callback(looks)
+    return looks
 
 
 def describe(job: GrpoSpec, trainer: RolloutTrainer, prompts: int) -> str:
@@ -172,14 +225,34 @@ def _out_of_memory(error: Exception) -> ChildFailure:
     )
 
 
-def finish(job: GrpoSpec, trainer: RolloutTrainer, dtype: torch.dtype, base: Path, reporter: Reporter) -> dict[str, Any]:
+def whole_weights(job: GrpoSpec, prepared: Prepared) -> Path | None:
+    """Return the folder with the weights to serve, where they are not simply those in memory: the best ones that were kept, or
+    all shards of the last. Called by every process, since each has its shard.
+    """
+    trainer = prepared.trainer
+    best = None if prepared.heldout is None else prepared.heldout.better_than(trainer.state.global_step)
+    if best is not None or not trainer.is_fsdp_enabled:
+        return best
+    folder = Path(job.work_dir) / "last"
+    trainer.save_model(str(folder))
+    return folder
+
+
+def finish(job: GrpoSpec, prepared: Prepared, whole: Path | None, base: Path, reporter: Reporter) -> dict[str, Any]:
     """Save the final model and wait until the parent has it; a stop meanwhile raises `Stopped`."""
+    trainer, looks = prepared.trainer, prepared.heldout
     step, folder = trainer.state.global_step, Path(job.work_dir) / "final"
+    score = None if looks is None else looks.score_at(step)
     reporter.phase("saving")
-    weights.save_final(trainer.accelerator.unwrap_model(trainer.model), base, job.model.called, dtype, folder)
+    if looks is not None and looks.better_than(step) is not None:
+        score = looks.best_score
+        reporter.log(f"the trained model is that of step {looks.best_step}, which did best on the held-out rows")
+    adapted = job.hyperparameters.lora_rank is not None
+    model = trainer.accelerator.unwrap_model(trainer.model) if whole is None else weights.load_trained(base, whole, adapted)
+    weights.save_final(model, base, job.model.called, prepared.dtype, folder)
     give_evidence(job, trainer, base, folder, reporter)
     reporter.phase("uploading")
-    reporter.checkpoint(step, str(folder), final=True)
+    reporter.checkpoint(step, str(folder), final=True, score=score)
     while not reporter.wait_uploaded(step, ACK_POLL_S):
         if reporter.stop_requested.is_set():
             raise Stopped

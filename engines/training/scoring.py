@@ -8,9 +8,12 @@ from typing import Any, Protocol
 from engines.protocol import Reporter
 from engines.rewards.jail import Scores
 from engines.rewards.shapes import Shape
-from engines.training import interrupt
+from engines.training import interrupt, ranks
 from engines.training.prompts import Row, columns_of
 from engines.training.rollouts import score_metrics
+
+# One completion: its prompt, itself, its tokens and the number of its row.
+Sample = tuple[Any, Any, list[int], int]
 
 
 class Judge(Protocol):
@@ -31,7 +34,7 @@ class Judge(Protocol):
 
 
 class Scorer:
-    """Scores the completions of one step at a time.
+    """Scores the completions of one step at a time, those of all processes at once: `judge` is rank 0's, None on the others.
 
     A failing reward raises `ChildFailure("reward_function_error")` from the jail, and a stop `interrupt.Stopped`: scoring may
     take as long as the reward's deadline, and a cancelled job must not wait for it.
@@ -39,7 +42,7 @@ class Scorer:
 
     def __init__(
         self,
-        judge: Judge,
+        judge: Judge | None,
         rows: Sequence[Row],
         group_size: int,
         reporter: Reporter,
@@ -62,11 +65,18 @@ class Scorer:
         log_metric: Callable[[str, float], None],
         **_: Any,
     ) -> list[float | None]:
-        """Return a reward per completion; None leaves the sample out."""
-        rows = [self._rows[index] for index in row]
-        columns, ids = columns_of(rows), self._token_ids(rows, completion_ids)
+        """Return a reward per completion of this process; None leaves the sample out."""
+        of_all = ranks.gather(list(zip(prompts, completions, completion_ids, row, strict=True)))
+        rewards = [] if self._judge is None else self._score(self._judge, of_all, log_metric)
+        start = ranks.number() * len(prompts)
+        return ranks.share(rewards)[start : start + len(prompts)]
+
+    def _score(self, judge: Judge, sampled: Sequence[Sample], log_metric: Callable[[str, float], None]) -> list[float | None]:
+        rows = [self._rows[row] for *_, row in sampled]
+        prompts, completions = [prompt for prompt, *_ in sampled], [completion for _, completion, *_ in sampled]
+        columns, ids = columns_of(rows), self._token_ids(judge, rows, [ids for _, _, ids, _ in sampled])
         started = time.perf_counter()
-        scores = interrupt.call(lambda: self._judge.score(prompts, completions, columns, **ids), self._stop)
+        scores = interrupt.call(lambda: judge.score(prompts, completions, columns, **ids), self._stop)
         log_metric("score_time", time.perf_counter() - started)
         for name, value in score_metrics(scores, self._group_size).items():
             log_metric(name, value)
@@ -75,9 +85,9 @@ class Scorer:
         self._last = scores
         return scores.rewards
 
-    def _token_ids(self, rows: Sequence[Row], completion_ids: list[list[int]]) -> dict[str, list[list[int]]]:
+    def _token_ids(self, judge: Judge, rows: Sequence[Row], completion_ids: list[list[int]]) -> dict[str, list[list[int]]]:
         """Return the token ids where the reward may look at them: they would be most of what it is sent."""
-        if not self._judge.shape.tokens:
+        if not judge.shape.tokens:
             return {}
         encode = self._prompt_ids or (lambda row: [])
         prompts = {index: encode(row) for index, row in {row.index: row for row in rows}.items()}

@@ -1,48 +1,69 @@
-"""TRL's GRPOTrainer, opened where Burnish looks in: prompts by row, timings, rollouts, a stop within a step, and an exact resume.
+"""TRL's GRPOTrainer, opened where Burnish looks in: prompts by row, timings, rollouts, a stop within a step, an exact resume, and
+looks at held-out rows that training does not notice.
 
 Overrides underscored methods of the pinned TRL; `tests/engines/training` fails where a new version moves them.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from datasets import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerControl
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
-from engines.training.grpo_spec import GrpoHyperparameters
+from engines.training import ranks
+from engines.training.grpo_spec import GrpoHyperparameters, GrpoSpec
 from engines.training.interrupt import Stopped
 from engines.training.prompts import Row
-from engines.training.rollouts import Sampled
+from engines.training.rollouts import Sampled, join_sampled
 
 # Tokens that one forward and backward pass takes at most; a step of more is split and its gradients are summed.
 MICRO_BATCH_TOKENS = {"cpu": 8192, "cuda": 16384}
 
 
-def micro_batch(hyper: GrpoHyperparameters, longest_prompt: int, device: str) -> int:
-    """Return the largest divisor of the batch whose longest possible sequences fit the token budget; at least 1."""
+# So many completions a look at the held-out rows samples at least, where a group a row is as many.
+LOOK_COMPLETIONS = 256
+
+
+def micro_batch(hyper: GrpoHyperparameters, longest_prompt: int, device: str, processes: int = 1) -> int:
+    """Return the largest divisor of one process's share of the batch whose longest possible sequences fit the token budget; at
+    least 1.
+    """
+    share = hyper.global_batch_size // processes
     fitting = MICRO_BATCH_TOKENS[device] // (longest_prompt + hyper.max_response_length)
-    sizes = (size for size in range(min(fitting, hyper.global_batch_size), 0, -1) if hyper.global_batch_size % size == 0)
+    sizes = (size for size in range(min(fitting, share), 0, -1) if share % size == 0)
     return next(sizes, 1)
 
 
-def config(hyper: GrpoHyperparameters, output: Path, longest_prompt: int, device: str) -> GRPOConfig:
-    """Translate the contract's names into TRL's."""
-    micro = micro_batch(hyper, longest_prompt, device)
+def look_completions(hyper: GrpoHyperparameters, rows: int) -> int:
+    """Return how many completions of each held-out row to sample: a divisor of a group, the larger the fewer rows there are."""
+    wished = max(1, LOOK_COMPLETIONS // rows)
+    return max(
+        size for size in range(1, hyper.rollouts_per_prompt + 1) if not hyper.rollouts_per_prompt % size and size <= wished
+    )
+
+
+def config(job: GrpoSpec, longest_prompt: int, held: int, more: Mapping[str, Any]) -> GRPOConfig:
+    """Translate the contract's names into TRL's; `held` rows are held out, and `more` is what the hardware asks for."""
+    hyper, device = job.hyperparameters, job.device
+    micro = micro_batch(hyper, longest_prompt, device, job.gpus)
     return GRPOConfig(
-        output_dir=str(output),
+        output_dir=str(Path(job.work_dir) / "trainer"),
         learning_rate=hyper.learning_rate,
         lr_scheduler_type="constant_with_warmup",
         warmup_steps=hyper.warmup_steps,
         num_train_epochs=hyper.num_epochs,
         max_steps=hyper.max_steps or -1,
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=hyper.global_batch_size // micro,
+        per_device_eval_batch_size=micro,
+        gradient_accumulation_steps=hyper.global_batch_size // job.gpus // micro,
         num_generations=hyper.rollouts_per_prompt,
+        num_generations_eval=look_completions(hyper, held) if held else None,
         max_completion_length=hyper.max_response_length,
         temperature=hyper.temperature,
         top_p=hyper.top_p,
@@ -57,7 +78,21 @@ def config(hyper: GrpoHyperparameters, output: Path, longest_prompt: int, device
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
+        **more,
     )
+
+
+class Witness(Protocol):
+    """Who is told of what was sampled. Called on rank 0, whose completions those of all processes are."""
+
+    def sampled(self, step: int, sampled: Sampled) -> None:
+        """Take the completions of a step, which counts from 1."""
+
+    def looked(self, sampled: Sampled) -> None:
+        """Take completions of held-out rows; they may be followed by more of the same look."""
+
+    def score(self) -> dict[str, float]:
+        """Return the numbers of the look that is over."""
 
 
 class EpochSampler(RepeatSampler):  # type: ignore[misc]
@@ -68,10 +103,12 @@ class EpochSampler(RepeatSampler):  # type: ignore[misc]
 
 
 class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
-    """Trains on `rows` and gives `on_sampled` the completions of each step, the step's number counting from 1.
+    """Trains on `rows`, evaluates on `held`, and tells `witness` of the completions of both.
 
     The dataset that TRL holds has row numbers only (see `prompts`). `stop_due` is asked before every forward pass.
     """
+
+    control: TrainerControl
 
     def __init__(
         self,
@@ -80,16 +117,19 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         tokenizer: PreTrainedTokenizerBase,
         args: GRPOConfig,
         rows: list[Row],
+        held: list[Row],
         reward: Callable[..., list[float | None]],
         on_phase: Callable[[str], None],
-        on_sampled: Callable[[int, Sampled], None],
+        witness: Witness,
         stop_due: Callable[[], bool],
         **kwargs: Any,
     ) -> None:
-        self.rows: Mapping[int, Row] = {row.index: row for row in rows}
+        self.rows: Mapping[int, Row] = {row.index: row for row in [*rows, *held]}
+        self._held = held
         self._on_phase = on_phase
-        self._on_sampled = on_sampled
+        self._witness = witness
         self._stop_due = stop_due
+        self._looked: list[Sampled] = []
         super().__init__(
             model=model,
             reward_funcs=[reward],
@@ -132,9 +172,56 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         output: dict[str, Any] = super()._generate_and_score_completions(
             [{"prompt": row.prompt, "row": row.index} for row in rows]
         )
-        self._on_sampled(self.state.global_step + 1, self._sampled(rows, output))
+        sampled = join_sampled(ranks.gather([self._sampled(rows, output)]))
+        if not self.model.training:
+            self._looked.append(sampled)
+            return output
+        if self.accelerator.is_main_process:
+            self._witness.sampled(self.state.global_step + 1, sampled)
         self._on_phase("updating")
         return output
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Sample completions of the held-out rows as a step does, and return the means of all of them, as `eval_…`.
+
+        Always with the same random numbers, so that two looks differ by what was learned between them; training goes on with its
+        own, as if it had not been interrupted.
+        """
+        each, processes = self.num_generations_eval, self.accelerator.num_processes
+        wanted = [row.index for row in self._held for _ in range(each)]
+        with self._aside():
+            for start in range(0, len(wanted), self.args.generation_batch_size):
+                chunk = wanted[start : start + self.args.generation_batch_size]
+                self._look(chunk, _filled(chunk, each * processes))
+        metrics = ranks.share(self._witness.score() if self.accelerator.is_main_process else {})
+        self._metrics["eval"].clear()
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _look(self, wanted: list[int], chunk: list[int]) -> None:
+        """Sample and score a batch of completions, this process its share; `chunk` has `wanted` and what fills up the shares."""
+        share = len(chunk) // self.accelerator.num_processes
+        mine = chunk[self.accelerator.process_index * share :][:share]
+        self._generate_and_score_completions([{"row": row} for row in mine])
+        if self.accelerator.is_main_process:
+            self._witness.looked(self._looked.pop().first(len(wanted)))
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Evaluate without a trace in the training: its random numbers, and the mode of the model, are as before afterwards."""
+        cuda = self.accelerator.device.type == "cuda"
+        with torch.random.fork_rng([torch.cuda.current_device()] if cuda else []), torch.no_grad():
+            torch.manual_seed(self.args.seed + self.accelerator.process_index)
+            self.model.eval()
+            try:
+                yield
+            finally:
+                self.model.train()
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        """Save on all processes before any callback is told of the folder: each writes its random state into it."""
+        super()._save_checkpoint(*args, **kwargs)
+        self.accelerator.wait_for_everyone()
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         self._on_phase("generating")
@@ -163,6 +250,11 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Write none: what TRL would say of a job is in the job."""
+
+
+def _filled(chunk: list[int], multiple: int) -> list[int]:
+    """Return the rows and, after them, the last again and again, until there is a whole multiple of them."""
+    return chunk + chunk[-1:] * (-len(chunk) % multiple)
 
 
 def _whole_steps(indexes: list[int], args: GRPOConfig) -> list[int]:

@@ -68,6 +68,11 @@ def load_policy(base: Path, hyper: GrpoHyperparameters, device: str) -> tuple[Pr
     return (model if hyper.lora_rank else model.float()), dtype
 
 
+def load_trained(base: Path, folder: Path, adapted: bool) -> PreTrainedModel | PeftModel:
+    """Return what the trainer saved into a folder: an adapter on a fresh copy of the base, or all weights."""
+    return PeftModel.from_pretrained(load_base(base), folder) if adapted else load_base(folder)
+
+
 def adapter_config(hyper: GrpoHyperparameters | SftHyperparameters | DpoHyperparameters) -> LoraConfig | None:
     """Return the LoRA configuration that the job asks for."""
     if hyper.lora_rank is None:
