@@ -7,10 +7,12 @@
 | `dpo` | `prompt`, `chosen` and `rejected` |
 | `sft_video_gen` | `prompt` or `caption`, and a clip |
 
-What is asked and answered is text everywhere in a row, or lists of messages everywhere. A column that is null is none. The rows
-that a job learns from all have one form: no trainer can put two of them into one batch.
+What is asked and answered is text everywhere in a row, or lists of messages everywhere. A conversation may have `tools` that it
+calls: a list of objects, or the JSON of one. A column that is null is none. The rows that a job learns from all have one form: no
+trainer can put two of them into one batch.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,6 +30,10 @@ Forms = dict[str, str | Problem]
 
 def grpo(row: Row) -> str:
     """Return the form of a row that is answered and scored; Problem where it asks nothing."""
+    if row.get("prompt") is None:
+        raise Problem("no 'prompt'")
+    if row.get("prompt") is None:
+        raise Problem("no 'prompt'")
     return _form_of(rules.prompt_of(row))
 
 
@@ -37,13 +43,16 @@ def sft(row: Row) -> str:
         rules.check_messages(row["messages"], "messages")
         if all(message["role"] != "assistant" for message in row["messages"]):
             raise Problem("'messages' has no message of the assistant to learn from")
+        tools_of(row)
         return "'messages'"
     if row.get("completion") is not None:
         return f"'prompt' and 'completion' as {_answered(row, 'completion')}"
     if row.get("text") is None:
         raise Problem("no 'messages', no 'completion' and no 'text' to learn from")
-    if not isinstance(row["text"], str) or not row["text"].strip():
-        raise Problem("'text' is empty" if row["text"] == "" or isinstance(row["text"], str) else "'text' is a text")
+    if not isinstance(row["text"], str):
+        raise Problem("'text' is a text")
+    if not row["text"].strip():
+        raise Problem("'text' is empty")
     return "'text'"
 
 
@@ -111,6 +120,21 @@ def subject_of(row: Row, forms: Forms) -> Any:
     return row["messages"] if row.get("messages") is not None else row["text"]
 
 
+def tools_of(row: Row) -> list[dict[str, Any]] | None:
+    """Return the tools that a conversation may call, which the chat template is given; Problem where they are none."""
+    tools = row.get("tools")
+    if isinstance(tools, str) and tools.strip():
+        try:
+            tools = json.loads(tools)
+        except ValueError:
+            raise Problem("'tools' is not JSON") from None
+    if not tools:
+        return None
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise Problem("'tools' is a list of objects")
+    return tools
+
+
 def _answered(row: Row, key: str) -> str:
     """Return whether a prompt and its answer are texts or messages; Problem where one is neither, or each is another."""
     if row.get("prompt") is None:
@@ -128,6 +152,7 @@ def _answered(row: Row, key: str) -> str:
     rules.check_messages(answer, key)
     if answer[-1]["role"] != "assistant":
         raise Problem(f"'{key}' does not end with a message of the assistant")
+    tools_of(row)
     return kind
 
 

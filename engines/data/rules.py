@@ -45,10 +45,10 @@ def parse(line: bytes, *, first: bool = False) -> dict[str, Any]:
 
 def prompt_of(row: Mapping[str, Any]) -> Any:
     """Return what the model is asked, after a look at it; Problem where the row asks nothing."""
-    key = "caption" if "prompt" not in row and "caption" in row and video_of(row) is not None else "prompt"
-    if key not in row:
-        raise Problem("no 'prompt'")
-    prompt = row[key]
+    key = "caption" if row.get("prompt") is None and "caption" in row and video_of(row) is not None else "prompt"
+    prompt = row.get(key)
+    if prompt is None:
+        raise Problem(f"no '{key}'")
     if isinstance(prompt, str):
         if not prompt.strip():
             raise Problem(f"'{key}' is empty")
