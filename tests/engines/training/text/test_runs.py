@@ -1,12 +1,13 @@
 """Real TRL runs of SFT and DPO on the tiny model, from the first message to the folder that is served."""
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engines import evidence, protocol
-from tests.engines.training.conftest import Run
+from tests.engines.training.conftest import ROOT, Run
 from tests.engines.training.text.conftest import SUMS, Workshop, bfloat16, decoded, learning, taught, untimed, weights
 
 SFT: dict[str, Any] = {
@@ -248,6 +249,18 @@ def test_an_adapter_is_kept_by_itself_and_merged_and_resumes_exactly(
     again = workshop.run(task, workshop.spec(dataset, **hyper, resume_path=run.kept / "step-4"))
     assert untimed(again) == untimed(run, after=4)
     assert weights(again, "final-6") == weights(run, "final-6")
+
+
+@pytest.mark.parametrize(
+    ("example", "task", "loss"), [("answers", "training.sft", (0.5, 0.05)), ("preferences", "training.dpo", (0.69, 0.45))]
+)
+def test_the_examples_teach_the_tiny_model(workshop: Workshop, example: str, task: str, loss: tuple[float, float]) -> None:
+    folder = ROOT / "examples" / example
+    job = tomllib.loads((folder / "job.toml").read_text())
+    assert (job["method"], "reward" in job) == (task.removeprefix("training."), False)
+    run = workshop.run(task, workshop.spec(folder / job["dataset"], **job["hyperparameters"]))
+    assert learning(run, "loss")[0] > loss[0] and learning(run, "loss")[-1] < loss[1]
+    assert said(run, "final-40") == {"0+0=": "0.", "1+1=": "2.", "2+2=": "4.", "3+3=": "6."}
 
 
 def test_a_stop_ends_a_run_with_nothing_final(workshop: Workshop, conversations: Path) -> None:
