@@ -5,7 +5,7 @@ import sys
 
 from benchmarks.report import show
 
-NAMES = ("batch", "dashboard", "gateway", "graphql", "grpo", "live", "metrics")
+NAMES = ("batch", "dashboard", "gateway", "gpu", "graphql", "grpo", "live", "metrics")
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from typing import Any
 from engines import protocol
 
 TASKS = {
-    "data.intake": "engines.data.intake",
+    "data.intake": "engines.data.intake_task",
     "data.read": "engines.data.read",
     "data.render": "engines.training.rendering",
     "data.tokens": "engines.training.lengths",

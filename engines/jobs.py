@@ -235,7 +235,7 @@ class JobRun(LeasedRun):
     async def save(self, step: int, folder: Path, final: bool, score: float | None) -> None:
         """Store a checkpoint, whole before its row exists, under a key that only this attempt writes."""
         prefix = f"{self.account_id}/{self.id}/{self.attempt}/{'final' if final else step}"
-        count, size = await self.core.storage.put_folder(prefix, folder)
+        stored = await self.core.storage.put_folder(prefix, folder)
         async with self.writing() as session:
             session.add(
                 Checkpoint(
@@ -246,16 +246,17 @@ class JobRun(LeasedRun):
                     step=step,
                     final=final,
                     storage_prefix=prefix,
-                    file_count=count,
-                    size_bytes=size,
+                    file_count=stored.file_count,
+                    size_bytes=stored.size_bytes,
+                    checksums=stored.checksums,
                     adapter_rank=evidence.adapter_rank(folder) if final else None,
                     score=score,
                     created_at=clock.now(),
                 )
             )
             what = "The trained model" if final else f"The checkpoint of step {step}"
-            line = f"{what} is stored: {count} files, {size / 2**20:.1f} MiB"
-            metadata = {"step": step, "final": final, "size_bytes": size}
+            line = f"{what} is stored: {stored.file_count} files, {stored.size_bytes / 2**20:.1f} MiB"
+            metadata = {"step": step, "final": final, "size_bytes": stored.size_bytes}
             await events.record(session, self.account_id, self.id, "checkpoint_saved", metadata, attempt=self.attempt, line=line)
 
 

@@ -31,6 +31,13 @@ async def of_job(session: Session, job_id: str) -> list[Checkpoint]:
     return list((await session.exec(statement.order_by(col(Checkpoint.step), col(Checkpoint.created_at)))).all())
 
 
+def is_best(row: Job, checkpoint: Checkpoint) -> bool:
+    """Say whether a checkpoint has the best score of its job on held-out rows. With `keep_best` the trained model has it."""
+    if row.best_step is None:
+        return False
+    return checkpoint.step == row.best_step or (checkpoint.final and bool(row.hyperparameters.get("keep_best")))
+
+
 async def find_final(session: Session, job_id: str) -> Checkpoint:
     """Return a job's trained model; NotFound where it has none."""
     found = [row for row in await of_job(session, job_id) if row.final]

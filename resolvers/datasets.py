@@ -54,7 +54,7 @@ async def _take(ctx: Context, file: Path, folder: Path) -> Taken:
     settings = ctx.core.settings
     most, line = settings.max_dataset_bytes, settings.max_line_bytes
     if file.stat().st_size <= CHECKED_HERE and await asyncio.to_thread(intake.is_plain, file):
-        return await asyncio.to_thread(intake.take, file, folder, most, line)
+        return await asyncio.to_thread(intake.plain, file, folder, line)
     spec = {"path": str(file), "folder": str(folder), "max_bytes": most, "max_line_bytes": line}
     try:
         found = await task.run("data.intake", spec, folder=folder, deadline_s=settings.source_timeout_s)

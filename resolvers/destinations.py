@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from burnish.kit.errors import BurnishError, Invalid
 from burnish.kit.settings import Settings
+from engines.delivery.parts import Weights, offered
 from models.account import Account
 from resolvers.inputs import Input
 
@@ -14,6 +15,8 @@ S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()=+
 REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 # What each kind of destination needs.
 NEEDS = {"uri": "s3", "repo": "hf"}
+# What only one kind may have.
+ONLY = {**NEEDS, "private": "hf", "archive": "s3"}
 
 
 class CheckpointDestination(Input):
@@ -30,6 +33,15 @@ class CheckpointDestination(Input):
         None, description="With `hf`: whether a repository that has to be made is private; true by default."
     )
 
+    weights: Weights | None = Field(
+        None,
+        description="Which weights of a model that is trained as an adapter: `merged` into the base, the `adapter` by itself, or "
+        "`both`, which is what null gives. With `veri` it is what downloads hold where they are not asked for another.",
+    )
+    archive: bool | None = Field(
+        None, description="With `s3`: whether the files go as one `.tar.gz`, called as the model is; false by default."
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _unwrapped(cls, value: Any) -> Any:
@@ -39,17 +51,16 @@ class CheckpointDestination(Input):
         inner = value["destination"]
         return {"type": inner} if isinstance(inner, str) else inner
 
-    @field_validator("uri", "repo", "private")
+    @field_validator("uri", "repo", "private", "archive")
     @classmethod
     def _belongs(cls, value: Any, info: ValidationInfo) -> Any:
         kind, name = info.data.get("type"), str(info.field_name)
         if kind is None:
             return value
-        needed_by = NEEDS.get(name)
         if value is None:
-            if needed_by == kind:
+            if NEEDS.get(name) == kind:
                 raise ValueError(f"a destination of type {kind} needs it")
-        elif kind != (needed_by or "hf"):
+        elif kind != ONLY[name]:
             raise ValueError(f"a destination of type {kind} has none")
         return value
 
@@ -71,6 +82,17 @@ class CheckpointDestination(Input):
     def stored(self) -> dict[str, Any]:
         """What a job keeps of it."""
         return self.model_dump(exclude_none=True)
+
+
+def weights_problem(asked: CheckpointDestination, method: str, *, is_adapter: bool) -> BurnishError | None:
+    """Return why a model that is trained so cannot be had in the form that is asked for, None where it can."""
+    forms = offered(method, is_adapter=is_adapter)
+    if asked.weights is None or asked.weights in forms:
+        return None
+    why = "this job trains all weights" if not is_adapter else f"a {method} job trains an adapter alone"
+    hint = "lora_rank makes a job train an adapter." if not is_adapter else None
+    message = f"'{asked.weights}' is not to be had: {why}, so that there is only '{forms[0]}'."
+    return Invalid(message, param="checkpoint_destination.weights", hint=hint)
 
 
 def problem(settings: Settings, account: Account, asked: CheckpointDestination, *, has_token: bool) -> BurnishError | None:

@@ -1,34 +1,30 @@
 """Downloads of checkpoints: signed URLs that work without an API key for a limited time, streamed from storage in constant
 memory.
 
-A token names a job, a checkpoint of it or one file of that; what it stands for is looked up when it is used.
+A token names a job, a checkpoint of it or one file of that; what it stands for is looked up when it is used. A file comes in
+parts where that is asked for; an archive, which is made while it is sent, only as a whole.
 """
 
-import asyncio
 import mimetypes
-import tarfile
-import zlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
 from burnish.kit import clock
 from burnish.kit.core import Core
 from burnish.kit.crypto import TokenExpired
 from burnish.kit.db import Session
-from burnish.kit.errors import Forbidden, NotFound
-from burnish.kit.storage import Storage
+from burnish.kit.errors import Forbidden, Invalid, NotFound
+from burnish.kit.storage import Corrupt, Storage
+from engines.delivery import archive, parts
+from engines.delivery.parts import Part, Weights
 from models.job import COMPLETED, Checkpoint, Job
 from resolvers import checkpoints, jobs
 from resolvers.context import Context, Platform
 
 USE = "download"
-GZIP_WINDOW = 31
-# Weights hardly compress: the lowest level costs the least and is nearly as small.
-GZIP_LEVEL = 1
-BLOCK = tarfile.BLOCKSIZE
 
 
 @dataclass(frozen=True)
@@ -45,41 +41,65 @@ class Download:
     tag: str | None = None
 
 
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a checkpoint; `sha256` is None where it was saved before checksums were kept."""
+
+    path: str
+    url: str
+    size_bytes: int
+    sha256: str | None
+
+
 def job_url(core: Core, row: Job) -> str | None:
     """Return a URL of the trained model of a completed job, None for any other job."""
     return signed_url(core, f"{row.output_name}.tar.gz", job=row.id) if row.status == COMPLETED else None
 
 
-async def url(ctx: Context, job_id: str, checkpoint_id: str | None = None) -> str:
+async def url(ctx: Context, job_id: str, checkpoint_id: str | None = None, weights: str | None = None) -> str:
     """Return a URL of a checkpoint as a `.tar.gz`: that of the trained model where none is named.
 
-    NotFound for a job or checkpoint of nobody or of another, Invalid (`job_not_completed`) where there is no trained model yet.
+    NotFound for a job or checkpoint of nobody or of another, Invalid (`job_not_completed`) where there is no trained model yet,
+    Invalid for weights that it has not.
     """
-    row, checkpoint = await _owned(ctx, job_id, checkpoint_id)
-    return signed_url(ctx.core, _archive_name(row, checkpoint), job=job_id, checkpoint=checkpoint.id)
+    row, checkpoint, form = await _owned(ctx, job_id, checkpoint_id, weights)
+    return signed_url(ctx.core, _archive_name(row, checkpoint), job=job_id, checkpoint=checkpoint.id, weights=form or parts.BOTH)
 
 
-async def files(ctx: Context, job_id: str, checkpoint_id: str | None = None) -> list[tuple[str, str]]:
-    """Return (path, URL) of every file of a checkpoint; errors as in `url`."""
-    _, checkpoint = await _owned(ctx, job_id, checkpoint_id)
-    paths = [path for _, path, _ in await _stored(ctx.core.storage, checkpoint)]
-    return [(path, signed_url(ctx.core, path, job=job_id, checkpoint=checkpoint.id, path=path)) for path in paths]
+async def files(ctx: Context, job_id: str, checkpoint_id: str | None = None, weights: str | None = None) -> list[StoredFile]:
+    """Return every file of a checkpoint; errors as in `url`."""
+    _, checkpoint, form = await _owned(ctx, job_id, checkpoint_id, weights)
+
+    def shown(part: Part) -> StoredFile:
+        where = signed_url(ctx.core, part.path, job=job_id, checkpoint=checkpoint.id, path=part.stored)
+        return StoredFile(part.path, where, part.size_bytes, part.sha256)
+
+    return [shown(part) for part in await _stored(ctx.core.storage, checkpoint, form)]
 
 
 async def open(platform: Platform, token: str) -> Download:
     """Return what a token stands for; Forbidden (`download_expired`) past its time, NotFound for any other that does not hold."""
-    claims = claims_of(platform.core, token)
+    claims, storage = claims_of(platform.core, token), platform.core.storage
     async with platform.db.read() as session:
         row, checkpoint = await _named(session, claims)
-    stored = await _stored(platform.core.storage, checkpoint)
-    path = claims.get("path")
-    if path is None:
-        stream = _archive(platform.core.storage, stored, clock.to_micros(checkpoint.created_at) // 1_000_000)
+    if "path" not in claims:
+        found = await _stored(storage, checkpoint, claims.get("weights") or _form(row, checkpoint, None))
+        stream = archive.pack(storage, found, clock.to_micros(checkpoint.created_at) // 1_000_000)
         return Download(_archive_name(row, checkpoint), "application/gzip", None, stream)
-    for key, name, size in stored:
-        if name == path:
-            return Download(PurePosixPath(name).name, "application/octet-stream", size, platform.core.storage.stream(key))
+    for part in await _stored(storage, checkpoint, None):
+        if part.stored == claims["path"]:
+            return _file(storage, checkpoint, part)
     raise NotFound("This file is not stored any more.")
+
+
+def _file(storage: Storage, checkpoint: Checkpoint, part: Part) -> Download:
+    def stretch(start: int, end: int) -> AsyncIterator[bytes]:
+        return storage.stream(part.key, offset=start, end=end)
+
+    # What is stored under a key is never changed.
+    tag = f'"{part.sha256 or f"{checkpoint.id}-{part.size_bytes}"}"'
+    name = PurePosixPath(part.path).name
+    return Download(name, "application/octet-stream", part.size_bytes, storage.stream(part.key), stretch, tag)
 
 
 def media_url(core: Core, job_id: str, key: str) -> str:
@@ -122,14 +142,37 @@ def claims_of(core: Core, token: str) -> dict[str, Any]:
     return claims
 
 
-async def _owned(ctx: Context, job_id: str, checkpoint_id: str | None) -> tuple[Job, Checkpoint]:
+async def _owned(
+    ctx: Context, job_id: str, checkpoint_id: str | None, weights: str | None
+) -> tuple[Job, Checkpoint, Weights | None]:
     row = await jobs.get(ctx, job_id)
     if checkpoint_id is None:
-        return row, await jobs.final_checkpoint(ctx, job_id)
+        found = await jobs.final_checkpoint(ctx, job_id)
+        return row, found, _form(row, found, weights)
     for checkpoint in await jobs.checkpoints(ctx, job_id):
         if checkpoint.id == checkpoint_id:
-            return row, checkpoint
+            return row, checkpoint, _form(row, checkpoint, weights)
     raise NotFound(f"No such checkpoint: {checkpoint_id}")
+
+
+def _form(row: Job, checkpoint: Checkpoint, weights: str | None) -> Weights | None:
+    """Return the weights that a download holds: those asked for, or those that the job wants where it is kept here alone."""
+    if not checkpoint.final:
+        if weights is not None:
+            message = f"{checkpoint.id} is the trainer's state after a step, which comes whole."
+            raise Invalid(message, param="weights", hint="Only a trained model has weights to choose from.")
+        return None
+    if weights is None:
+        kept = row.checkpoint_destination
+        wanted: Weights | None = kept.get("weights") if kept["type"] == "veri" else None
+        return wanted
+    forms = parts.offered(row.method, is_adapter=checkpoint.adapter_rank is not None)
+    for form in forms:
+        if form == weights:
+            return form
+    if weights not in get_args(Weights):
+        raise Invalid(f"Unknown weights '{weights}'; there are {', '.join(get_args(Weights))}.", param="weights")
+    raise Invalid(f"This model has no '{weights}' weights: there is only '{forms[0]}'.", param="weights")
 
 
 async def _named(session: Session, claims: dict[str, Any]) -> tuple[Job, Checkpoint]:
@@ -144,38 +187,12 @@ async def _named(session: Session, claims: dict[str, Any]) -> tuple[Job, Checkpo
     return row, checkpoint
 
 
-async def _stored(storage: Storage, checkpoint: Checkpoint) -> list[tuple[str, str, int]]:
-    """Return (key, path within the checkpoint, size) of its files."""
-    prefix = checkpoint.storage_prefix
-    found = [(key, PurePosixPath(key).relative_to(prefix).as_posix(), size) for key, size in await storage.list(prefix)]
-    if not found:
-        raise NotFound("The files of this checkpoint are not stored any more.")
-    return found
+async def _stored(storage: Storage, checkpoint: Checkpoint, weights: Weights | None) -> list[Part]:
+    try:
+        return await parts.find(storage, checkpoint, weights)
+    except (FileNotFoundError, Corrupt):
+        raise NotFound("The files of this checkpoint are not stored any more.") from None
 
 
 def _archive_name(row: Job, checkpoint: Checkpoint) -> str:
     return f"{row.output_name}.tar.gz" if checkpoint.final else f"{row.output_name}-step-{checkpoint.step}.tar.gz"
-
-
-async def _archive(storage: Storage, stored: list[tuple[str, str, int]], mtime: int) -> AsyncIterator[bytes]:
-    packer = zlib.compressobj(GZIP_LEVEL, wbits=GZIP_WINDOW)
-    async for chunk in _tar(storage, stored, mtime):
-        packed = await asyncio.to_thread(packer.compress, chunk)
-        if packed:
-            yield packed
-    yield packer.flush()
-
-
-async def _tar(storage: Storage, stored: list[tuple[str, str, int]], mtime: int) -> AsyncIterator[bytes]:
-    for key, path, size in stored:
-        info = tarfile.TarInfo(path)
-        info.size, info.mtime = size, mtime
-        yield info.tobuf(tarfile.PAX_FORMAT)
-        sent = 0
-        async for chunk in storage.stream(key):
-            sent += len(chunk)
-            yield chunk
-        if sent != size:
-            raise OSError(f"{key} has {sent} bytes instead of {size}")
-        yield bytes(-size % BLOCK)
-    yield bytes(2 * BLOCK)

@@ -20,7 +20,7 @@ from engines.compute.hardware import Shape
 from engines.training.grpo_spec import GrpoHyperparameters
 from models import books, integration, job
 from models.job import Checkpoint, Job
-from resolvers import base_models, checkpoints, datasets, destinations, hardware, reward_functions
+from resolvers import base_models, checkpoints, dataset_fit, datasets, destinations, environments, hardware, reward_functions
 from resolvers.caps import capped
 from resolvers.context import Context
 from resolvers.inputs import parse
@@ -42,6 +42,12 @@ class Found:
     shape: Shape | None = None
     cap_micros: int | None = None
     resumed: Checkpoint | None = None
+
+    @property
+    def is_countable(self) -> bool:
+        """Whether enough could be read to tell what memory the job takes."""
+        known = None not in (self.method, self.hyperparameters, self.shape)
+        return known and all(problem.param != "base_model" for problem in self.problems)
 
     def note(self, check: Callable[[], Any]) -> Any:
         """Return what `check` returns; what it raises is one more problem."""
@@ -76,6 +82,14 @@ def of_itself(core: Core, spec: "JobInput", given: Set[str]) -> Found:
             found.hyperparameters = found.note(lambda: parse(shown, spec.hyperparameters, at="hyperparameters"))
         if {"reward_function_id", "environments"} <= given:
             found.note(lambda: _check_reward(found.method, spec))
+    if found.method is GRPO and "environments" in given and (wanted := spec.environments) is not None:
+        found.note(lambda: environments.check(wanted))
+        if (shape := found.shape) is not None and not local.falls_back(core.settings):
+            found.note(lambda: environments.check_shape(shape))
+    if found.hyperparameters is not None and "checkpoint_destination" in given:
+        is_adapter = getattr(found.hyperparameters, "lora_rank", None) is not None
+        wrong = destinations.weights_problem(spec.checkpoint_destination, spec.method, is_adapter=is_adapter)
+        found.problems += [] if wrong is None else [wrong]
     if "max_cost_usd" in given and found.shape is not None:
         hour = hardware.hour_micros(core, found.shape)
         found.cap_micros = found.note(lambda: capped(core.settings, spec.max_cost_usd, hour))
@@ -94,11 +108,16 @@ async def of_others(session: Session, ctx: Context, spec: "JobInput", given: Set
     With `lock` nothing of it changes before the transaction ends.
     """
     if "dataset_id" in given:
-        await found.wait(datasets.find(session, ctx, spec.dataset_id, lock=lock))
+        dataset = await found.wait(datasets.find(session, ctx, spec.dataset_id, lock=lock))
+        # What an environment asks is not in the rows.
+        if dataset is not None and found.method is not None and spec.environments is None:
+            unfit = dataset_fit.problem(dataset, found.method.name, found.hyperparameters)
+            found.problems += [] if unfit is None else [unfit]
     if "reward_function_id" in given and spec.reward_function_id is not None and found.method is GRPO:
         await found.wait(reward_functions.find(session, ctx, spec.reward_function_id, lock=lock))
     if spec.environments is not None and found.method is GRPO:
-        await found.wait(_environments(session, ctx))
+        problem = await environments.problem(session, ctx.core, ctx.account.id)
+        found.problems += [] if problem is None else [problem]
     if "checkpoint_destination" in given:
         token = await integration.secret(session, ctx.core.secrets, ctx.account.id, "huggingface")
         asked = spec.checkpoint_destination
@@ -131,12 +150,6 @@ def _check_reward(method: Method | None, spec: "JobInput") -> None:
         raise Invalid("A job has one source of reward: a reward function or environments, not both.", param="environments")
     elif spec.environments is None and spec.reward_function_id is None:
         raise Invalid(f"A {method.name} job needs a reward function.", param="reward_function_id")
-
-
-async def _environments(session: Session, ctx: Context) -> None:
-    if await integration.secret(session, ctx.core.secrets, ctx.account.id, "openreward") is None:
-        message = "OpenReward environments need their integration, which is not configured."
-        raise Invalid(message, code="integration_not_configured", param="environments")
 
 
 def _check_count(core: Core, found: Found) -> None:

@@ -23,10 +23,11 @@ from engines.data.source import TYPES, Source
 from engines.protocol import ChildFailure
 from models import events
 from models.dataset import Dataset
-from resolvers import datasets, source_rules
+from resolvers import datasets, source_rules, statistics
 from resolvers.context import Context
 from resolvers.creating import once
 from resolvers.inputs import MAX_NAME, Input
+from resolvers.statistics import MethodFit
 
 CONNECT = "datasets.connect"
 READ_AT_ONCE = 4
@@ -82,13 +83,15 @@ class SourceProblem:
 
 @dataclass(frozen=True)
 class Validation:
-    """The first rows of a source, under their mapped names."""
+    """The first rows of a source, under their mapped names; `methods` is about the `looked_at` rows among them that are some."""
 
     valid: bool
     num_rows: int | None = None
     columns: list[str] = field(default_factory=list)
     mapped_columns: list[str] = field(default_factory=list)
     sample: list[dict[str, Any]] = field(default_factory=list)
+    looked_at: int = 0
+    methods: list[MethodFit] = field(default_factory=list)
     errors: list[SourceProblem] = field(default_factory=list)
 
 
@@ -105,6 +108,7 @@ async def validate(ctx: Context, spec: SourceInput) -> Validation:
         except ChildFailure as failure:
             return Validation(False, errors=[SourceProblem(failure.code, failure.message)])
     problems = [SourceProblem("invalid_row", item["message"], item["line"]) for item in found.pop("problems")]
+    found["methods"] = statistics.methods_of(found) or []
     return Validation(not problems, errors=problems, **found)
 
 

@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engines.training.grpo_spec import GrpoHyperparameters
+from resolvers.methods import METHODS
 from rest_compat import about, downloads, glossary, ranges, sse, variants
 from rest_compat.errors import VERI, Dialect, Enveloped
 from rest_compat.operation import JSON, Operation
@@ -88,7 +88,8 @@ def _tags(paths: Schema) -> list[str]:
 
 
 def _schemas(operations: Sequence[Operation]) -> tuple[dict[tuple[Any, JsonSchemaMode], Schema], Schema]:
-    wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(GrpoHyperparameters, READ): None, (ErrorBody, WRITTEN): None}
+    wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(ErrorBody, WRITTEN): None}
+    wanted |= {(method.hyperparameters, READ): None for method in METHODS.values()}
     wanted[payments.Received, WRITTEN] = None
     for operation in operations:
         if operation.accepted is not None:
@@ -102,7 +103,7 @@ def _schemas(operations: Sequence[Operation]) -> tuple[dict[tuple[Any, JsonSchem
     schemas, defs = models_json_schema(list(wanted), ref_template=REF)
     components: Schema = defs["$defs"]
     # The job's input takes them as they are, and reads them once the method is known.
-    components["JobInput"]["properties"]["hyperparameters"] = {"$ref": REF.format(model="GrpoHyperparameters")}
+    components["JobInput"] = variants.by_method(components["JobInput"], REF)
     return dict(schemas), {name: variants.shaped(name, model) for name, model in components.items()}
 
 

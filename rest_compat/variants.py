@@ -3,11 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from resolvers.methods import METHODS, Method
+
 Schema = dict[str, Any]
 NOTHING: Schema = {"type": "null"}
 # By model, its shapes: of each the fields that it needs, then those that it may have. All others are null or left out.
 SHAPES: Mapping[str, Sequence[tuple[Sequence[str], Sequence[str]]]] = {
-    "CheckpointDestination": [((), ("type",)), (("type", "uri"), ()), (("type", "repo"), ("private",))],
+    "CheckpointDestination": [
+        ((), ("type", "weights")),
+        (("type", "uri"), ("weights", "archive")),
+        (("type", "repo"), ("private", "weights")),
+    ],
     "IntegrationInput": [(("api_key",), ()), (("token",), ())],
 }
 # What a field is in a shape, by model and the shape's place.
@@ -32,6 +38,23 @@ def shaped(name: str, model: Schema) -> Schema:
         return model
     shapes = [_shape(model, needed, also, FIELDS.get((name, place), {})) for place, (needed, also) in enumerate(SHAPES[name])]
     return {"description": model["description"], "anyOf": shapes}
+
+
+def by_method(job: Schema, ref: str) -> Schema:
+    """Return the schema of a job as one for each method, with the method's own hyperparameters, referred to by `ref`."""
+    return {"description": job["description"], "anyOf": [_of_method(job, method, ref) for method in METHODS.values()]}
+
+
+def _of_method(job: Schema, method: Method, ref: str) -> Schema:
+    default = job["properties"]["method"]["default"] == method.name
+    fields = {
+        **job["properties"],
+        "method": {"const": method.name, **({"default": method.name} if default else {})},
+        "hyperparameters": {"$ref": ref.format(model=method.hyperparameters.__name__)},
+    }
+    if not method.takes_reward:
+        fields |= dict.fromkeys(("reward_function_id", "environments"), NOTHING)
+    return {**job, "properties": fields, "required": [*job["required"], *([] if default else ["method"])]}
 
 
 def _shape(model: Schema, needed: Sequence[str], also: Sequence[str], own: Mapping[str, Schema]) -> Schema:

@@ -1,6 +1,7 @@
 """Checkpoints: what a job has saved of its model."""
 
 from datetime import datetime
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
@@ -18,10 +19,32 @@ if TYPE_CHECKING:
 NOUN = "checkpoints"
 
 
+@strawberry.enum(description="Which weights of a trained model. One that was trained as an adapter has all of these.")
+class CheckpointWeights(Enum):
+    MERGED = strawberry.enum_value("merged", description="Those of the whole model, an adapter merged into its base.")
+    ADAPTER = strawberry.enum_value("adapter", description="The adapter by itself, as PEFT or diffusers loads it.")
+    BOTH = strawberry.enum_value("both", description="The whole model, and the adapter in a folder `adapter` beside it.")
+
+
+Weights = Annotated[
+    CheckpointWeights | None,
+    strawberry.argument(description="Which weights; by default those that the job asked for, else all that there are."),
+]
+
+
 @strawberry.type(description="A file of a checkpoint.")
 class CheckpointFile:
     path: str = strawberry.field(description="Its path within the checkpoint.")
-    download_url: str = strawberry.field(description="Where to get it.")
+    size_bytes: BigInt = strawberry.field(description="Its size.")
+    sha256: str | None = strawberry.field(
+        description="Its checksum in hexadecimal digits; null where it was saved before they were kept."
+    )
+    download_url: str = strawberry.field(description="Where to get it, also in parts (`Range`).")
+
+    @classmethod
+    def of(cls, found: downloads.StoredFile) -> Self:
+        size = BigInt(found.size_bytes)
+        return cls(path=found.path, size_bytes=size, sha256=found.sha256, download_url=found.url)
 
 
 @strawberry.type(description="The state of a job's model after a step, stored whole. Only a final one can be deployed.")
@@ -32,6 +55,9 @@ class Checkpoint(Node):
     attempt: int = strawberry.field(description="Which attempt at the job saved it.")
     file_count: int = strawberry.field(description="How many files it has.")
     size_bytes: BigInt = strawberry.field(description="The size of all files.")
+    score: float | None = strawberry.field(
+        description="Its score on the rows held out of the training; null where there were none."
+    )
     created_at: datetime = strawberry.field(description="When it was whole.")
 
     @classmethod
@@ -44,6 +70,7 @@ class Checkpoint(Node):
             attempt=row.attempt,
             file_count=row.file_count,
             size_bytes=BigInt(row.size_bytes),
+            score=row.score,
             created_at=row.created_at,
         )
 
@@ -53,14 +80,25 @@ class Checkpoint(Node):
 
         return TrainingJob.of(await need(info.context.loaders.job, self.row.job_id))
 
-    @strawberry.field(description="A URL of all its files as a `.tar.gz`, which needs no key and works for a limited time.")
-    async def download_url(self, info: Info) -> str:
-        return await downloads.url(info.context.known, self.row.job_id, self.row.id)
+    @strawberry.field(description="Whether it has the best score of its job on the rows that were held out.")
+    async def best(self, info: Info) -> bool:
+        return checkpoints.is_best(await need(info.context.loaders.job, self.row.job_id), self.row)
+
+    @strawberry.field(
+        description="A URL of its files as a `.tar.gz`, with their checksums in `SHA256SUMS`. It needs no key and works for a "
+        "limited time."
+    )
+    async def download_url(self, info: Info, weights: Weights = None) -> str:
+        return await downloads.url(info.context.known, self.row.job_id, self.row.id, _value(weights))
 
     @strawberry.field(description="Its files, each with a URL that needs no key and works for a limited time.")
-    async def files(self, info: Info) -> list[CheckpointFile]:
-        found = await downloads.files(info.context.known, self.row.job_id, self.row.id)
-        return [CheckpointFile(path=path, download_url=url) for path, url in found]
+    async def files(self, info: Info, weights: Weights = None) -> list[CheckpointFile]:
+        found = await downloads.files(info.context.known, self.row.job_id, self.row.id, _value(weights))
+        return [CheckpointFile.of(file) for file in found]
+
+
+def _value(weights: CheckpointWeights | None) -> str | None:
+    return None if weights is None else str(weights.value)
 
 
 @strawberry.type(description="A page of checkpoints.")

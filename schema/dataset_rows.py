@@ -8,6 +8,7 @@ from burnish.kit.errors import Invalid
 from resolvers import cursors, dataset_rows, rendering
 from resolvers.cursors import Cursor
 from schema.context import Info
+from schema.methods import Method, value_of
 from schema.nodes import After, Connection, First, Node, connect, within
 from schema.scalars import JSON, BigInt
 
@@ -49,14 +50,25 @@ class DatasetRowConnection(Connection[DatasetRow]): ...
 class RenderedPiece:
     text: str = strawberry.field(description="The text.")
     special: bool = strawberry.field(description="Whether it is a special token, such as `<|im_start|>`.")
+    learned: bool = strawberry.field(description="Whether a job learns to say it, with `completion_only` as by default.")
     tokens: int = strawberry.field(description="How many tokens it is.")
 
+    @classmethod
+    def of(cls, one: rendering.Piece) -> Self:
+        return cls(text=one.text, special=one.special, learned=one.learned, tokens=one.tokens)
 
-@strawberry.type(description="A row's prompt as a model reads it, through its chat template.")
+
+@strawberry.type(
+    description="A row as a model reads it, through its chat template: for `GRPO` its prompt, for `SFT` all of it, for `DPO` the "
+    "prompt with the chosen answer, for `SFT_VIDEO_GEN` the caption."
+)
 class RenderedRow:
     number: BigInt = strawberry.field(description="The number of the row.")
-    tokens: int = strawberry.field(description="How many tokens the prompt is.")
-    pieces: list[RenderedPiece] = strawberry.field(description="The prompt in pieces: together they are its whole text.")
+    tokens: int = strawberry.field(
+        description="How many tokens it is; for `DPO` the prompt with the longer answer, which `max_length` is about."
+    )
+    pieces: list[RenderedPiece] = strawberry.field(description="The row in pieces: together they are its whole text.")
+    rejected: list[RenderedPiece] = strawberry.field(description="For `DPO` the rejected answer, which follows the same prompt.")
     truncated: bool = strawberry.field(description="Whether the pieces leave out its end: they have 65,536 characters at most.")
     problem: str | None = strawberry.field(description="Why it cannot be rendered: the template's own words, for one.")
 
@@ -65,7 +77,8 @@ class RenderedRow:
         return cls(
             number=BigInt(row.number),
             tokens=row.tokens,
-            pieces=[RenderedPiece(text=one.text, special=one.special, tokens=one.tokens) for one in row.pieces],
+            pieces=[RenderedPiece.of(one) for one in row.pieces],
+            rejected=[RenderedPiece.of(one) for one in row.rejected],
             truncated=row.truncated,
             problem=row.problem,
         )
@@ -95,18 +108,24 @@ class Rows:
         return connect(DatasetRowConnection, [(row.cursor, row) for row in rows], after=after, has_more=page.more, end=end)
 
     @strawberry.field(
-        description="The prompts of the rows with so many numbers from `offset` on, as a model reads them. The first time it "
-        "takes seconds, and the answer may be an error with the code `UNAVAILABLE`: ask again."
+        description="The rows with so many numbers from `offset` on, as a model reads them. The first time it takes seconds, and "
+        " the answer may be an error with the code `UNAVAILABLE`: ask again."
     )
     async def rendered(
         self,
         root: strawberry.Parent[Node],
         info: Info,
         base_model: Annotated[str, strawberry.argument(description="The model whose tokenizer and template are used.")],
+        method: Annotated[
+            Method | None,
+            strawberry.argument(description="As this method reads the rows; by default the first that all of them serve."),
+        ] = None,
         first: First = 20,
         offset: Annotated[int, strawberry.argument(description="The number of the first row, from 0.")] = 0,
     ) -> list[RenderedRow]:
-        found = await rendering.read(info.context.known, root.id, base_model, start=offset, limit=within(first))
+        found = await rendering.read(
+            info.context.known, root.id, base_model, method=value_of(method), start=offset, limit=within(first)
+        )
         return [RenderedRow.of(row) for row in found]
 
 

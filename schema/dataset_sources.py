@@ -11,7 +11,7 @@ from resolvers.context import Context
 from resolvers.inputs import parse
 from resolvers.sources import ConnectInput, SourceInput
 from schema.context import Info
-from schema.datasets import Dataset, DatasetPayload
+from schema.datasets import Dataset, DatasetPayload, MethodFit
 from schema.errors import Payload, settle
 from schema.nodes import Input
 from schema.scalars import JSON, BigInt
@@ -89,6 +89,8 @@ class SourceValidation:
     columns: list[str] = strawberry.field(description="Its columns.")
     mapped_columns: list[str] = strawberry.field(description="What they are called once mapped.")
     sample: list[JSON] = strawberry.field(description="Its first rows, under their mapped names; long texts are cut.")
+    looked_at: int = strawberry.field(description="How many of its first rows were looked at, and are rows.")
+    methods: list[MethodFit] = strawberry.field(description="How these serve each method.")
     problems: list[SourceProblem] = strawberry.field(description="What is wrong with it.")
 
 
@@ -124,6 +126,8 @@ class DatasetSourceMutations:
                 columns=found.columns,
                 mapped_columns=found.mapped_columns,
                 sample=[JSON(row) for row in found.sample],
+                looked_at=found.looked_at,
+                methods=[MethodFit.of(fit) for fit in found.methods],
                 problems=[SourceProblem(**asdict(problem)) for problem in found.errors],
             )
             return SourceValidationPayload(validation=shown)

@@ -82,13 +82,16 @@ class BudgetExceeded(UserError):
     needed: Money = strawberry.field(description="What the start sets aside.")
 
 
-@strawberry.type(description="A problem in an uploaded file.")
+@strawberry.type(description="A problem in a file or a dataset.")
 class LineIssue:
     line: int | None = strawberry.field(description="The line, from 1.")
     message: str = strawberry.field(description="What is wrong there.")
 
 
-@strawberry.type(description="The file is no dataset. It was deleted: correct it and upload it again.")
+@strawberry.type(
+    description="The rows are no dataset, or do not serve the method of a job. A file that was refused was deleted: correct it "
+    "and upload it again."
+)
 class DatasetRejected(UserError):
     issues: list[LineIssue] = strawberry.field(description="Its first problems.")
 

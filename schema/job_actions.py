@@ -10,10 +10,13 @@ from resolvers import jobs
 from resolvers.context import Context
 from resolvers.inputs import parse
 from resolvers.jobs import JobInput
+from schema.checkpoints import CheckpointWeights
 from schema.context import Info
 from schema.errors import NAMES, Payload, settle, user_errors
 from schema.hardware import Hardware, HardwareInput, HardwareOffer
-from schema.jobs import DestinationType, Method, TrainingJob
+from schema.jobs import DestinationType, TrainingJob
+from schema.memory import MemoryEstimate
+from schema.methods import Method
 from schema.nodes import Input, Money
 from schema.scalars import JSON
 
@@ -26,10 +29,25 @@ class CheckpointDestinationInput:
     private: bool | None = strawberry.field(
         default=None, description="With `HF`: whether a repository that has to be made is private; true by default."
     )
+    weights: CheckpointWeights | None = strawberry.field(
+        default=None,
+        description="Which weights of a model that is trained as an adapter, all that there are by default. With `VERI` it is "
+        "what downloads hold where they are not asked for others.",
+    )
+    archive: bool | None = strawberry.field(
+        default=None, description="With `S3`: whether the files go as one `.tar.gz`, called as the model is; false by default."
+    )
 
     @property
     def given(self) -> dict[str, Any]:
-        return {"type": self.type.value, "uri": self.uri, "repo": self.repo, "private": self.private}
+        return {
+            "type": self.type.value,
+            "uri": self.uri,
+            "repo": self.repo,
+            "private": self.private,
+            "weights": None if self.weights is None else self.weights.value,
+            "archive": self.archive,
+        }
 
 
 @strawberry.input(description="A training job to make.")
@@ -85,6 +103,10 @@ class TrainingJobPlan:
     balance: Money = strawberry.field(description="The account's credit.")
     free: Money = strawberry.field(description="What of it is not set aside.")
     covered: bool = strawberry.field(description="Whether the credit covers the start.")
+    memory: MemoryEstimate | None = strawberry.field(
+        description="The memory that it would take; null where that cannot be told, or the rest is wrong."
+    )
+    memory_unknown: str | None = strawberry.field(description="Why the memory cannot be told; null where it can.")
 
     @classmethod
     def of(cls, found: jobs.Plan) -> "TrainingJobPlan":
@@ -99,6 +121,8 @@ class TrainingJobPlan:
             balance=Money.of(found.balance_micros),
             free=Money.of(found.free_micros),
             covered=found.covered,
+            memory=None if found.memory is None else MemoryEstimate.of(vars(found.memory)),
+            memory_unknown=found.memory_unknown,
         )
 
 

@@ -12,7 +12,8 @@ from resolvers.cursors import Cursor
 from schema import ahead
 from schema.context import Info
 from schema.datasets import Dataset
-from schema.jobs import NOUN, JobConnection, JobStatus, Method, TrainingJob
+from schema.jobs import NOUN, JobConnection, JobStatus, TrainingJob
+from schema.methods import Method
 from schema.nodes import After, First, Node, connect_page, within
 from schema.reward_functions import RewardFunction
 

@@ -13,16 +13,18 @@ from models import job
 from resolvers import cursors, downloads, exports, jobs, metrics, progress
 from resolvers.cursors import Cursor
 from schema import streams
-from schema.checkpoints import Checkpoint
+from schema.checkpoints import Checkpoint, CheckpointWeights
 from schema.context import Info
 from schema.datasets import Dataset
 from schema.hardware import Hardware
 from schema.loaders import LAST_LINES, need
 from schema.logs import Logged, LogLine
+from schema.memory import MemoryEstimate
+from schema.methods import Method
 from schema.nodes import After, Connection, FirstRows, Money, Node, connect_page, within
 from schema.reward_functions import RewardFunction
 from schema.rollouts import RolledOut
-from schema.scalars import JSON
+from schema.scalars import JSON, BigInt
 from schema.streams import ExportFormat, JobEvent, JobEventConnection, MetricSeries
 
 if TYPE_CHECKING:
@@ -57,14 +59,6 @@ class JobPhase(Enum):
     UPLOADING = strawberry.enum_value("uploading", description="It stores a checkpoint.")
 
 
-@strawberry.enum(description="How a model is trained.")
-class Method(Enum):
-    GRPO = strawberry.enum_value("grpo", description="Group relative policy optimisation, by TRL.")
-    SFT = strawberry.enum_value("sft", description="Supervised fine-tuning on answers.")
-    DPO = strawberry.enum_value("dpo", description="Direct preference optimisation on pairs of answers.")
-    SFT_VIDEO_GEN = strawberry.enum_value("sft_video_gen", description="Supervised fine-tuning of a video model.")
-
-
 @strawberry.enum(description="Where a trained model goes besides the platform's own storage, where it is kept in any case.")
 class DestinationType(Enum):
     VERI = strawberry.enum_value("veri", description="Nowhere else.")
@@ -78,11 +72,22 @@ class CheckpointDestination:
     uri: str | None = strawberry.field(description="With `S3`: the folder, `s3://bucket/folder`.")
     repo: str | None = strawberry.field(description="With `HF`: the repository, `owner/name`.")
     private: bool | None = strawberry.field(description="With `HF`: whether a repository that has to be made is private.")
+    weights: CheckpointWeights | None = strawberry.field(
+        description="Which weights of a model that was trained as an adapter; null for all that there are."
+    )
+    archive: bool | None = strawberry.field(description="With `S3`: whether the files go as one `.tar.gz`.")
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
-        private = stored.get("private", True) if stored["type"] == "hf" else None
-        return cls(type=DestinationType(stored["type"]), uri=stored.get("uri"), repo=stored.get("repo"), private=private)
+        kind, weights = DestinationType(stored["type"]), stored.get("weights")
+        return cls(
+            type=kind,
+            uri=stored.get("uri"),
+            repo=stored.get("repo"),
+            private=stored.get("private", True) if kind is DestinationType.HF else None,
+            weights=None if weights is None else CheckpointWeights(weights),
+            archive=stored.get("archive", False) if kind is DestinationType.S3 else None,
+        )
 
 
 @strawberry.type(description="How far a job is.")
@@ -138,6 +143,9 @@ class TrainingJob(Node, Logged, RolledOut):
     )
     checkpoint_destination: CheckpointDestination = strawberry.field(description="Where its trained model goes.")
     destination_url: str | None = strawberry.field(description="Where its trained model was delivered, once it was.")
+    best_step: int | None = strawberry.field(
+        description="The step with the best score on the rows held out of the training, so far; null where there are none."
+    )
     requires_heartbeat: bool = strawberry.field(
         description="Whether it is ended when its client has sent no heartbeat for too long."
     )
@@ -148,6 +156,12 @@ class TrainingJob(Node, Logged, RolledOut):
         description="How many times a host has taken it up; a later attempt resumes from a checkpoint."
     )
     metric_keys: list[str] = strawberry.field(description="The metrics it has reported.")
+    memory_estimate: MemoryEstimate | None = strawberry.field(
+        description="The memory that it was expected to take when it was made; null where that could not be told."
+    )
+    peak_memory_bytes: BigInt | None = strawberry.field(
+        description="The most memory that its trainer has taken so far, of one GPU or of the machine; null until it was measured."
+    )
     cost: JobCost = strawberry.field(description="What it costs.")
     max_cost: Money | None = strawberry.field(description="Before it costs more, it saves a checkpoint and stops.")
     error: JobFailure | None = strawberry.field(description="Why it failed.")
@@ -174,12 +188,15 @@ class TrainingJob(Node, Logged, RolledOut):
             dropped_prompts=row.dropped_prompts,
             checkpoint_destination=CheckpointDestination.of(row.checkpoint_destination),
             destination_url=row.destination_url,
+            best_step=row.best_step,
             requires_heartbeat=row.requires_heartbeat,
             heartbeat_at=row.heartbeat_at,
             hardware_requested=Hardware.of(row.gpu_requested, row.provider_requested),
             hardware=None if row.gpu is None else Hardware.of(row.gpu, row.provider),
             attempt=row.attempt,
             metric_keys=sorted(row.metric_keys),
+            memory_estimate=None if row.memory_estimate is None else MemoryEstimate.of(row.memory_estimate),
+            peak_memory_bytes=None if row.peak_memory_bytes is None else BigInt(row.peak_memory_bytes),
             cost=JobCost(total=Money.of(row.cost_micros)),
             max_cost=None if row.max_cost_micros is None else Money.of(row.max_cost_micros),
             error=None if row.error is None else JobFailure(job_id=row.id, **row.error),

@@ -1,13 +1,26 @@
 """The ways to train, and what a form needs to ask for their hyperparameters."""
 
+from enum import Enum
 from typing import Self
 
 import strawberry
 
 from resolvers import methods
 from schema.context import Info
-from schema.jobs import Method
 from schema.scalars import JSON
+
+
+@strawberry.enum(description="How a model is trained.")
+class Method(Enum):
+    GRPO = strawberry.enum_value("grpo", description="Group relative policy optimisation, by TRL.")
+    SFT = strawberry.enum_value("sft", description="Supervised fine-tuning on answers.")
+    DPO = strawberry.enum_value("dpo", description="Direct preference optimisation on pairs of answers.")
+    SFT_VIDEO_GEN = strawberry.enum_value("sft_video_gen", description="Supervised fine-tuning of a video model.")
+
+
+def value_of(method: Method | None) -> str | None:
+    """Return a method as resolvers call it."""
+    return None if method is None else str(method.value)
 
 
 @strawberry.type(description="A hyperparameter.")

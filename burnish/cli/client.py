@@ -22,6 +22,7 @@ TIMEOUT_S = 30.0
 STREAM_SILENCE_S = 45.0
 UPLOAD_S = 600.0
 PAGE = 100
+PARTIAL = 206
 LAST_LINE = re.compile(r"\[Job (completed|failed|cancelled)\]")
 GRAPHQL_STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "NOT_FOUND": 404, "UNAVAILABLE": 503}
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -146,18 +147,21 @@ class Api:
                     raise
                 patience.wait(error)
 
-    def download(self, url: str, target: BinaryIO, start: Callable[[int | None], Advance]) -> None:
+    def download(self, url: str, target: BinaryIO, start: Callable[[int | None], Advance], *, go_on: bool = False) -> None:
         """Write what a signed URL answers into a file; the key is not sent along. `start` gets the size, where it is known, and
-        returns what counts the bytes.
+        returns what counts the bytes. With `go_on` only what comes after the bytes that the file has is asked for.
         """
         proxied = httpx2.URL(url).host not in LOOPBACK
-        with (
-            self._failures(),
-            httpx2.stream("GET", url, timeout=_patient(), follow_redirects=True, trust_env=proxied) as response,
-        ):
+        have = target.tell() if go_on else 0
+        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
+        arguments: Any = {"timeout": _patient(), "follow_redirects": True, "trust_env": proxied, "headers": headers}
+        with self._failures(), httpx2.stream("GET", url, **arguments) as response:
             if response.is_error:
                 response.read()
                 raise refused(response)
+            if have and response.status_code != PARTIAL:
+                target.truncate(0)
+                target.seek(0)
             size = response.headers.get("content-length")
             advance = start(int(size) if size else None)
             for chunk in response.iter_bytes(2**16):

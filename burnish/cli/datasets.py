@@ -1,9 +1,8 @@
-"""`burnish datasets`: JSONL files of prompts, uploaded or read from a connected source."""
+"""`burnish datasets`: rows to learn from, uploaded as a file or read from a connected source."""
 
 import json
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +19,7 @@ COLUMNS = ("id", "name", "source_type", "num_rows", "created_at")
 COUNTING_S = 1800.0
 ASK_AGAIN_S = 2.0
 
-app = group("Datasets: JSONL files of prompts, with whatever columns the reward function wants.")
+app = group("Datasets: rows to learn from, as each method of training wants them.")
 DatasetId = Annotated[
     str, typer.Argument(metavar="DATASET", help="Id of the dataset (ds_…).", autocompletion=completing.datasets)
 ]
@@ -29,6 +28,9 @@ DatasetId = Annotated[
 @app.command("check")
 def check(
     file: Annotated[Path, typer.Argument(help="A JSONL file, also in gzip or zstd, or an archive of video rows.")],
+    method: Annotated[
+        str | None, typer.Option("--method", metavar="METHOD", help="Also whether a job of this method could learn from it.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a file as an upload would, without the platform: every problem with its line, and what it holds."""
@@ -38,18 +40,22 @@ def check(
         if taken.problems:
             details = [f"line {problem['line']}: {problem['message']}" for problem in taken.problems]
             raise CliError(f"{file}: {details[0]}", ERROR, details=details[1:])
+        unfit = dataset_files.problems_for(taken, method) if method is not None else []
+        if unfit:
+            raise CliError(f"{file}: {unfit[0]}", ERROR, details=unfit[1:])
+        found = dataset_files.holdings(taken)
         if as_json:
-            out.json({"num_rows": taken.num_rows, "size_bytes": taken.size_bytes, "sha256": taken.sha256, **taken.statistics})
+            out.json({**found, "sha256": taken.sha256})
             return
-        out.say(f"{file} is a dataset.", style="green")
-        dataset_files.show(out, {**asdict(taken), **taken.statistics})
+        out.say(f"{file} is a dataset{f' for {method}' if method is not None else ''}.", style="green")
+        dataset_files.show(out, found)
 
 
 @app.command("upload")
 @remote
 def upload(
     cli: Cli,
-    file: Annotated[Path, typer.Argument(help="A JSONL file: one JSON object a line, each with a `prompt`.")],
+    file: Annotated[Path, typer.Argument(help="A JSONL file, one JSON object a line, or an archive of clips with one.")],
     name: Annotated[str | None, typer.Option("--name", help="What to call it; the file's name by default.")] = None,
 ) -> None:
     """Upload a dataset. Every problem of the file is told with its line, and then nothing is kept of it."""
@@ -57,6 +63,9 @@ def upload(
     with naming(flags), open_file(file) as opened, counted(cli.out, file, opened) as shown:
         made = cli.api.upload("/v1/datasets", {"name": name or file.stem}, file.name, shown)
     cli.out.show(made, FIELDS)
+    if not cli.out.as_json:
+        found = cli.api.get(f"/v1/datasets/{made['id']}/statistics")
+        cli.out.say(_serves(found["methods"], found["num_rows"]))
 
 
 @app.command("connect")
@@ -105,9 +114,17 @@ def _show_look(cli: Cli, found: dict[str, Any]) -> None:
     if found["columns"] and not cli.out.as_json:
         rows = "an unknown number of rows" if found["num_rows"] is None else f"{found['num_rows']:,} rows"
         cli.out.say(f"{rows}; columns: {', '.join(found['mapped_columns']) or 'none'}")
+        cli.out.say(_serves(found["methods"], found["looked_at"]))
     if not found["valid"]:
         problems = [f"line {item['line']}: {item['message']}" if item["line"] else item["message"] for item in found["errors"]]
         raise CliError(problems[0], USAGE if found["errors"][0]["line"] else ERROR, details=problems[1:])
+
+
+def _serves(methods: list[dict[str, Any]], rows: int) -> str:
+    """Return which methods all of so many rows serve, and how many rows others have where it is not none."""
+    whole = [fit["name"] for fit in methods if rows and fit["num_rows"] == rows]
+    parts = [f"{fit['num_rows']:,} of {rows:,} serve {fit['name']}" for fit in methods if 0 < fit["num_rows"] < rows]
+    return "; ".join([f"these rows serve {', '.join(whole)}"] * bool(whole) + parts) or "these rows serve no method"
 
 
 @app.command("list")
@@ -124,19 +141,26 @@ def show(
     dataset: DatasetId,
     statistics: Annotated[bool, typer.Option("--statistics", help="Also what its columns hold, and repeated prompts.")] = False,
     base_model: Annotated[
-        str | None, typer.Option("--base-model", metavar="MODEL", help="Also how long its prompts are for this model, in tokens.")
+        str | None, typer.Option("--base-model", metavar="MODEL", help="Also how long its rows are for this model, in tokens.")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option("--method", metavar="METHOD", help="As this method reads the rows; else the first they serve.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--max-prompt-length", min=1, metavar="TOKENS", help="Also how many prompts are longer.")
+        int | None, typer.Option("--max-prompt-length", min=1, metavar="TOKENS", help="grpo: also how many prompts are longer.")
+    ] = None,
+    length: Annotated[
+        int | None, typer.Option("--max-length", min=1, metavar="TOKENS", help="sft, dpo: also how many rows are longer.")
     ] = None,
 ) -> None:
     """Show one dataset, and with the options what it holds."""
     found = cli.api.get(f"/v1/datasets/{dataset}")
-    if not (statistics or base_model or limit):
+    wanted = {"base_model": base_model, "method": method, "max_prompt_length": limit, "max_length": length}
+    if not statistics and not any(wanted.values()):
         cli.out.show(found, FIELDS)
         return
-    with naming({"base_model": "--base-model", "max_prompt_length": "--max-prompt-length"}):
-        counted_ = _statistics(cli, dataset, base_model, limit)
+    with naming({name: f"--{name.replace('_', '-')}" for name in wanted}):
+        counted_ = _statistics(cli, dataset, wanted)
     if cli.out.as_json:
         cli.out.json({**found, "statistics": counted_})
         return
@@ -144,12 +168,12 @@ def show(
     dataset_files.show(cli.out, counted_)
 
 
-def _statistics(cli: Cli, dataset: str, base_model: str | None, limit: int | None) -> dict[str, Any]:
+def _statistics(cli: Cli, dataset: str, wanted: dict[str, Any]) -> dict[str, Any]:
     """Return the statistics, waiting while tokens are being counted."""
     until = time.monotonic() + COUNTING_S
     while True:
         try:
-            return cli.api.get(f"/v1/datasets/{dataset}/statistics", base_model=base_model, max_prompt_length=limit)
+            return cli.api.get(f"/v1/datasets/{dataset}/statistics", **wanted)
         except ApiError as error:
             if error.status != 503:
                 raise

@@ -5,18 +5,19 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import completing, creating, jobfile, planning, records, watch
+from burnish.cli import completing, creating, fetching, jobfile, memory, planning, records, watch
+from burnish.cli.client import Json
 from burnish.cli.command import Cli, Limit, Yes, group, remote
 from burnish.cli.exits import USAGE, CliError
 
 FIELDS = (
     "id", "status", "output_name", "base_model", "method", "dataset_id", "reward_function_id", "current_step", "total_steps",
     "gpu_requested", "gpu", "cost_usd", "max_cost_usd", "error", "created_at", "started_at", "completed_at", "duration_seconds",
-    "dropped_prompts", "resumed_from", "checkpoint_destination", "destination_url", "hyperparameters",
+    "memory", "dropped_prompts", "resumed_from", "checkpoint_destination", "destination_url", "best_step", "hyperparameters",
 )  # fmt: skip
 COLUMNS = ("id", "status", "output_name", "base_model", "current_step", "total_steps", "gpu", "cost_usd", "created_at")
 METHOD_COLUMNS = ("method", "name", "type", "default", "range", "description")
-CHECKPOINT_COLUMNS = ("id", "step", "final", "size_bytes", "file_count", "created_at")
+CHECKPOINT_COLUMNS = ("id", "step", "final", "score", "best", "size_bytes", "file_count", "created_at")
 
 app = group("Training jobs.")
 checkpoint = group("Checkpoints of a job: list them, download one.")
@@ -25,6 +26,13 @@ app.add_typer(checkpoint, name="checkpoint")
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job (job_…).", autocompletion=completing.jobs)]
 Timeout = Annotated[
     float | None, typer.Option("--timeout", min=0.0, metavar="SECONDS", help="Give up waiting after this long: exit code 7.")
+]
+Which = Annotated[
+    str | None, typer.Argument(metavar="[CHECKPOINT]", help="Id of a checkpoint (ckpt_…); the trained model by default.")
+]
+WeightsOption = Annotated[
+    str | None,
+    typer.Option("--weights", help="Of a model trained as an adapter: merged, adapter or both. All that there are by default."),
 ]
 
 
@@ -63,7 +71,9 @@ def create(
     ] = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Tell all that is wrong, the price and the credit; upload and create nothing."),
+        typer.Option(
+            "--dry-run", help="Tell all that is wrong, the price, the credit and the memory; upload and create nothing."
+        ),
     ] = False,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Stay until it has ended, with its log. Ctrl-C detaches.")] = False,
     timeout: Timeout = None,
@@ -85,11 +95,11 @@ def create(
     if wait:
         cli.out.say(f"{job['id']} is queued. Ctrl-C detaches; the job goes on.")
         job = watch.job(cli.api, cli.out, job["id"], lines=True, timeout_s=timeout)
-        cli.out.show(job, FIELDS)
+        _show(cli, job)
         watch.check_completed(job)
         cli.out.say(f"Deploy it with `burnish deploy create {job['id']} -g {_hardware(job)} -w`.")
     else:
-        cli.out.show(job, FIELDS)
+        _show(cli, job)
         cli.out.say(f"Follow it with `burnish jobs logs -f {job['id']}`.")
 
 
@@ -111,7 +121,7 @@ def list_(
 @remote
 def show(cli: Cli, job: JobId) -> None:
     """Show one job."""
-    cli.out.show(cli.api.get(f"/v1/training_jobs/{job}"), FIELDS)
+    _show(cli, cli.api.get(f"/v1/training_jobs/{job}"))
 
 
 @app.command("wait")
@@ -119,7 +129,7 @@ def show(cli: Cli, job: JobId) -> None:
 def wait(cli: Cli, job: JobId, timeout: Timeout = None) -> None:
     """Wait until a job has ended. Exit code 3 where it failed or was cancelled; Ctrl-C leaves it running."""
     found = watch.job(cli.api, cli.out, job, lines=False, timeout_s=timeout)
-    cli.out.show(found, FIELDS)
+    _show(cli, found)
     watch.check_completed(found)
 
 
@@ -127,7 +137,7 @@ def wait(cli: Cli, job: JobId, timeout: Timeout = None) -> None:
 @remote
 def cancel(cli: Cli, job: JobId) -> None:
     """Cancel a job. Its bill ends at once."""
-    cli.out.show(cli.api.post(f"/v1/training_jobs/{job}/cancel"), FIELDS)
+    _show(cli, cli.api.post(f"/v1/training_jobs/{job}/cancel"))
 
 
 @app.command("delete")
@@ -219,6 +229,22 @@ def rollouts(
     records.rollouts(cli, job, step, limit)
 
 
+@app.command("download")
+@remote
+def download_files(
+    cli: Cli,
+    job: JobId,
+    which: Which = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="The folder to write into; JOB by default.")
+    ] = None,
+    weights: WeightsOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there and are others.")] = False,
+) -> None:
+    """Download a job's trained model, or one of its checkpoints, into a folder: verified, and gone on with where it broke off."""
+    fetching.download(cli, fetching.Source(job, which, weights), output or Path(which or job), force=force)
+
+
 @checkpoint.command("list")
 @remote
 def list_checkpoints(cli: Cli, job: JobId, limit: Limit = 20) -> None:
@@ -231,14 +257,18 @@ def list_checkpoints(cli: Cli, job: JobId, limit: Limit = 20) -> None:
 def download(
     cli: Cli,
     job: JobId,
-    which: Annotated[
-        str | None, typer.Argument(metavar="[CHECKPOINT]", help="Id of a checkpoint (ckpt_…); the trained model by default.")
-    ] = None,
+    which: Which = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write; JOB.tar.gz by default.")] = None,
+    weights: WeightsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Download a job's trained model, or one of its checkpoints, as a .tar.gz."""
-    records.download(cli, job, which, output or Path(f"{which or job}.tar.gz"), force=force)
+    """Download a job's trained model, or one of its checkpoints, as a .tar.gz, and verify what is in it."""
+    source = fetching.Source(job, which, weights)
+    records.download(cli, source, output or Path(f"{which or job}.tar.gz"), force=force)
+
+
+def _show(cli: Cli, job: Json) -> None:
+    cli.out.show(job if cli.out.as_json else memory.with_memory(job), FIELDS)
 
 
 def _range(parameter: dict[str, object]) -> str:

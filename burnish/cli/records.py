@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from burnish.cli import chart, saving, serving_watch, watch
+from burnish.cli import chart, fetching, saving, serving_watch, watch
 from burnish.cli.client import LAST_LINE, Json
 from burnish.cli.command import Cli
 from burnish.cli.exits import NOT_FOUND, USAGE, CliError
@@ -162,12 +162,13 @@ def question(prompt: Any) -> str:
     return str(prompt)
 
 
-def download(cli: Cli, job: str, checkpoint: str | None, target: Path, *, force: bool) -> None:
-    """Fetch a checkpoint as an archive."""
+def download(cli: Cli, source: fetching.Source, target: Path, *, force: bool) -> None:
+    """Fetch a checkpoint as an archive, and hold each file in it against its checksum."""
 
     def fetch(file: BinaryIO, start: Start) -> None:
-        route = f"checkpoints/{checkpoint}/download" if checkpoint else "model"
-        cli.api.download(cli.api.get(f"/v1/training_jobs/{job}/{route}")["download_url"], file, start)
+        cli.api.download(source.listing(cli)["download_url"], file, start)
+        file.flush()
+        fetching.check_archive(Path(file.name))
 
     saving.save(cli, "--output", target, fetch, force=force)
 

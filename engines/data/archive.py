@@ -1,18 +1,19 @@
 """Archives of video rows: `metadata.jsonl` in the root, and the clips that it names.
 
-Nothing of an archive is written under a name of its own: a member's name is data, checked and hashed. Links, devices, names that
-lead out and archives that unpack to too much are refused as a whole.
+Every clip that a row names is looked into. Nothing of an archive is written under a name of its own: a member's name is data,
+checked and hashed. Links, devices, names that lead out and archives that unpack to too much are refused as a whole.
 """
 
 import hashlib
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO
 
 from engines.data import rules
+from engines.data.clip_counts import Clip, ClipCounts
 from engines.data.rules import Problem
 from engines.data.unpack import PIECE, Budget, TooLarge, Unusable
 
@@ -23,6 +24,8 @@ MAX_NAME = 1024
 MAX_HEADER_BYTES = 2**20
 SUFFIXES = (".mp4", ".webm", ".mov", ".mkv", ".avi", ".gif", ".png", ".jpg", ".jpeg", ".webp")
 Member = tuple[str, IO[bytes]]
+# Looks into an unpacked clip; Problem where it cannot be used.
+Probe = Callable[[Path], Clip]
 
 
 def media_name(path: str) -> str:
@@ -32,23 +35,37 @@ def media_name(path: str) -> str:
 
 
 class Media:
-    """The unpacked clips in `folder`. Called with each row: its clip must be among them, or be an https URL."""
+    """The unpacked clips in `folder`. Called with each row and its line: its clip must be among them and be one, or be an https
+    URL. What the clips are is counted; each is looked into once, however many rows name it.
+    """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, probe: Probe) -> None:
         self.folder = folder
         self.names: set[str] = set()
-        self._used: set[str] = set()
+        self.counts = ClipCounts()
+        self._probe = probe
+        self._used: dict[str, Clip | Problem] = {}
 
-    def __call__(self, row: dict[str, Any]) -> None:
+    def __call__(self, row: dict[str, Any], line: int) -> None:
         path = rules.video_of(row)
         if path is None:
             raise Problem(f"no clip: a row of an archive has one of {', '.join(rules.VIDEO_KEYS)}")
         if path.startswith("https://"):
             return
-        name = str(PurePosixPath(path))
-        if name not in self.names:
+        if str(PurePosixPath(path)) not in self.names:
             raise Problem(f"'{path[:MAX_NAME]}' is not in the archive")
-        self._used.add(media_name(path))
+        clip = self._clip(media_name(path))
+        if isinstance(clip, Problem):
+            raise Problem(f"'{path[:MAX_NAME]}' {clip}")
+        self.counts.take(clip, line)
+
+    def _clip(self, name: str) -> Clip | Problem:
+        if name not in self._used:
+            try:
+                self._used[name] = self._probe(self.folder / name)
+            except Problem as problem:
+                self._used[name] = problem
+        return self._used[name]
 
     def keep_used(self) -> int:
         """Delete the clips that no row names; return how many are left."""
@@ -58,22 +75,22 @@ class Media:
         return len(self._used)
 
 
-def unpack_tar(stream: BinaryIO, folder: Path, budget: Budget) -> Media:
+def unpack_tar(stream: BinaryIO, folder: Path, probe: Probe) -> Media:
     """Unpack a tar that comes as a stream, whose own bytes are counted already."""
     try:
         with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as tar:
-            return _unpack(_tar_members(tar), folder, None)
+            return _unpack(_tar_members(tar), folder, probe, None)
     except (tarfile.TarError, EOFError, UnicodeError, ValueError):
         raise Unusable("it is not a whole tar archive") from None
 
 
-def unpack_zip(path: Path, folder: Path, budget: Budget) -> Media:
+def unpack_zip(path: Path, folder: Path, probe: Probe, budget: Budget) -> Media:
     budget.took(path.stat().st_size)
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > budget.most:
                 raise TooLarge(f"it unpacks to more than {budget.most} bytes")
-            return _unpack(_zip_members(archive), folder, budget)
+            return _unpack(_zip_members(archive), folder, probe, budget)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeError, ValueError):
         raise Unusable("it is not a whole zip archive") from None
 
@@ -133,8 +150,8 @@ def _checked(name: str) -> str:
     return str(path)
 
 
-def _unpack(members: Iterator[Member], folder: Path, budget: Budget | None) -> Media:
-    media = Media(folder / "media")
+def _unpack(members: Iterator[Member], folder: Path, probe: Probe, budget: Budget | None) -> Media:
+    media = Media(folder / "media", probe)
     media.folder.mkdir()
     for name, opened in members:
         if name in media.names:

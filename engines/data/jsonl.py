@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from engines.data import rules
+from engines.data import rows, rules
+from engines.data.fits import MAX_PROBLEMS, Fits
 from engines.data.rules import Problem
 from engines.data.seen import Seen
 
-MAX_PROBLEMS = 20
 MAX_COLUMNS = 1000
 # Of so many ids a problem can say the id itself, and not only where it stood before.
 NAMED_IDS = 100_000
@@ -19,7 +19,8 @@ NAMED_ID_CHARS = 200
 PIECE = 2**20
 TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object", type(None): "null"}
 
-Check = Callable[[dict[str, Any]], None]
+# Looks at a row and its line.
+Check = Callable[[dict[str, Any], int], None]
 
 
 @dataclass
@@ -27,7 +28,9 @@ class Report:
     """What a file holds. `problems` are the first 20, each `{"line", "message"}`; a file with any is not a dataset.
 
     `columns` holds how often each type occurs in a column, in order of appearance. `duplicate_prompts` counts the rows whose
-    prompt stood on an earlier line.
+    prompt stood on an earlier line; a row without one is compared by its messages or its text. `methods` holds for each method
+    how many rows serve it and what is wrong with the first others (`fits`), `clips` what the clips of an archive are
+    (`clip_counts`).
     """
 
     num_rows: int = 0
@@ -36,6 +39,8 @@ class Report:
     columns: dict[str, dict[str, int]] = field(default_factory=dict)
     duplicate_prompts: int = 0
     video_rows: int = 0
+    methods: dict[str, dict[str, Any]] = field(default_factory=dict)
+    clips: dict[str, Any] | None = None
     problems: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -45,11 +50,17 @@ class Report:
             {"name": name, "types": dict(sorted(types.items())), "missing": self.num_rows - sum(types.values())}
             for name, types in self.columns.items()
         ]
-        return {"duplicate_prompts": self.duplicate_prompts, "video_rows": self.video_rows, "columns": columns}
+        return {
+            "duplicate_prompts": self.duplicate_prompts,
+            "video_rows": self.video_rows,
+            "columns": columns,
+            "methods": self.methods,
+            "clips": self.clips,
+        }
 
 
 class Checker:
-    """Takes a file's lines one by one. `also` looks at each row that is one, and raises Problem for what it finds.
+    """Takes a file's lines one by one. `also` looks at each row of an archive, and raises Problem for what it finds.
 
     What does not fit into memory goes to a folder in `scratch`; `finish` or `close` removes it.
     """
@@ -63,6 +74,7 @@ class Checker:
         self._named: dict[str | int, int] = {}
         self._ids = Seen(scratch)
         self._prompts = Seen(scratch)
+        self._fits = Fits()
 
     @property
     def is_full(self) -> bool:
@@ -104,6 +116,7 @@ class Checker:
         ]
         report.problems = sorted(report.problems, key=lambda problem: int(problem["line"]))[:MAX_PROBLEMS]
         report.duplicate_prompts, _ = self._prompts.repeated(0)
+        report.methods = self._fits.counted
         report.sha256 = self._digest.hexdigest()
         self.close()
         return report
@@ -113,12 +126,17 @@ class Checker:
         self._prompts.close()
 
     def _take(self, row: dict[str, Any]) -> None:
-        prompt = rules.prompt_of(row)
+        forms = rows.forms_of(row, archived=self._also is not None)
+        refusal = rows.refusal(row, forms)
+        if refusal is not None:
+            raise refusal
         if self._also is not None:
-            self._also(row)
+            self._also(row, self._number)
         self._check_id(row.get("id"))
         self._count_columns(row)
-        text = prompt if isinstance(prompt, str) else json.dumps(prompt)
+        self._fits.take(forms, self._number)
+        subject = rows.subject_of(row, forms)
+        text = subject if isinstance(subject, str) else json.dumps(subject)
         self._prompts.add(text.encode(errors="surrogatepass"), self._number)
         self.report.num_rows += 1
         self.report.video_rows += rules.video_of(row) is not None

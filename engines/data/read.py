@@ -41,7 +41,7 @@ SAMPLE_CHARS = 2000
 def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Read `spec` `{source, preview, folder, max_bytes, max_line_bytes, open_networks, timeout_s}`.
 
-    A preview returns `{columns, mapped_columns, sample, num_rows, problems}`, reading whole `{report, rows}`.
+    A preview returns `{columns, mapped_columns, sample, num_rows, looked_at, methods, problems}`, reading whole `{report, rows}`.
     """
     confine()
     source = Source.model_validate(spec["source"])
@@ -97,6 +97,8 @@ class Reading:
             "mapped_columns": list(mapped),
             "sample": sample,
             "num_rows": num_rows,
+            "looked_at": report.num_rows,
+            "methods": report.methods,
             "problems": report.problems,
         }
 

@@ -1,12 +1,13 @@
 """What a row of a dataset is, for the lines of an upload and the rows of a connected source alike.
 
-A row is a JSON object with a `prompt`: a text, or a list of messages. That takes in verl's rows. A video row has a `prompt` or
-a `caption`, and names its `video` (also `video_path` or `file_name`).
+A row is a JSON object, most often with a `prompt`: a text, or a list of messages. That takes in verl's rows. A video row has a
+`prompt` or a `caption`, and names its `video` (also `video_path` or `file_name`). What each method needs is in `rows`.
 """
 
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 MAX_DEPTH = 64
@@ -42,12 +43,12 @@ def parse(line: bytes, *, first: bool = False) -> dict[str, Any]:
     return row
 
 
-def prompt_of(row: dict[str, Any]) -> Any:
+def prompt_of(row: Mapping[str, Any]) -> Any:
     """Return what the model is asked, after a look at it; Problem where the row asks nothing."""
-    key = "caption" if "prompt" not in row and "caption" in row and video_of(row) is not None else "prompt"
-    if key not in row:
-        raise Problem("no 'prompt'")
-    prompt = row[key]
+    key = "caption" if row.get("prompt") is None and "caption" in row and video_of(row) is not None else "prompt"
+    prompt = row.get(key)
+    if prompt is None:
+        raise Problem(f"no '{key}'")
     if isinstance(prompt, str):
         if not prompt.strip():
             raise Problem(f"'{key}' is empty")
@@ -56,17 +57,26 @@ def prompt_of(row: dict[str, Any]) -> Any:
         raise Problem("'caption' is a text")
     if not isinstance(prompt, list) or not prompt:
         raise Problem("'prompt' is a text or a list of messages")
-    for index, message in enumerate(prompt):
-        if (
-            not isinstance(message, dict)
-            or message.get("role") not in ROLES
-            or not isinstance(message.get("content"), (str, list))
-        ):
-            raise Problem(f"'prompt[{index}]' is not a message {{role, content}} with a role of {', '.join(ROLES)}")
+    check_messages(prompt, "prompt")
     return prompt
 
 
-def video_of(row: dict[str, Any]) -> str | None:
+def check_messages(value: Any, key: str) -> None:
+    """Raise Problem where what a row calls `key` is no list of messages. One that only calls tools has no content."""
+    if not isinstance(value, list) or not value:
+        raise Problem(f"'{key}' is a list of messages")
+    for index, message in enumerate(value):
+        if not isinstance(message, dict) or message.get("role") not in ROLES or not _has_content(message):
+            raise Problem(f"'{key}[{index}]' is not a message {{role, content}} with a role of {', '.join(ROLES)}")
+
+
+def _has_content(message: Mapping[str, Any]) -> bool:
+    calls = message.get("tool_calls")
+    content = message.get("content")
+    return isinstance(content, (str, list)) or (content is None and isinstance(calls, list) and bool(calls))
+
+
+def video_of(row: Mapping[str, Any]) -> str | None:
     """Return the URL or path of a video row's clip; None for any other row."""
     return next((row[key] for key in VIDEO_KEYS if isinstance(row.get(key), str) and row[key]), None)
 

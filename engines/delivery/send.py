@@ -7,20 +7,18 @@ says so in its log and its events.
 import asyncio
 import os
 import shutil
-from datetime import timedelta
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import obstore
 import structlog
 from obstore.exceptions import BaseError
-from obstore.store import S3Store
 from sqlmodel import col, select
 
-from burnish.kit.settings import Settings
-from burnish.kit.storage import CHUNK, UPLOADS_AT_ONCE, Storage
+from burnish.kit import clock
 from engines import evidence
-from engines.delivery import card
+from engines.delivery import bucket, card
+from engines.delivery.parts import SUMS, Part, find, sums_file
 from engines.spawn import Child
 from models import events, integration
 from models.dataset import Dataset
@@ -30,12 +28,10 @@ if TYPE_CHECKING:
     from engines.jobs import JobRun
 
 log = structlog.get_logger(__name__)
-VERI = "veri"
+VERI, HF = "veri", "hf"
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 CHILD = "delivery.hub"
-# One request to the bucket; what takes longer is one of our own tries.
-STORE_RETRIES: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
 
 
 class Undelivered(Exception):
@@ -77,11 +73,11 @@ async def deliver(run: "JobRun") -> None:
 
 async def _until_delivered(run: "JobRun", row: Job, final: Checkpoint) -> "str | Undelivered":
     """Return the URL of the delivered model, or why there is none."""
-    target, pause_s = row.checkpoint_destination, FIRST_PAUSE_S
+    target, pause_s, sent = row.checkpoint_destination, FIRST_PAUSE_S, set[str]()
     await run.say(f"Sending the trained model to {target.get('uri') or target['repo']}")
     for attempt in range(1, run.settings.delivery_attempts + 1):
         try:
-            return await (_to_bucket(run, row, final) if target["type"] == "s3" else _to_hub(run, row, final))
+            return await _deliver(run, row, final, sent)
         except Undelivered as error:
             if not error.again or attempt == run.settings.delivery_attempts:
                 return error
@@ -89,6 +85,21 @@ async def _until_delivered(run: "JobRun", row: Job, final: Checkpoint) -> "str |
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
     raise AssertionError("unreachable")
+
+
+async def _deliver(run: "JobRun", row: Job, final: Checkpoint, sent: set[str]) -> str:
+    """Try once; return the URL. `sent` has the files that an earlier try has copied."""
+    target = row.checkpoint_destination
+    try:
+        parts = await find(run.core.storage, final, target.get("weights"))
+        if target["type"] == HF:
+            return await _to_hub(run, row, final, parts)
+        if target.get("archive"):
+            return await _archived(run, row, final, parts)
+        await bucket.put_files(run.core.storage, parts, bucket.open(run.settings, target["uri"]), sent)
+        return str(target["uri"])
+    except (BaseError, OSError) as error:
+        raise Undelivered(_short(error), again=True) from error
 
 
 async def _record(run: "JobRun", row: Job, outcome: "str | Undelivered") -> None:
@@ -108,33 +119,14 @@ async def _record(run: "JobRun", row: Job, outcome: "str | Undelivered") -> None
         await events.record(session, run.account_id, run.id, name, metadata, attempt=run.attempt, line=line, level=level)
 
 
-async def _to_bucket(run: "JobRun", row: Job, final: Checkpoint) -> str:
-    uri: str = row.checkpoint_destination["uri"]
-    bucket, _, folder = uri.removeprefix("s3://").partition("/")
-    try:
-        await copy(run.core.storage, final.storage_prefix, _bucket(run.settings, bucket, folder))
-    except (BaseError, OSError) as error:
-        raise Undelivered(_short(error), again=True) from error
-    return uri
+async def _archived(run: "JobRun", row: Job, final: Checkpoint, parts: Sequence[Part]) -> str:
+    uri, name = row.checkpoint_destination["uri"], f"{row.output_name}.tar.gz"
+    mtime = clock.to_micros(final.created_at) // 1_000_000
+    await bucket.put_archive(run.core.storage, parts, bucket.open(run.settings, uri), name, mtime)
+    return f"{uri}/{name}"
 
 
-async def copy(storage: Storage, prefix: str, target: S3Store) -> None:
-    """Copy every file under `prefix/` of our own storage."""
-    for key, _ in await storage.list(prefix):
-        path = PurePosixPath(key).relative_to(prefix).as_posix()
-        await obstore.put_async(target, path, storage.stream(key), chunk_size=CHUNK, max_concurrency=UPLOADS_AT_ONCE)
-
-
-def _bucket(settings: Settings, bucket: str, folder: str) -> S3Store:
-    """Open a folder of a bucket, with the credentials of this process's environment."""
-    options: dict[str, Any] = {"prefix": folder or None, "retry_config": STORE_RETRIES}
-    if settings.delivery_endpoint:
-        plain = settings.delivery_endpoint.startswith("http://")
-        options |= {"endpoint": settings.delivery_endpoint, "client_options": {"allow_http": plain}}
-    return S3Store(bucket, **options)
-
-
-async def _to_hub(run: "JobRun", row: Job, final: Checkpoint) -> str:
+async def _to_hub(run: "JobRun", row: Job, final: Checkpoint, parts: Sequence[Part]) -> str:
     async with run.core.db.read() as session:
         dataset = await session.get_one(Dataset, row.dataset_id)
         token = await integration.secret(session, run.core.secrets, run.account_id, "huggingface")
@@ -143,11 +135,14 @@ async def _to_hub(run: "JobRun", row: Job, final: Checkpoint) -> str:
     work = run.settings.work / f"{run.id}-{run.attempt}-{run.token}"
     try:
         folder = work / "model"
-        await run.core.storage.fetch_folder(final.storage_prefix, folder)
-        # Prompts of the dataset are in it, and the repository may be open to all.
-        (folder / evidence.FILE).unlink(missing_ok=True)
-        (folder / "README.md").write_text(card.text(row, dataset, final))
+        # Prompts of the dataset are in the evidence, and the repository may be open to all.
+        public = [part for part in parts if part.path != evidence.FILE]
+        for part in public:
+            await run.core.storage.fetch(part.key, folder / part.path, sha256=part.sha256)
         target = row.checkpoint_destination
+        (folder / "README.md").write_text(card.text(row, dataset, final, target["repo"]))
+        if sums := sums_file((part.path, part.sha256) for part in public):
+            (folder / SUMS).write_bytes(sums)
         spec = {
             "repo": target["repo"],
             "private": target.get("private", True),
@@ -157,8 +152,6 @@ async def _to_hub(run: "JobRun", row: Job, final: Checkpoint) -> str:
             "job_id": row.id,
         }
         return await _child(spec, work)
-    except OSError as error:
-        raise Undelivered(_short(error), again=True) from error
     finally:
         await asyncio.to_thread(shutil.rmtree, work, True)
 

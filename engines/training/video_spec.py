@@ -23,13 +23,14 @@ class VideoHyperparameters(Strict):
     )
     height: int = Field(480, ge=PIXELS_AT_ONCE, le=4096, description=f"Height in pixels, a multiple of {PIXELS_AT_ONCE}.")
     width: int = Field(720, ge=PIXELS_AT_ONCE, le=4096, description=f"Width in pixels, a multiple of {PIXELS_AT_ONCE}.")
-    fps: int = Field(8, ge=1, le=240, description="Frames a second.")
+    fps: int = Field(8, ge=1, le=240, description="Frames a second taken of a clip that has more; one with fewer is taken whole.")
     seed: int = Field(42, ge=0, le=INT_MAX, description="Seed of sampling, shuffling and adapter initialisation.")
     checkpoint_every: Count | None = Field(None, description="Steps between checkpoints; null makes about four of a run.")
     warmup_steps: int = Field(0, ge=0, le=INT_MAX, description="Steps in which the learning rate rises from 0.")
     buckets: bool = Field(
         False,
-        description="Train each clip at the shape nearest its own, of the same number of pixels; else all are cropped to one.",
+        description="Train each clip at the shape nearest its own, of about as many pixels, and a short one with fewer frames; "
+        "else all are cropped to one shape.",
     )
     sample_prompts: int = Field(2, ge=0, le=16, description="Clips made with a fixed seed at the start and at each checkpoint.")
     sample_steps: int = Field(30, ge=1, le=1000, description="Denoising steps of these clips.")

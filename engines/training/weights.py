@@ -24,6 +24,7 @@ from transformers import (
 from engines.evidence import ADAPTER
 from engines.protocol import ChildFailure
 from engines.training.grpo_spec import GrpoHyperparameters
+from engines.training.text_spec import DpoHyperparameters, SftHyperparameters
 
 LOAD_ERRORS = (OSError, ValueError, KeyError, ImportError, SafetensorError)
 SIDE_FILES = ("*.json", "*.txt", "*.jinja", "*.model", "*.tiktoken")
@@ -72,7 +73,7 @@ def load_trained(base: Path, folder: Path, adapted: bool) -> PreTrainedModel | P
     return PeftModel.from_pretrained(load_base(base), folder) if adapted else load_base(folder)
 
 
-def adapter_config(hyper: GrpoHyperparameters) -> LoraConfig | None:
+def adapter_config(hyper: GrpoHyperparameters | SftHyperparameters | DpoHyperparameters) -> LoraConfig | None:
     """Return the LoRA configuration that the job asks for."""
     if hyper.lora_rank is None:
         return None

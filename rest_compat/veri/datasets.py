@@ -20,7 +20,7 @@ TAG = "Datasets"
 
 
 class DatasetObject(Wire):
-    """Rows of prompts: a checked and stored file, or a source that the first job reads. Null is what is not known before that."""
+    """Rows to learn from: a checked and stored file, or a source that its first job reads. Null is not known before that."""
 
     id: str
     object: Literal["dataset"] = "dataset"
@@ -41,8 +41,25 @@ class SourceErrorObject(Wire):
     line: int | None
 
 
+class LineProblemObject(Wire):
+    """Why a row does not serve a method. `line` counts from 1."""
+
+    line: int
+    message: str
+
+
+class MethodFitObject(Wire):
+    """How many rows a method can learn from, and what is wrong with the first others."""
+
+    name: str
+    num_rows: int
+    problems: list[LineProblemObject] = Field(description="The first rows that it cannot learn from; one where it can from none.")
+
+
 class DatasetValidation(Wire):
-    """The first rows of a source under their mapped names; `num_rows` where the source says it."""
+    """The first rows of a source under their mapped names; `num_rows` where the source says it. `methods` says how many of the
+    rows that were looked at, `looked_at`, serve each method.
+    """
 
     object: Literal["dataset_validation"] = "dataset_validation"
     valid: bool
@@ -50,6 +67,8 @@ class DatasetValidation(Wire):
     columns: list[str]
     mapped_columns: list[str]
     sample: list[dict[str, Any]]
+    looked_at: int = Field(description="How many of the first rows were looked at, and are rows.")
+    methods: list[MethodFitObject] = Field(description="How these rows serve each method.")
     errors: list[SourceErrorObject]
 
 
@@ -61,11 +80,33 @@ class ColumnObject(Wire):
     missing: int
 
 
+class ClipShapeObject(Wire):
+    """How many rows have a clip of this size and rate."""
+
+    width: int = Field(description="Pixels from left to right, upright.")
+    height: int = Field(description="Pixels from top to bottom.")
+    fps: float | None = Field(description="Frames a second; null where the clip does not say.")
+    num_rows: int
+
+
+class ClipsObject(Wire):
+    """The clips of an uploaded archive, by the rows that name them; `shapes` are the hundred most frequent ones."""
+
+    num_rows: int
+    total_frames: int = Field(description="The frames of all.")
+    min_frames: int = Field(description="The frames of the shortest.")
+    max_frames: int = Field(description="The frames of the longest.")
+    shapes: list[ClipShapeObject] = Field(description="Their sizes and rates, the most frequent first.")
+
+
 class TokenLengthsObject(Wire):
-    """How long the prompts are in tokens, chat template included. `over_limit` have more than `max_prompt_length`."""
+    """How long the rows are in tokens, chat template included, as `method` reads them: `grpo` prompts, `sft` whole rows, `dpo`
+    the prompt with the longer answer, `sft_video_gen` captions. `over_limit` are longer than the limit that was given.
+    """
 
     base_model: str
     base_revision: str | None
+    method: str
     min: int
     mean: float
     p50: int
@@ -74,11 +115,14 @@ class TokenLengthsObject(Wire):
     p99: int
     max: int
     max_prompt_length: int | None
+    max_length: int | None = Field(description="The limit of `sft` or `dpo` that was asked about.")
     over_limit: int | None
 
 
 class DatasetStatistics(Wire):
-    """What a dataset holds. `duplicate_prompts` are rows whose prompt occurred before; `tokens` needs a `base_model`."""
+    """What a dataset holds. `duplicate_prompts` are rows whose prompt occurred before; `methods` says for each whether all rows
+    serve it; `clips` are those of an archive; `tokens` needs a `base_model`.
+    """
 
     object: Literal["dataset_statistics"] = "dataset_statistics"
     dataset_id: str
@@ -87,14 +131,20 @@ class DatasetStatistics(Wire):
     columns: list[ColumnObject] | None
     duplicate_prompts: int | None
     video_rows: int | None
+    methods: list[MethodFitObject] | None = Field(description="How the rows serve each method; null where it was not counted.")
+    clips: ClipsObject | None = Field(description="The clips of an archive; null of any other dataset.")
     tokens: TokenLengthsObject | None
 
 
 class StatisticsQuery(Input):
-    """For which model the lengths of the prompts are counted, if for any."""
+    """For which model and method the lengths of the rows are counted, if for any."""
 
     base_model: str | None = Field(None, max_length=200, description="Count tokens with its tokenizer and chat template.")
-    max_prompt_length: int | None = Field(None, ge=1, le=2**31 - 1, description="Count the prompts that are longer.")
+    method: str | None = Field(
+        None, max_length=32, description="As this method reads the rows; by default the first that all of them serve."
+    )
+    max_prompt_length: int | None = Field(None, ge=1, le=2**31 - 1, description="`grpo`: count the prompts that are longer.")
+    max_length: int | None = Field(None, ge=1, le=2**31 - 1, description="`sft`, `dpo`: count the rows that are longer.")
 
 
 def shape(row: Dataset) -> DatasetObject:
@@ -104,10 +154,11 @@ def shape(row: Dataset) -> DatasetObject:
 async def create(ctx: Context, request: Request) -> DatasetObject:
     """Upload a JSONL file.
 
-    Each line is an object with a `prompt`: a text, or a list of messages `{role, content}`. Every other column reaches the
-    reward function. A file with a problem is refused as a whole with 400 `invalid_dataset`, and `details` holds the first 20
-    problems with their lines. The file may be packed with gzip or zstd; rows of videos come as a `.zip` or `.tar.gz` archive
-    with `metadata.jsonl` in its root.
+    Each line is an object that serves a method: `grpo` wants a `prompt`, a text or a list of messages `{role, content}`, and
+    every other column reaches the reward function; `sft` wants `messages`, or a `prompt` with a `completion`, or a `text`; `dpo`
+    a `prompt`, a `chosen` and a `rejected` answer; `sft_video_gen` a `prompt` or `caption` and a `video`. A file with a problem
+    is refused as a whole with 400 `invalid_dataset`, and `details` holds the first 20 problems with their lines. The file may be
+    packed with gzip or zstd; clips come in a `.zip` or `.tar.gz` archive with `metadata.jsonl` in its root, and each is decoded.
     """
     settings = ctx.core.settings
     async with http.upload(request, settings, settings.max_dataset_bytes) as sent:
@@ -138,12 +189,12 @@ async def validate(ctx: Context, request: Request) -> DatasetValidation:
 async def read_statistics(ctx: Context, request: Request) -> DatasetStatistics:
     """Count what a dataset holds.
 
-    Columns, types and repetitions were counted when it was read. With `base_model`, the lengths of its prompts are counted as
-    that model reads them; while that takes, the answer is 503 with `Retry-After`.
+    Columns, types, repetitions, clips and the rows that serve each method were counted when it was read. With `base_model`, the
+    lengths of its rows are counted as that model reads them; while that takes, the answer is 503 with `Retry-After`.
     """
     query = http.query(request, StatisticsQuery)
     dataset_id = request.path_params["dataset_id"]
-    found = await statistics.read(ctx, dataset_id, base_model=query.base_model, max_prompt_length=query.max_prompt_length)
+    found = await statistics.read(ctx, dataset_id, **query.model_dump())
     return DatasetStatistics.model_validate(asdict(found))
 
 

@@ -14,7 +14,7 @@ from resolvers.jobs import JobInput
 from rest_compat import http
 from rest_compat.errors import VERI
 from rest_compat.operation import Operation
-from rest_compat.veri.jobs import TAG, Gpu
+from rest_compat.veri.jobs import TAG, Gpu, MemoryObject
 from rest_compat.wire import Items, Wire
 
 
@@ -44,6 +44,13 @@ class MethodObject(Wire):
     hyperparameters_schema: dict[str, Any] = Field(description="The same as JSON Schema.")
 
 
+class ProblemLine(Wire):
+    """A row that cannot be used. `line` counts from 1."""
+
+    line: int | None
+    message: str
+
+
 class ProblemObject(Wire):
     """Something that would keep the job from being made, as the error that its creation would answer with."""
 
@@ -51,6 +58,7 @@ class ProblemObject(Wire):
     code: str | None
     message: str
     param: str | None = Field(description="The field that it is about, as a dotted path.")
+    details: list[ProblemLine] | None = Field(None, description="The rows of the dataset that it is about; null for all else.")
 
 
 class PlanObject(Wire):
@@ -67,6 +75,10 @@ class PlanObject(Wire):
     balance_usd: float
     free_usd: float = Field(description="What of the balance is not set aside.")
     covered: bool = Field(description="Whether the credit covers the start.")
+    memory: MemoryObject | None = Field(
+        description="The memory that it would take; null where that cannot be told, or the rest is wrong."
+    )
+    memory_unknown: str | None = Field(description="Why the memory cannot be told; null where it can.")
 
 
 async def list_methods(ctx: Context, request: Request) -> Items[MethodObject]:
@@ -96,6 +108,8 @@ async def plan(ctx: Context, request: Request) -> PlanObject:
         balance_usd=usd_float(found.balance_micros),
         free_usd=usd_float(found.free_micros),
         covered=found.covered,
+        memory=None if found.memory is None else MemoryObject.model_validate(vars(found.memory)),
+        memory_unknown=found.memory_unknown,
     )
 
 
@@ -116,7 +130,8 @@ def _problems(error: BurnishError) -> list[ProblemObject]:
     else:
         each = [(f"{error.message} {error.hint}" if error.hint else error.message, error.param)]
     kind = VERI.types[error.status]
-    return [ProblemObject(type=kind, code=error.code, message=message, param=param) for message, param in each]
+    lines = [ProblemLine.model_validate(item) for item in error.details or () if "line" in item] or None
+    return [ProblemObject(type=kind, code=error.code, message=message, param=param, details=lines) for message, param in each]
 
 
 OPERATIONS = [

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 from burnish.cli.main import app
 from burnish.kit.settings import Settings
 from tests.cli.conftest import Commands
+from tests.engines.data import videos
 from tests.engines.data.files import Files, serving
-from tests.engines.data.test_intake import CLIPS, VIDEO_ROWS, zipped
+from tests.engines.data.test_intake import zipped
 from tests.engines.data.test_urls import FILES, ROWS
 
 pytestmark = pytest.mark.anyio
@@ -52,8 +53,20 @@ def test_a_good_file_is_checked_without_a_platform(plain: Path) -> None:
         ["video_rows", "0"],
     ]
     assert "answer  integer 1, string 1  0" in said
-    (plain / "clips.zip").write_bytes(zipped({"metadata.jsonl": VIDEO_ROWS, **CLIPS}))
-    assert json.loads(run("datasets", "check", "clips.zip", "--json")[0])["video_rows"] == 2
+    (plain / "clips.zip").write_bytes(zipped({"metadata.jsonl": videos.ROWS, **videos.clips()}))
+    found = json.loads(run("datasets", "check", "clips.zip", "--json", "--method", "sft_video_gen")[0])
+    assert (found["video_rows"], found["clips"]["min_frames"], found["clips"]["max_frames"]) == (2, 9, 17)
+    assert "64     48      8    1" in run("datasets", "check", "clips.zip")[0]
+
+
+def test_a_file_is_checked_for_a_method(plain: Path) -> None:
+    (plain / "a.jsonl").write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "a"}\n')
+    assert run("datasets", "check", "a.jsonl", "--method", "grpo")[1] == "a.jsonl is a dataset for grpo.\n"
+    assert run("datasets", "check", "a.jsonl", "--method", "sft", code=1)[1] == (
+        "Error: a.jsonl: 1 of 2 rows do not serve sft\n  line 2: no 'messages', no 'completion' and no 'text' to learn from\n"
+    )
+    told = run("datasets", "check", "a.jsonl", "--method", "ppo", code=2)[1]
+    assert told == "Error: --method: there are grpo, sft, dpo, sft_video_gen, not ppo\n"
 
 
 def test_every_problem_of_a_bad_file_is_told_without_a_platform(plain: Path) -> None:
@@ -63,7 +76,8 @@ def test_every_problem_of_a_bad_file_is_told_without_a_platform(plain: Path) -> 
         "Error: bad.jsonl: line 2: not JSON: Expecting value at column 1\n  line 3: id 1 was used on line 1 already\n"
     )
     (plain / "half.gz").write_bytes(gzip.compress(b"x" * 1000)[:-9])
-    assert run("datasets", "check", "half.gz", code=1)[1] == "Error: half.gz: its gzip data ends too early\n"
+    told = run("datasets", "check", "half.gz", code=1)[1]
+    assert told == "Error: half.gz: The file cannot be used: its gzip data ends too early.\n"
     assert "No such file" in run("datasets", "check", "none.jsonl", code=1)[1]
 
 
@@ -73,7 +87,7 @@ async def test_a_source_is_looked_into_and_connected(burnish: Commands, served: 
     assert [json.loads(line) for line in looked.stdout.splitlines()] == [
         {"prompt": row["prompt"], "label": row["answer"]} for row in ROWS[:5]
     ]
-    assert looked.stderr == "an unknown number of rows; columns: prompt, label\n"
+    assert looked.stderr == "an unknown number of rows; columns: prompt, label\nthese rows serve grpo\n"
     assert await burnish.json("datasets", "list") == []
     made = await burnish.json("datasets", "connect", url)
     assert (made["name"], made["source_type"], made["source_uri"], made["num_rows"]) == ("rows", "url", url, None)

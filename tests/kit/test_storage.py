@@ -11,7 +11,7 @@ from moto.server import ThreadedMotoServer
 
 from burnish.kit import storage as storage_module
 from burnish.kit.settings import Settings
-from burnish.kit.storage import Storage
+from burnish.kit.storage import Corrupt, Storage
 from tests.conftest import free_port
 
 pytestmark = pytest.mark.anyio
@@ -107,15 +107,43 @@ async def test_what_is_not_there_is_said_to_be_missing(storage: Storage, tmp_pat
     assert await storage.list("a") == []
 
 
-async def test_folders_go_up_and_come_down(storage: Storage, tmp_path: Path) -> None:
+async def test_folders_go_up_with_their_checksums_and_come_down(storage: Storage, tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "deep" / "er").mkdir(parents=True)
-    (source / "config.json").write_text("{}")
-    (source / "deep" / "er" / "model-00001.safetensors").write_bytes(b"12345")
-    assert await storage.put_folder("acct/job/1/final", source) == (2, 7)
-    await storage.fetch_folder("acct/job/1/final", tmp_path / "target")
-    found = {str(path.relative_to(tmp_path / "target")) for path in (tmp_path / "target").rglob("*") if path.is_file()}
-    assert found == {"config.json", "deep/er/model-00001.safetensors"}
+    contents = {
+        "config.json": b"{}",
+        "deep/empty": b"",
+        "deep/er/model-00001.safetensors": random.Random(3).randbytes(2 * storage_module.CHUNK + 5),
+    }
+    for name, content in contents.items():
+        (source / name).write_bytes(content)
+    stored = await storage.put_folder("acct/job/1/final", source)
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    assert stored == (3, sum(map(len, contents.values())), sums)
+    await storage.fetch_folder("acct/job/1/final", tmp_path / "target", checksums=stored.checksums)
+    found = {
+        path.relative_to(tmp_path / "target").as_posix(): path.read_bytes()
+        for path in (tmp_path / "target").rglob("*")
+        if path.is_file()
+    }
+    assert found == contents
+
+
+async def test_other_bytes_do_not_pass_for_those_that_were_stored(storage: Storage, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a").write_bytes(b"first")
+    (source / "b").write_bytes(b"second")
+    checksums = (await storage.put_folder("acct/x", source)).checksums
+    await storage.put("acct/x/b", b"sec0nd")
+    with pytest.raises(Corrupt, match=r"^b is not what was stored"):
+        await storage.fetch_folder("acct/x", tmp_path / "target", checksums=checksums)
+    assert [path.name for path in (tmp_path / "target").iterdir()] == ["a"]
+    with pytest.raises(Corrupt):
+        assert [chunk async for chunk in storage.checked("acct/x/b", checksums["b"])]
+    await storage.delete("acct/x/b")
+    with pytest.raises(Corrupt, match=r"^b is not stored any more"):
+        await storage.fetch_folder("acct/x", tmp_path / "target", checksums=checksums)
 
 
 async def test_a_prefix_ends_at_a_slash(storage: Storage) -> None:

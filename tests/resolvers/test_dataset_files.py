@@ -19,7 +19,8 @@ from resolvers.context import Context
 from resolvers.datasets import DatasetInput
 from resolvers.jobs import JobInput
 from tests.engines.conftest import tiny_model
-from tests.engines.data.test_intake import CLIPS, ROWS, VIDEO_ROWS, tarred, zipped
+from tests.engines.data import videos
+from tests.engines.data.test_intake import ROWS, tarred, zipped
 from tests.resolvers import conftest
 from tests.resolvers.conftest import Tenants
 
@@ -46,14 +47,28 @@ async def test_a_packed_file_is_stored_as_its_rows(ctx: Context, tmp_path: Path)
 
 @pytest.mark.parametrize("pack", [zipped, tarred])
 async def test_an_archive_is_stored_as_its_rows_and_clips(ctx: Context, tmp_path: Path, pack: type) -> None:
-    row = await make(ctx, pack({"metadata.jsonl": VIDEO_ROWS, **CLIPS}), tmp_path)
+    clips = videos.clips()
+    row = await make(ctx, pack({"metadata.jsonl": videos.ROWS, **clips, "unused.mp4": b"unused"}), tmp_path)
     place = f"{ctx.account.id}/{row.id}"
     assert (row.num_rows, row.media_prefix) == (2, f"{place}/media")
     assert await stored(ctx) == {
-        f"{place}/data.jsonl": VIDEO_ROWS,
-        f"{place}/media/{archive.media_name('clips/cat.mp4')}": b"cat",
-        f"{place}/media/{archive.media_name('dog.mp4')}": b"dog",
+        f"{place}/data.jsonl": videos.ROWS,
+        f"{place}/media/{archive.media_name('clips/cat.mp4')}": clips["clips/cat.mp4"],
+        f"{place}/media/{archive.media_name('dog.mp4')}": clips["dog.mp4"],
     }
+    found = await statistics.read(ctx, row.id)
+    shapes = [statistics.ClipShape(64, 48, 8.0, 1), statistics.ClipShape(48, 64, 8.0, 1)]
+    assert found.clips == statistics.Clips(2, 26, 9, 17, shapes)
+    assert found.methods is not None and found.methods[-1] == statistics.MethodFit("sft_video_gen", 2, [])
+
+
+async def test_an_archive_with_a_clip_that_cannot_be_read_is_refused_with_its_line(ctx: Context, tmp_path: Path) -> None:
+    clips = videos.clips() | {"dog.mp4": videos.clip(17)[:9000]}
+    with pytest.raises(Invalid) as caught:
+        await make(ctx, zipped({"metadata.jsonl": videos.ROWS, **clips}), tmp_path)
+    assert (caught.value.code, caught.value.param) == ("invalid_dataset", "file")
+    assert caught.value.details == [{"line": 2, "message": "'./dog.mp4' is damaged"}]
+    assert await stored(ctx) == {} and list(ctx.core.settings.uploads.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -61,7 +76,7 @@ async def test_an_archive_is_stored_as_its_rows_and_clips(ctx: Context, tmp_path
     [
         (gzip.compress(b"not json\n", mtime=0), Invalid, "line 1: not JSON: Expecting value at column 1"),
         (gzip.compress(ROWS, mtime=0)[:-9], Invalid, "The file cannot be used: its gzip data ends too early."),
-        (zipped({"metadata.jsonl": VIDEO_ROWS}), Invalid, "line 1: 'clips/cat.mp4' is not in the archive"),
+        (zipped({"metadata.jsonl": videos.ROWS}), Invalid, "line 1: 'clips/cat.mp4' is not in the archive"),
         (tarred({"../x": b""}), Invalid, "The file cannot be used: '../x' leads out of the archive."),
         (
             gzip.compress(b" " * 2_000_000, mtime=0),
@@ -166,7 +181,7 @@ async def test_tokens_are_counted_with_the_models_own_tokenizer(
     row = await make(ctx, b"".join(b'{"prompt": "%s"}\n' % prompt.encode() for prompt in prompts), tmp_path)
     found = (await statistics.read(ctx, row.id, base_model="tiny", max_prompt_length=2)).tokens
     # The tiny model's tokens are bytes.
-    assert found == statistics.TokenLengths("tiny", None, 1, 2.33, 2, 4, 4, 4, 4, 2, 1)
+    assert found == statistics.TokenLengths("tiny", None, "grpo", 1, 2.33, 2, 4, 4, 4, 4, 2, None, 1)
     kept = [key for key in await stored(ctx) if "/tokens/" in key]
     assert len(kept) == 1
     monkeypatch.setattr("engines.task.run", None)

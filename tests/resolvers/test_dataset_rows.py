@@ -170,7 +170,7 @@ async def test_rows_that_fill_several_pages_are_all_rendered(
 ) -> None:
     async def run(task: str, spec: dict[str, Any], *, folder: Path, deadline_s: float) -> dict[str, Any]:
         numbers = [json.loads(line)[0] for line in Path(spec["rows_path"]).read_text().splitlines()]
-        nothing = {"tokens": 1, "pieces": [], "truncated": False, "problem": None}
+        nothing = {"tokens": 1, "pieces": [], "rejected": [], "truncated": False, "problem": None}
         return {"rendered": [{"number": number, **nothing} for number in numbers], "revision": None}
 
     monkeypatch.setattr("engines.task.run", run)

@@ -19,6 +19,7 @@ from tests.resolvers.test_jobs import HOUR, all_of, made, make, nothing_left, re
 
 pytestmark = pytest.mark.anyio
 VIDEO = {"method": "sft_video_gen", "reward_function_id": None}
+CLIP = '{"caption": "a cat", "video": "https://example.com/cat.mp4"}\n'
 
 
 def shown(problems: list[BurnishError]) -> list[tuple[int, str | None, str | None]]:
@@ -119,7 +120,6 @@ async def test_a_plan_agrees_with_the_start(ctx: Context, jsonl: Path) -> None:
         {"hyperparameters": {"kl_coef": -1}},
         {"environments": {"a": {"splits": ["train"]}}},
         {"environments": {"a": {"splits": ["train"]}}, "reward_function_id": None},
-        VIDEO,
         {**VIDEO, "hyperparameters": {"num_frames": 50}},
         {"checkpoint_destination": {"type": "hf", "repo": "a/b"}},
     ]
@@ -132,16 +132,14 @@ async def test_a_plan_agrees_with_the_start(ctx: Context, jsonl: Path) -> None:
     await nothing_left(ctx)
 
 
-async def test_environments_are_refused_in_plain_words_with_the_integration_too(ctx: Context, jsonl: Path) -> None:
+async def test_environments_need_their_integration(ctx: Context, jsonl: Path) -> None:
     body = await request(ctx, jsonl, environments={"coding": {"splits": ["train"]}}, reward_function_id=None)
     with pytest.raises(Invalid) as caught:
         await make(ctx, body)
     assert (caught.value.code, caught.value.param) == ("integration_not_configured", "environments")
-    await integrate(ctx, "openreward")
-    with pytest.raises(Invalid) as caught:
-        await make(ctx, body)
-    assert (caught.value.code, caught.value.param) == ("environments_unavailable", "environments")
     await nothing_left(ctx)
+    await integrate(ctx, "openreward")
+    assert (await make(ctx, body)).environments == {"coding": {"splits": ["train"]}}
 
 
 @pytest.mark.parametrize(
@@ -158,27 +156,31 @@ async def test_environments_are_refused_in_plain_words_with_the_integration_too(
 async def test_a_wrong_hyperparameter_of_a_video_job_is_named(
     ctx: Context, jsonl: Path, hyperparameters: dict[str, Any], param: str
 ) -> None:
+    jsonl.write_text(CLIP)
     plan = await jobs.plan(ctx, await request(ctx, jsonl, **VIDEO, hyperparameters=hyperparameters))
-    assert shown(plan.problems) == [
-        (422, "schema_validation", f"hyperparameters.{param}"),
-        (400, "method_unavailable", "method"),
-    ]
+    assert shown(plan.problems) == [(422, "schema_validation", f"hyperparameters.{param}")]
 
 
-async def test_a_valid_video_job_has_its_defaults_and_no_trainer(ctx: Context, jsonl: Path) -> None:
+async def test_a_valid_video_job_has_its_defaults(ctx: Context, jsonl: Path) -> None:
+    jsonl.write_text(CLIP)
     plan = await jobs.plan(ctx, await request(ctx, jsonl, **VIDEO))
-    assert shown(plan.problems) == [(400, "method_unavailable", "method")]
+    assert shown(plan.problems) == []
     assert list((plan.hyperparameters or {}).items()) == [
         ("learning_rate", 1e-3), ("num_epochs", 30), ("lora_rank", 64), ("lora_alpha", 64), ("max_steps", None),
         ("batch_size", 1), ("num_frames", 49), ("height", 480), ("width", 720), ("fps", 8), ("seed", 42),
+        ("checkpoint_every", None), ("warmup_steps", 0), ("buckets", False), ("sample_prompts", 2), ("sample_steps", 30),
     ]  # fmt: skip
 
 
 async def test_every_method_says_what_a_form_needs(ctx: Context) -> None:
-    grpo, video = methods.all_(ctx)
-    assert (grpo.name, grpo.takes_reward, grpo.unavailable) == ("grpo", True, None)
-    assert (video.name, video.takes_reward) == ("sft_video_gen", False)
-    assert video.unavailable is not None
+    every = methods.all_(ctx)
+    assert [(method.name, method.takes_reward, method.unavailable) for method in every] == [
+        ("grpo", True, None),
+        ("sft", False, None),
+        ("dpo", False, None),
+        ("sft_video_gen", False, None),
+    ]
+    grpo = every[0]
     found = {parameter.name: parameter for parameter in grpo.parameters}
     assert found["learning_rate"] == methods.Parameter(
         name="learning_rate",
@@ -192,7 +194,7 @@ async def test_every_method_says_what_a_form_needs(ctx: Context) -> None:
     assert (found["rollouts_per_prompt"].minimum, found["rollouts_per_prompt"].maximum) == (2, 64)
     assert (found["max_steps"].type, found["max_steps"].nullable, found["max_steps"].default) == ("integer", True, None)
     assert found["load_in_4bit"].type == "boolean"
-    for method in (grpo, video):
+    for method in every:
         # What a job is without any hyperparameters is what its form shows.
         assert method.hyperparameters().model_dump() == {parameter.name: parameter.default for parameter in method.parameters}
         assert method.schema["additionalProperties"] is False

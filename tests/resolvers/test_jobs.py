@@ -232,7 +232,7 @@ async def test_a_wrong_field_is_named(ctx: Context, jsonl: Path, changes: dict[s
 
 @pytest.mark.parametrize(
     ("changes", "param"),
-    [({"method": "dpo"}, "method"), ({"provider": "aws"}, "provider"), ({"reward_function_id": None}, "reward_function_id")],
+    [({"method": "ppo"}, "method"), ({"provider": "aws"}, "provider"), ({"reward_function_id": None}, "reward_function_id")],
 )
 async def test_a_value_that_cannot_be_used_is_named(ctx: Context, jsonl: Path, changes: dict[str, Any], param: str) -> None:
     with pytest.raises(Invalid) as caught:
@@ -372,7 +372,7 @@ async def test_a_page_is_of_what_was_asked_for(ctx: Context, jsonl: Path) -> Non
     await jobs.cancel(ctx, first.id)
     assert [row.id for row in (await jobs.page(ctx, status=["queued", "running"])).items] == [second.id]
     assert [row.id for row in (await jobs.page(ctx, method="grpo")).items] == [second.id, first.id]
-    for wrong in ({"status": ["done"]}, {"method": "sft"}):
+    for wrong in ({"status": ["done"]}, {"method": "ppo"}):
         with pytest.raises(Invalid):
             await jobs.page(ctx, **wrong)
 

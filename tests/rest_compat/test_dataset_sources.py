@@ -16,6 +16,8 @@ from tests.engines.data.test_urls import FILES, ROWS
 from tests.rest_compat import things
 
 pytestmark = pytest.mark.anyio
+NOT_SFT = "no 'messages', no 'completion' and no 'text' to learn from"
+NO_CLIP = "no clip: a row has one of video, video_path, file_name"
 
 
 @pytest.fixture
@@ -51,6 +53,13 @@ async def test_a_look_answers_in_the_shape_of_the_contract(client: httpx2.AsyncC
         "columns": ["question", "answer"],
         "mapped_columns": ["prompt", "label"],
         "sample": [{"prompt": "1+1", "label": "2"}, {"prompt": "2+2", "label": "4"}],
+        "looked_at": 2,
+        "methods": [
+            {"name": "grpo", "num_rows": 2, "problems": []},
+            {"name": "sft", "num_rows": 0, "problems": [{"line": 1, "message": NOT_SFT}]},
+            {"name": "dpo", "num_rows": 0, "problems": [{"line": 1, "message": "no 'chosen'"}]},
+            {"name": "sft_video_gen", "num_rows": 0, "problems": [{"line": 1, "message": NO_CLIP}]},
+        ],
         "errors": [],
     }
     assert (await client.get("/v1/datasets")).json()["data"] == []
@@ -149,6 +158,13 @@ async def test_statistics_tell_columns_and_repetitions(client: httpx2.AsyncClien
         ],
         "duplicate_prompts": 1,
         "video_rows": 0,
+        "methods": [
+            {"name": "grpo", "num_rows": 3, "problems": []},
+            {"name": "sft", "num_rows": 0, "problems": [{"line": 1, "message": NOT_SFT}]},
+            {"name": "dpo", "num_rows": 0, "problems": [{"line": 1, "message": "no 'chosen'"}]},
+            {"name": "sft_video_gen", "num_rows": 0, "problems": [{"line": 1, "message": NO_CLIP}]},
+        ],
+        "clips": None,
         "tokens": None,
     }
     wrong = await client.get(f"/v1/datasets/{made['id']}/statistics?max_prompt_length=0&base_model=tiny")

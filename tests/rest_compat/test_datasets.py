@@ -103,7 +103,7 @@ async def test_a_bad_file_is_refused_with_every_problem_and_its_line(client: htt
         "param": "file",
         "details": [
             {"line": 2, "message": "not JSON: Expecting value at column 1"},
-            {"line": 3, "message": "no 'prompt'"},
+            {"line": 3, "message": "no 'prompt', 'messages' or 'text'"},
         ],
     }
     assert await datasets_in(server) == []

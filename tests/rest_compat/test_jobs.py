@@ -34,6 +34,11 @@ OPTIONAL = {
     "top_p": 1.0,
     "clip_eps": 0.2,
     "warmup_steps": 0,
+    "max_tool_turns": 8,
+    "eval_fraction": None,
+    "eval_every": None,
+    "early_stop_patience": None,
+    "keep_best": False,
 }
 # What the documented object has not, after all that it has.
 BEYOND = {
@@ -65,7 +70,6 @@ WRONG: list[tuple[dict[str, Any], int, str | None, str]] = [
     ({"environments": {"coding_sandbox": {"splits": ["train"]}}}, 400, None, "environments"),
     ({"volume": "corpus"}, 400, "volume_unavailable", "volume"),
     ({"method": "sft_video_gen"}, 400, None, "reward_function_id"),
-    ({"method": "sft_video_gen", "reward_function_id": None}, 400, "method_unavailable", "method"),
     ({"resume_from": "ckpt_unknown"}, 404, "resource_not_found", "resume_from"),
     ({"resume_from": "job_unknown@3"}, 404, "resource_not_found", "resume_from"),
     ({"requires_heartbeat": "perhaps"}, 422, "schema_validation", "requires_heartbeat"),

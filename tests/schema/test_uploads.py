@@ -57,7 +57,7 @@ async def test_a_bad_file_is_rejected_by_line_and_leaves_nothing(api: Api) -> No
     (error,) = found["errors"]
     assert (error["__typename"], error["code"], error["reason"]) == ("DatasetRejected", "INVALID", "invalid_dataset")
     assert error["path"] == ["uploadId"]
-    assert error["issues"][0] == {"line": 2, "message": "no 'prompt'"}
+    assert error["issues"][0] == {"line": 2, "message": "no 'prompt', 'messages' or 'text'"}
     assert error["issues"][1]["line"] == 3
     assert await stored(api) == []
     assert (await api.data("{ datasets { nodes { id } } }"))["datasets"]["nodes"] == []

@@ -15,5 +15,10 @@ test("a measure has four digits, exponents at both ends, and no noise of floats"
 });
 
 test("a method keeps its acronym, however it is written", () => {
-  expect([methodName("grpo"), methodName("GRPO"), methodName("sft_video_gen")]).toEqual(["GRPO", "GRPO", "SFT video gen"]);
+  expect([methodName("grpo"), methodName("GRPO"), methodName("sft_video_gen"), methodName("DPO")]).toEqual([
+    "GRPO",
+    "GRPO",
+    "SFT video gen",
+    "DPO",
+  ]);
 });

@@ -97,7 +97,7 @@ export const methodName = (method: string): string =>
   method
     .toLowerCase()
     .replaceAll("_", " ")
-    .replace(/\b(grpo|sft)\b/g, (word) => word.toUpperCase());
+    .replace(/\b(grpo|sft|dpo)\b/g, (word) => word.toUpperCase());
 
 /** `1 job`, `2 jobs`. */
 export const counted = (amount: number, noun: string): string => `${count(amount)} ${noun}${amount === 1 ? "" : "s"}`;

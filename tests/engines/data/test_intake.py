@@ -7,13 +7,16 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 import zstandard
 
 from engines.data import archive, intake, unpack
+from engines.data.clip_counts import Clip
 from engines.data.intake import Taken
+from engines.data.rules import Problem
 from engines.data.unpack import TooLarge, Unusable
 
 ROWS = b'{"prompt": "1+1", "answer": "2"}\n{"prompt": "2+2", "answer": "4"}\n'
@@ -27,7 +30,12 @@ def take(content: bytes, folder: Path, most: int = MOST) -> Taken:
     path = folder / "upload"
     path.write_bytes(content)
     (folder / "out").mkdir()
-    return intake.take(path, folder / "out", most, 1_000_000)
+    return intake.take(path, folder / "out", most, 1_000_000, looked)
+
+
+def looked(path: Path) -> Clip:
+    """Stand in for the decoder, which what these archives hold is too little for."""
+    return Clip(len(path.read_bytes()), Fraction(8), 64, 48)
 
 
 def zipped(files: dict[str, bytes], change: Callable[[zipfile.ZipInfo], object] = lambda info: None) -> bytes:
@@ -117,12 +125,33 @@ def test_an_archive_gives_its_rows_and_the_clips_that_they_name(
         tmp_path,
     )
     assert taken.report.problems == [] and taken.report.num_rows == taken.report.video_rows == 2
+    assert taken.report.methods["sft_video_gen"] == {"rows": 2, "problems": []}
+    assert taken.report.clips is not None and taken.report.clips["lengths"] == [[3, "8", 2, [1, 2]]]
     assert taken.rows.read_bytes() == VIDEO_ROWS
     assert taken.media is not None
     assert {path.name: path.read_bytes() for path in taken.media.iterdir()} == {
         archive.media_name("clips/cat.mp4"): b"cat",
         archive.media_name("./dog.mp4"): b"dog",
     }
+
+
+def test_a_clip_is_looked_into_once_and_what_is_wrong_with_it_is_told_of_each_line(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def look(path: Path) -> Clip:
+        asked.append(path.name)
+        raise Problem("is damaged")
+
+    (tmp_path / "upload").write_bytes(zipped({"metadata.jsonl": VIDEO_ROWS + VIDEO_ROWS, **CLIPS}))
+    (tmp_path / "out").mkdir()
+    report = intake.take(tmp_path / "upload", tmp_path / "out", MOST, 1_000_000, look).report
+    assert report.problems == [
+        {"line": 1, "message": "'clips/cat.mp4' is damaged"},
+        {"line": 2, "message": "'./dog.mp4' is damaged"},
+        {"line": 3, "message": "'clips/cat.mp4' is damaged"},
+        {"line": 4, "message": "'./dog.mp4' is damaged"},
+    ]
+    assert asked == [archive.media_name("clips/cat.mp4"), archive.media_name("dog.mp4")]
 
 
 def test_a_clip_that_is_not_there_is_told_by_line(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_every_kind_of_problem_is_told_in_one_go(tmp_path: Path) -> None:
         (6, "id 1 was used on line 1 already"),
         (7, "not UTF-8 at byte 12"),
         (8, f"longer than {LIMIT} bytes"),
-        (9, "no 'prompt'"),
+        (9, "no 'prompt', 'messages' or 'text'"),
     ]
 
 
@@ -82,7 +82,7 @@ def test_the_counts_are_those_of_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"caption": "a cat"}, "no 'prompt'"),
+        ({"caption": "a cat"}, "no 'prompt', 'messages' or 'text'"),
         ({"caption": "", "video": "a.mp4"}, "'caption' is empty"),
         ({"caption": 7, "video_path": "a.mp4"}, "'caption' is a text"),
         ({"video": "a.mp4"}, "no 'prompt'"),

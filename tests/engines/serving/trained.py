@@ -40,7 +40,7 @@ async def completed(server: Server, folder: Path, **values: Any) -> str:
     async with core.db.transaction() as session:
         row = await rows.add_job(session, server.tenant.account.id, status=job.COMPLETED, completed_at=clock.now(), **values)
         prefix = f"{row.account_id}/{row.id}/1/final"
-        count, size = await core.storage.put_folder(prefix, folder)
+        stored = await core.storage.put_folder(prefix, folder)
         session.add(
             Checkpoint(
                 id=ids.new("ckpt"),
@@ -50,8 +50,9 @@ async def completed(server: Server, folder: Path, **values: Any) -> str:
                 step=6,
                 final=True,
                 storage_prefix=prefix,
-                file_count=count,
-                size_bytes=size,
+                file_count=stored.file_count,
+                size_bytes=stored.size_bytes,
+                checksums=stored.checksums,
                 adapter_rank=evidence.adapter_rank(folder),
                 created_at=clock.now(),
             )

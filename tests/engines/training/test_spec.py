@@ -47,6 +47,11 @@ def test_the_defaults_are_the_contracts() -> None:
         "top_p": 1.0,
         "clip_eps": 0.2,
         "warmup_steps": 0,
+        "max_tool_turns": 8,
+        "eval_fraction": None,
+        "eval_every": None,
+        "early_stop_patience": None,
+        "keep_best": False,
     }
 
 

@@ -15,20 +15,28 @@ import { Button } from "@/ui/Button";
 import { ErrorNote, Note } from "@/ui/Empty";
 import { Ago } from "@/ui/Time";
 import { type ChosenDataset, PickDatasetsQuery } from "./documents";
+import { formsOf } from "./forms";
 import { Chosen, Picker } from "./Picker";
+import { RowForms } from "./RowForms";
 import { Section } from "./Section";
 
 interface DataSectionProps {
+  number: number;
+  method: string;
+  takesReward: boolean;
   datasetId: string;
   dataset: ChosenDataset | null | undefined;
   error: string | undefined;
   baseModel: string;
-  maxPromptLength: number | null;
+  /** Longer ones are left out, in tokens; null where the method has no such limit. */
+  maxLength: number | null;
   onChange: (datasetId: string) => void;
 }
 
 /** What the model learns on. */
-export function DataSection({ datasetId, dataset, error, baseModel, maxPromptLength, onChange }: DataSectionProps) {
+export function DataSection(props: DataSectionProps) {
+  const { number, method, takesReward, datasetId, dataset, error, baseModel, maxLength, onChange } = props;
+  const forms = formsOf(method);
   const [dialog, setDialog] = useState<{ kind: "upload"; file?: File } | { kind: "connect" } | null>(null);
   const done = (made: MadeDataset) => {
     setDialog(null);
@@ -37,9 +45,9 @@ export function DataSection({ datasetId, dataset, error, baseModel, maxPromptLen
   return (
     <Section
       id="data"
-      number={1}
+      number={number}
       title="Data"
-      hint="Rows of prompts; every other column reaches the reward function."
+      hint={forms?.hint ?? "What the model learns on."}
       state={error ? "wrong" : datasetId ? "done" : "open"}
       actions={
         <>
@@ -73,12 +81,19 @@ export function DataSection({ datasetId, dataset, error, baseModel, maxPromptLen
           </Chosen>
           {error && <ErrorNote>{error}</ErrorNote>}
           {dataset && dataset.rowCount !== null && (
-            <Checks dataset={dataset} baseModel={baseModel} maxPromptLength={maxPromptLength} />
+            <Checks
+              dataset={dataset}
+              takesReward={takesReward}
+              countsTokens={method !== "sft_video_gen"}
+              baseModel={baseModel}
+              maxLength={maxLength}
+            />
           )}
         </>
       ) : (
         <DatasetPicker onPick={onChange} onSample={async () => setDialog({ kind: "upload", file: await sampleFile() })} />
       )}
+      {forms && <RowForms key={method} forms={forms} open={!datasetId || error !== undefined} />}
       {dialog?.kind === "upload" && <UploadDialog file={dialog.file} onClose={() => setDialog(null)} onDone={done} />}
       {dialog?.kind === "connect" && <ConnectDialog onClose={() => setDialog(null)} onDone={done} />}
     </Section>
@@ -119,16 +134,16 @@ function DatasetPicker({ onPick, onSample }: { onPick: (id: string) => void; onS
   );
 }
 
-/** What is worth knowing of the data before anything is paid. */
-function Checks({
-  dataset,
-  baseModel,
-  maxPromptLength,
-}: {
+interface ChecksProps {
   dataset: ChosenDataset;
+  takesReward: boolean;
+  countsTokens: boolean;
   baseModel: string;
-  maxPromptLength: number | null;
-}) {
+  maxLength: number | null;
+}
+
+/** What is worth knowing of the data before anything is paid. */
+function Checks({ dataset, takesReward, countsTokens, baseModel, maxLength }: ChecksProps) {
   const [{ data }] = useQuery({ query: DatasetContentsQuery, variables: { id: dataset.id }, requestPolicy: "cache-first" });
   const statistics = data?.dataset?.statistics;
   const rows = Number(dataset.rowCount ?? 0);
@@ -141,16 +156,20 @@ function Checks({
           {count(repeated)} of {count(rows)} prompts occurred before: they weigh more than the others.
         </Note>
       )}
-      {gaps.length > 0 && (
+      {takesReward && gaps.length > 0 && (
         <Note mood="warn">
           Not every row has {gaps.map(({ name, missing }) => `${name} (${count(missing)} without)`).join(", ")}: the reward
           function gets None there.
         </Note>
       )}
-      <div className="flex flex-col gap-1.5">
-        <h3 className="font-medium text-xs">Prompt lengths in tokens{baseModel && ` of ${baseModel}`}</h3>
-        <TokenLengths datasetId={dataset.id} baseModel={baseModel} limit={maxPromptLength} rowCount={rows} />
-      </div>
+      {countsTokens && (
+        <div className="flex flex-col gap-1.5">
+          <h3 className="font-medium text-xs">
+            {takesReward ? "Prompt" : "Row"} lengths in tokens{baseModel && ` of ${baseModel}`}
+          </h3>
+          <TokenLengths datasetId={dataset.id} baseModel={baseModel} limit={maxLength} rowCount={rows} />
+        </div>
+      )}
     </div>
   );
 }

@@ -9,6 +9,7 @@ import type { Draft } from "./draft";
 import { Section } from "./Section";
 
 interface HardwareSectionProps {
+  number: number;
   draft: Draft;
   change: (part: Partial<Draft>) => void;
   errors: Readonly<Record<string, string>>;
@@ -17,7 +18,7 @@ interface HardwareSectionProps {
 }
 
 /** What it runs on, and the most it may cost. */
-export function HardwareSection({ draft, change, errors, offer, state }: HardwareSectionProps) {
+export function HardwareSection({ number, draft, change, errors, offer, state }: HardwareSectionProps) {
   const [{ data }] = useQuery({ query: HardwareTypesQuery, requestPolicy: "cache-first" });
   const choices = data?.hardwareTypes;
   const providers = data?.rates.filter(({ gpuType }) => gpuType === draft.gpuType).map(({ provider }) => provider) ?? [];
@@ -25,7 +26,13 @@ export function HardwareSection({ draft, change, errors, offer, state }: Hardwar
   const isOther = draft.gpuType !== "" && choices !== undefined && !choices.some(({ type }) => type === draft.gpuType);
   const runsOnCpu = offer?.hardware.type === "CPU" && draft.gpuType !== "CPU" && draft.gpuType !== "";
   return (
-    <Section id="hardware" number={4} title="Hardware and cost" hint="What it runs on, and the most it may cost." state={state}>
+    <Section
+      id="hardware"
+      number={number}
+      title="Hardware and cost"
+      hint="What it runs on, and the most it may cost."
+      state={state}
+    >
       <fieldset className="flex flex-col gap-1">
         <legend className="mb-1 font-medium text-xs">Hardware</legend>
         <div className="grid grid-cols-[repeat(auto-fill,minmax(9rem,1fr))] gap-2">

@@ -4,8 +4,9 @@ import { Button, IconButton } from "@/ui/Button";
 import { cx } from "@/ui/cx";
 import { Input, Select } from "@/ui/Field";
 import { SearchInput } from "@/ui/SearchInput";
+import { withCode } from "@/ui/withCode";
 import type { Hyperparameter } from "./documents";
-import { isChanged, matches, problemOf, range, show, split } from "./params";
+import { type Group, grouped, isChanged, matches, problemOf, range, show } from "./params";
 
 interface HyperparametersProps {
   specs: readonly Hyperparameter[];
@@ -15,12 +16,14 @@ interface HyperparametersProps {
   onChange: (texts: Record<string, string>) => void;
 }
 
-/** Every hyperparameter of the method: the ones that decide most, then the rest. */
+/** So many groups are open from the start: what is in the others is seldom touched. */
+const OPEN = 2;
+
+/** Every hyperparameter of the method, in groups. */
 export function Hyperparameters({ specs, texts, errors, onChange }: HyperparametersProps) {
   const [search, setSearch] = useState("");
-  const { important, rest } = split(specs);
   const changed = specs.filter((one) => isChanged(one, texts[one.name]));
-  const needsLook = rest.some((one) => isChanged(one, texts[one.name]) || errors[one.name]);
+  const needsLook = (group: Group) => group.specs.some((one) => isChanged(one, texts[one.name]) || errors[one.name]);
   const set = (name: string, text: string) => {
     const { [name]: _, ...others } = texts;
     onChange(text === "" ? others : { ...others, [name]: text });
@@ -69,36 +72,23 @@ export function Hyperparameters({ specs, texts, errors, onChange }: Hyperparamet
             <p className="px-3 py-4 text-center text-ink-3 text-sm">Nothing is called that.</p>
           )
         ) : (
-          <>
-            {important.map(row)}
-            {rest.length > 0 && (
-              <details className="group" open={needsLook || undefined}>
-                <summary className="flex h-9 cursor-pointer select-none items-center gap-1.5 px-3 text-ink-2 text-sm hover:bg-hover">
-                  <ChevronRight aria-hidden className="size-3.5 transition-transform group-open:rotate-90" />
-                  {rest.length} more
-                </summary>
-                <div className="divide-y divide-line border-line border-t">{rest.map(row)}</div>
-              </details>
-            )}
-          </>
+          grouped(specs).map((group, index) => (
+            <details key={group.title} className="group" open={index < OPEN || needsLook(group) || undefined}>
+              <summary className="flex min-h-9 cursor-pointer select-none items-center gap-1.5 px-3 py-1 text-sm hover:bg-hover">
+                <ChevronRight aria-hidden className="size-3.5 shrink-0 text-ink-3 transition-transform group-open:rotate-90" />
+                <span className="whitespace-nowrap font-medium">{group.title}</span>
+                <span className="min-w-0 truncate font-mono text-2xs text-ink-3 group-open:invisible">
+                  {group.specs.map(({ name }) => name).join(" ")}
+                </span>
+              </summary>
+              <div className="divide-y divide-line border-line border-t">{group.specs.map(row)}</div>
+            </details>
+          ))
         )}
       </div>
     </div>
   );
 }
-
-/** Names stand between backquotes in the server's words. */
-const withCode = (text: string) =>
-  text.split("`").map((part, index) =>
-    index % 2 ? (
-      // biome-ignore lint/suspicious/noArrayIndexKey: parts of a text are known by their place
-      <code key={index} className="text-2xs">
-        {part}
-      </code>
-    ) : (
-      part
-    ),
-  );
 
 interface RowProps {
   spec: Hyperparameter;

@@ -1,25 +1,26 @@
 import { X } from "lucide-react";
 import { BaseModelInput } from "@/features/datasets";
-import { methodName } from "@/lib/format";
 import { IconButton } from "@/ui/Button";
-import { cx } from "@/ui/cx";
 import { Field, Input } from "@/ui/Field";
-import type { Hyperparameter, Method } from "./documents";
+import type { Hyperparameter } from "./documents";
 import type { Draft } from "./draft";
 import { Hyperparameters } from "./Hyperparameters";
 import { Section } from "./Section";
 
 interface ModelSectionProps {
+  number: number;
   draft: Draft;
   change: (part: Partial<Draft>) => void;
-  methods: readonly Method[] | undefined;
   specs: readonly Hyperparameter[];
   errors: Readonly<Record<string, string>>;
   state: "done" | "open" | "wrong";
 }
 
+const TEXT_MODEL = "Qwen/Qwen3-0.6B";
+const EXAMPLES: Record<string, string> = { sft_video_gen: "zai-org/CogVideoX-2b" };
+
 /** What learns, and how. */
-export function ModelSection({ draft, change, methods, specs, errors, state }: ModelSectionProps) {
+export function ModelSection({ number, draft, change, specs, errors, state }: ModelSectionProps) {
   const own = Object.fromEntries(
     Object.entries(errors).flatMap(([field, message]) =>
       field.startsWith("hyperparameters.") ? [[field.slice("hyperparameters.".length), message]] : [],
@@ -28,14 +29,14 @@ export function ModelSection({ draft, change, methods, specs, errors, state }: M
   return (
     <Section
       id="model"
-      number={3}
-      title="Model and method"
-      hint="A registered model or any of Hugging Face, and how it learns."
+      number={number}
+      title="Model and hyperparameters"
+      hint="A registered model or any of Hugging Face, and how it is trained."
       state={state}
     >
       <Field
         label="Base model"
-        hint="The name of a registered model, or an id of Hugging Face such as Qwen/Qwen3-0.6B."
+        hint={`The name of a registered model, or an id of Hugging Face such as ${EXAMPLES[draft.method] ?? TEXT_MODEL}.`}
         error={errors.baseModel}
       >
         {(ids) => <BaseModelInput {...ids} value={draft.baseModel} onChange={(baseModel) => change({ baseModel })} />}
@@ -61,43 +62,6 @@ export function ModelSection({ draft, change, methods, specs, errors, state }: M
           )}
         </Field>
       )}
-      <fieldset className="flex flex-col gap-1">
-        <legend className="mb-1 font-medium text-xs">Method</legend>
-        <div className="grid gap-2 sm:grid-cols-2">
-          {methods?.map((one) => {
-            const name = one.method.toLowerCase();
-            return (
-              <label
-                key={name}
-                className={cx(
-                  "flex gap-2.5 rounded-md border px-3 py-2 text-sm",
-                  draft.method === name ? "border-accent bg-selected" : "border-line",
-                  one.unavailable ? "cursor-not-allowed text-ink-3" : "cursor-pointer hover:border-line-strong",
-                )}
-              >
-                <input
-                  type="radio"
-                  name="method"
-                  className="mt-1 shrink-0 self-start accent-accent"
-                  checked={draft.method === name}
-                  disabled={one.unavailable !== null && draft.method !== name}
-                  onChange={() => change({ method: name, params: {} })}
-                />
-                <span>
-                  <span className="font-medium">{methodName(name)}</span>
-                  <span className="block text-xs">{one.description}</span>
-                  {one.unavailable && <span className="block text-warn text-xs">{one.unavailable}</span>}
-                </span>
-              </label>
-            );
-          })}
-        </div>
-        {errors.method && (
-          <p role="alert" className="text-bad text-xs">
-            {errors.method}
-          </p>
-        )}
-      </fieldset>
       <Hyperparameters specs={specs} texts={draft.params} errors={own} onChange={(params) => change({ params })} />
     </Section>
   );

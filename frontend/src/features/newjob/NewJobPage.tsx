@@ -15,11 +15,12 @@ import { DataSection } from "./DataSection";
 import { ChosenDatasetQuery, MethodsQuery } from "./documents";
 import { EMPTY, isName, suggestName, toBody, toInput } from "./draft";
 import { HardwareSection } from "./HardwareSection";
+import { MethodSection } from "./MethodSection";
 import { ModelSection } from "./ModelSection";
 import { OutputSection } from "./OutputSection";
 import { PlanPanel } from "./PlanPanel";
 import { isChanged, numberOf, problemOf } from "./params";
-import { missing as missingOf, problemsOf, type SectionId, sectionOf } from "./problems";
+import { missing as missingOf, problemsOf, SECTION_IDS, type SectionId, sectionOf } from "./problems";
 import { RewardSection } from "./RewardSection";
 import { jobSnippets } from "./snippets";
 import { specsOf, URL_STATE, useDraft } from "./useDraft";
@@ -44,7 +45,7 @@ export default function NewJobPage() {
   const specs = specsOf(methods, draft.method);
   const takesReward = methods?.find(({ method }) => method.toLowerCase() === draft.method)?.takesReward ?? true;
   const suggested = suggestName(draft.baseModel, dataset?.name ?? "");
-  const body = useMemo(() => toBody(draft, specs, suggested), [draft, specs, suggested]);
+  const body = useMemo(() => toBody(draft, specs, suggested, takesReward), [draft, specs, suggested, takesReward]);
   const planned = usePlan(methods && !isLoading ? toInput(body) : null);
   const starting = useStart();
   const [asText, setAsText] = useState(false);
@@ -59,6 +60,8 @@ export default function NewJobPage() {
     if (id === "model" && wrongHere.length > 0) return "wrong";
     return missing.some((step) => step.id === id) ? "open" : "done";
   };
+  const shown = SECTION_IDS.filter((id) => takesReward || id !== "reward");
+  const at = (id: SectionId) => shown.indexOf(id) + 1;
   const isRight = missing.length === 0 && Object.keys(problems.fields).length === 0 && wrongHere.length === 0 && !badName;
   const canStart = isRight && problems.money.length === 0 && problems.others.length === 0 && planned.isCurrent && !isLoading;
   const start = () => {
@@ -93,30 +96,44 @@ export default function NewJobPage() {
       ) : (
         <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1fr)_20rem] xl:grid-cols-[minmax(0,1fr)_23rem]">
           <div className="flex min-w-0 flex-col gap-4">
+            <MethodSection
+              number={at("method")}
+              method={draft.method}
+              methods={methods}
+              error={problems.fields.method}
+              onChange={(method) => change({ method, params: {} })}
+            />
             <DataSection
+              number={at("data")}
+              method={draft.method}
+              takesReward={takesReward}
               datasetId={draft.datasetId}
               dataset={dataset}
               error={problems.fields.datasetId}
               baseModel={draft.baseModel.trim()}
-              maxPromptLength={numberOf(specs, draft.params, "max_prompt_length")}
+              maxLength={numberOf(specs, draft.params, takesReward ? "max_prompt_length" : "max_length")}
               onChange={(datasetId) => change({ datasetId })}
             />
-            <RewardSection
-              rewardId={draft.rewardId}
-              datasetId={dataset?.rowCount == null ? "" : draft.datasetId}
-              takesReward={takesReward}
-              error={problems.fields.rewardFunctionId}
-              onChange={(rewardId) => change({ rewardId })}
-            />
+            {takesReward && (
+              <RewardSection
+                number={at("reward")}
+                draft={draft}
+                datasetId={dataset?.rowCount == null ? "" : draft.datasetId}
+                errors={problems.fields}
+                state={stateOf("reward")}
+                change={change}
+              />
+            )}
             <ModelSection
+              number={at("model")}
               draft={draft}
               change={change}
-              methods={methods}
               specs={specs}
               errors={problems.fields}
               state={stateOf("model")}
             />
             <HardwareSection
+              number={at("hardware")}
               draft={draft}
               change={change}
               errors={problems.fields}
@@ -124,7 +141,9 @@ export default function NewJobPage() {
               state={stateOf("hardware")}
             />
             <OutputSection
+              number={at("output")}
               draft={draft}
+              hasAdapter={numberOf(specs, draft.params, "lora_rank") !== null}
               change={change}
               suggested={suggested}
               errors={problems.fields}

@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { CircleAlert, CircleDashed, Play } from "lucide-react";
 import type { ReactNode } from "react";
 import { useQuery } from "urql";
+import { MemoryBar } from "@/features/memory";
 import { sentence } from "@/lib/errors";
 import { duration, usd } from "@/lib/format";
 import { Button } from "@/ui/Button";
@@ -37,6 +38,12 @@ export function PlanPanel(props: PlanPanelProps) {
     <Panel title="Plan" actions={actions} className="lg:sticky lg:top-4">
       <div className="flex flex-col gap-3" aria-busy={!isCurrent}>
         <Money {...props} />
+        {plan?.memory && (
+          <section aria-label="Memory" className={cx("border-line border-t pt-3 transition-opacity", !isCurrent && "opacity-60")}>
+            <h3 className="mb-1 text-ink-3 text-xs">Memory, estimated</h3>
+            <MemoryBar estimate={plan.memory} />
+          </section>
+        )}
         {changed.length > 0 && (
           <div className="border-line border-t pt-3">
             <h3 className="mb-1 text-ink-3 text-xs">Changed from the defaults</h3>

@@ -7,6 +7,8 @@ import { ErrorNote, Note } from "@/ui/Empty";
 import { Badge } from "@/ui/Status";
 import { Ago } from "@/ui/Time";
 import { ChosenRewardQuery, PickRewardsQuery } from "./documents";
+import type { Draft } from "./draft";
+import { Environments } from "./Environments";
 import { Chosen, Picker } from "./Picker";
 import { RewardTry } from "./RewardTry";
 import { Section } from "./Section";
@@ -14,25 +16,29 @@ import { Section } from "./Section";
 const NewReward = lazy(() => import("@/features/rewards").then(({ NewReward }) => ({ default: NewReward })));
 
 interface RewardSectionProps {
-  rewardId: string;
+  number: number;
+  draft: Draft;
   datasetId: string;
-  takesReward: boolean;
-  error: string | undefined;
-  onChange: (rewardId: string) => void;
+  errors: Readonly<Record<string, string>>;
+  state: "done" | "open" | "wrong";
+  change: (part: Partial<Draft>) => void;
 }
 
-/** What tells a good completion from a bad one. */
-export function RewardSection({ rewardId, datasetId, takesReward, error, onChange }: RewardSectionProps) {
+const SOURCES = { function: "A reward function", environments: "Environments" } as const;
+
+/** What tells a good completion from a bad one: a function, or the environments that the model acts in. */
+export function RewardSection({ number, draft, datasetId, errors, state, change }: RewardSectionProps) {
   const [writing, setWriting] = useState(false);
+  const { rewardId, rewardFrom } = draft;
   return (
     <Section
       id="reward"
-      number={2}
+      number={number}
       title="Reward"
-      hint="A Python function that scores what the model writes."
-      state={error ? "wrong" : rewardId || !takesReward ? "done" : "open"}
+      hint="What scores what the model does: a Python function, or environments."
+      state={state}
       actions={
-        takesReward && (
+        rewardFrom === "function" && (
           <>
             <Link to="/rewards/playground" className={buttonClass("plain", "sm")}>
               Playground
@@ -44,12 +50,36 @@ export function RewardSection({ rewardId, datasetId, takesReward, error, onChang
         )
       }
     >
-      {!takesReward ? (
-        <Note>This method learns from its clips: there is no reward.</Note>
+      <fieldset className="flex flex-wrap gap-x-5 gap-y-1.5 text-sm">
+        <legend className="sr-only">Where the reward comes from</legend>
+        {(["function", "environments"] as const).map((from) => (
+          <label key={from} className="flex cursor-pointer items-center gap-2">
+            <input
+              type="radio"
+              name="reward-from"
+              className="accent-accent"
+              checked={rewardFrom === from}
+              onChange={() => change({ rewardFrom: from })}
+            />
+            {SOURCES[from]}
+          </label>
+        ))}
+      </fieldset>
+      {rewardFrom === "environments" ? (
+        <Environments
+          environments={draft.environments}
+          error={errors.environments}
+          onChange={(environments) => change({ environments })}
+        />
       ) : rewardId ? (
-        <ChosenReward rewardId={rewardId} datasetId={datasetId} error={error} onChange={onChange} />
+        <ChosenReward
+          rewardId={rewardId}
+          datasetId={datasetId}
+          error={errors.rewardFunctionId}
+          onChange={(id) => change({ rewardId: id })}
+        />
       ) : (
-        <RewardPicker onPick={onChange} />
+        <RewardPicker onPick={(id) => change({ rewardId: id })} />
       )}
       {writing && (
         <Suspense>
@@ -57,7 +87,7 @@ export function RewardSection({ rewardId, datasetId, takesReward, error, onChang
             onClose={() => setWriting(false)}
             onMade={(id) => {
               setWriting(false);
-              onChange(id);
+              change({ rewardId: id });
             }}
           />
         </Suspense>

@@ -1,4 +1,5 @@
 /** What the form of a new job asks the server. */
+import { MemoryEstimate } from "@/features/memory";
 import { graphql, type ResultOf } from "@/lib/graphql";
 
 export const MethodsQuery = graphql(`
@@ -37,7 +38,8 @@ export const BillingQuery = graphql(`
   }
 `);
 
-export const PlanTrainingJob = graphql(`
+export const PlanTrainingJob = graphql(
+  `
   mutation PlanTrainingJob($input: TrainingJobInput!) {
     planTrainingJob(input: $input) {
       errors {
@@ -68,10 +70,15 @@ export const PlanTrainingJob = graphql(`
           amount
         }
         covered
+        memory {
+          ...MemoryEstimate
+        }
       }
     }
   }
-`);
+`,
+  [MemoryEstimate],
+);
 export type Plan = NonNullable<ResultOf<typeof PlanTrainingJob>["planTrainingJob"]["plan"]>;
 export type PlanError = ResultOf<typeof PlanTrainingJob>["planTrainingJob"]["errors"][number];
 
@@ -209,7 +216,10 @@ export const JobToCloneQuery = graphql(`
         uri
         repo
         private
+        weights
+        archive
       }
+      environments
       dataset {
         id
       }

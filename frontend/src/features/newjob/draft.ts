@@ -5,12 +5,23 @@ import { toTexts, toValues } from "./params";
 
 export type JobInput = VariablesOf<typeof CreateTrainingJob>["input"];
 export type DestinationType = "veri" | "s3" | "hf";
+/** Empty: what the server makes of it. */
+export type Weights = "" | "merged" | "adapter" | "both";
+
+/** An environment to act in: the splits as they are typed, with commas between them. */
+export interface Environment {
+  id: string;
+  splits: string;
+}
 
 export interface Draft {
   /** As REST and job files write it: `grpo`. */
   method: string;
   datasetId: string;
   rewardId: string;
+  /** Where the reward comes from; what was chosen of the other is kept, and not sent. */
+  rewardFrom: "function" | "environments";
+  environments: readonly Environment[];
   baseModel: string;
   /** Empty: the suggested one. */
   outputName: string;
@@ -20,7 +31,7 @@ export interface Draft {
   /** What was typed, by name; what is not here has its default. */
   params: Record<string, string>;
   maxCost: string;
-  destination: { type: DestinationType; uri: string; repo: string; private: boolean };
+  destination: { type: DestinationType; uri: string; repo: string; private: boolean; weights: Weights; archive: boolean };
   resumeFrom: string;
   heartbeat: boolean;
 }
@@ -29,6 +40,8 @@ export const EMPTY: Draft = {
   method: "grpo",
   datasetId: "",
   rewardId: "",
+  rewardFrom: "function",
+  environments: [],
   baseModel: "",
   outputName: "",
   gpuType: "",
@@ -36,7 +49,7 @@ export const EMPTY: Draft = {
   provider: "",
   params: {},
   maxCost: "",
-  destination: { type: "veri", uri: "", repo: "", private: true },
+  destination: { type: "veri", uri: "", repo: "", private: true, weights: "", archive: false },
   resumeFrom: "",
   heartbeat: false,
 };
@@ -46,6 +59,7 @@ export interface Body {
   base_model: string;
   dataset_id: string;
   reward_function_id?: string;
+  environments?: Record<string, { splits?: string[] }>;
   output_name: string;
   method?: string;
   gpu: { type: string; count: number };
@@ -53,23 +67,47 @@ export interface Body {
   max_cost_usd?: number | string;
   resume_from?: string;
   requires_heartbeat?: boolean;
-  checkpoint_destination?: { type: DestinationType; uri?: string; repo?: string; private?: boolean };
+  checkpoint_destination?: {
+    type: DestinationType;
+    uri?: string;
+    repo?: string;
+    private?: boolean;
+    weights?: Exclude<Weights, "">;
+    archive?: boolean;
+  };
   hyperparameters?: Record<string, Json>;
 }
 
-function destinationOf({ destination: { type, uri, repo, private: isPrivate } }: Draft): Body["checkpoint_destination"] {
-  if (type === "s3") return { type, uri: uri.trim() };
-  return type === "hf" ? { type, repo: repo.trim(), private: isPrivate } : undefined;
+function destinationOf({ destination }: Draft): Body["checkpoint_destination"] {
+  const { type, uri, repo, private: isPrivate } = destination;
+  const weights = destination.weights ? { weights: destination.weights } : {};
+  if (type === "s3") return { type, uri: uri.trim(), ...weights, ...(destination.archive && { archive: true }) };
+  if (type === "hf") return { type, repo: repo.trim(), private: isPrivate, ...weights };
+  return destination.weights ? { type, ...weights } : undefined;
+}
+
+const splitsOf = (typed: string): string[] => typed.split(",").flatMap((one) => one.trim() || []);
+
+/** Without splits named, the server says which. */
+function environmentsOf(environments: readonly Environment[]): Body["environments"] {
+  const named = environments.flatMap(({ id, splits }) => {
+    const given = splitsOf(splits);
+    return id.trim() ? [[id.trim(), given.length > 0 ? { splits: given } : {}] as const] : [];
+  });
+  return named.length > 0 ? Object.fromEntries(named) : undefined;
 }
 
 /** What the draft says and no more: every default is left to the server. */
-export function toBody(draft: Draft, specs: readonly Hyperparameter[], suggested: string): Body {
+export function toBody(draft: Draft, specs: readonly Hyperparameter[], suggested: string, takesReward = true): Body {
   const hyperparameters = toValues(specs, draft.params);
   const destination = destinationOf(draft);
+  const acts = takesReward && draft.rewardFrom === "environments";
+  const environments = acts ? environmentsOf(draft.environments) : undefined;
   return {
     base_model: draft.baseModel.trim(),
     dataset_id: draft.datasetId,
-    ...(draft.rewardId && { reward_function_id: draft.rewardId }),
+    ...(takesReward && !acts && draft.rewardId && { reward_function_id: draft.rewardId }),
+    ...(environments && { environments }),
     output_name: draft.outputName.trim() || suggested,
     ...(draft.method !== EMPTY.method && { method: draft.method }),
     gpu: { type: draft.gpuType, count: draft.gpuCount },
@@ -81,6 +119,16 @@ export function toBody(draft: Draft, specs: readonly Hyperparameter[], suggested
     ...(draft.heartbeat && { requires_heartbeat: true }),
     ...(destination && { checkpoint_destination: destination }),
     ...(Object.keys(hyperparameters).length > 0 && { hyperparameters }),
+  };
+}
+
+type DestinationInput = NonNullable<JobInput["checkpointDestination"]>;
+
+function destinationInput({ type, weights, ...rest }: NonNullable<Body["checkpoint_destination"]>): DestinationInput {
+  return {
+    ...rest,
+    type: type.toUpperCase() as DestinationInput["type"],
+    ...(weights && { weights: weights.toUpperCase() as NonNullable<DestinationInput["weights"]> }),
   };
 }
 
@@ -98,9 +146,8 @@ export function toInput(body: Body): JobInput {
     ...(body.max_cost_usd !== undefined && { maxCostUsd: String(body.max_cost_usd) }),
     ...(body.resume_from && { resumeFrom: body.resume_from }),
     ...(body.requires_heartbeat && { requiresHeartbeat: true }),
-    ...(to && {
-      checkpointDestination: { ...to, type: to.type.toUpperCase() as NonNullable<JobInput["checkpointDestination"]>["type"] },
-    }),
+    ...(body.environments && { environments: body.environments }),
+    ...(to && { checkpointDestination: destinationInput(to) }),
   };
 }
 
@@ -112,7 +159,7 @@ const text = (value: unknown): string => (typeof value === "string" ? value : ty
 
 const KNOWN = new Set([
   ...["base_model", "dataset_id", "dataset", "reward_function_id", "reward", "output_name", "method", "gpu", "provider"],
-  ...["max_cost_usd", "resume_from", "requires_heartbeat", "checkpoint_destination", "hyperparameters"],
+  ...["max_cost_usd", "resume_from", "requires_heartbeat", "checkpoint_destination", "hyperparameters", "environments"],
 ]);
 
 function hardwareOf(gpu: unknown): { gpuType: string; gpuCount: number } {
@@ -124,6 +171,22 @@ function hardwareOf(gpu: unknown): { gpuType: string; gpuCount: number } {
 /** An id, under the names that a request or a job file has for it; a file's name says nothing here. */
 const idOf = (prefix: string, ...values: unknown[]): string => values.map(text).find((value) => value.startsWith(prefix)) ?? "";
 
+/** The environments of a request, a job file or a job, as they are typed. */
+function typed(value: unknown): Environment[] {
+  if (value === null || value === undefined) return [];
+  if (!isRecord(value)) throw new NoJob("environments is an object of environments by their ids.");
+  return Object.entries(value).map(([id, one]) => {
+    const splits = isRecord(one) ? one.splits : undefined;
+    return { id, splits: Array.isArray(splits) ? splits.map(text).filter(Boolean).join(", ") : "" };
+  });
+}
+
+const WEIGHTS: readonly string[] = ["merged", "adapter", "both"] satisfies Weights[];
+function weightsOf(value: unknown): Weights {
+  const word = text(value).toLowerCase();
+  return WEIGHTS.includes(word) ? (word as Weights) : "";
+}
+
 /** The draft of a request or a job file; NoJob where it is none. */
 export function fromBody(value: unknown, specs: readonly Hyperparameter[]): Draft {
   if (!isRecord(value)) throw new NoJob("A job is an object.");
@@ -132,10 +195,13 @@ export function fromBody(value: unknown, specs: readonly Hyperparameter[]): Draf
   const given = value.hyperparameters ?? {};
   if (!isRecord(given)) throw new NoJob("hyperparameters is an object.");
   const to = isRecord(value.checkpoint_destination) ? value.checkpoint_destination : {};
+  const environments = typed(value.environments);
   return {
     method: text(value.method) || EMPTY.method,
     datasetId: idOf("ds_", value.dataset_id, value.dataset),
     rewardId: idOf("rf_", value.reward_function_id, value.reward),
+    rewardFrom: environments.length > 0 ? "environments" : "function",
+    environments,
     baseModel: text(value.base_model),
     outputName: text(value.output_name),
     ...hardwareOf(value.gpu),
@@ -147,6 +213,8 @@ export function fromBody(value: unknown, specs: readonly Hyperparameter[]): Draf
       uri: text(to.uri),
       repo: text(to.repo),
       private: to.private !== false,
+      weights: weightsOf(to.weights),
+      archive: to.archive === true,
     },
     resumeFrom: text(value.resume_from),
     heartbeat: value.requires_heartbeat === true,
@@ -157,12 +225,15 @@ export function fromBody(value: unknown, specs: readonly Hyperparameter[]): Draf
 export function fromJob(job: JobToClone, specs: readonly Hyperparameter[]): Draft {
   const values = job.hyperparameters as Record<string, Json>;
   const given = Object.fromEntries(Object.entries(values).filter(([name]) => !job.hyperparametersDefaulted.includes(name)));
-  const { type, uri, repo, private: isPrivate } = job.checkpointDestination;
+  const { type, uri, repo, private: isPrivate, weights, archive } = job.checkpointDestination;
+  const environments = typed(job.environments);
   return {
     ...EMPTY,
     method: job.method.toLowerCase(),
     datasetId: job.dataset.id,
     rewardId: job.rewardFunction?.id ?? "",
+    rewardFrom: environments.length > 0 ? "environments" : "function",
+    environments,
     baseModel: job.baseModel,
     outputName: nextName(job.outputName),
     gpuType: job.hardwareRequested.type,
@@ -175,6 +246,8 @@ export function fromJob(job: JobToClone, specs: readonly Hyperparameter[]): Draf
       uri: uri ?? "",
       repo: repo ?? "",
       private: isPrivate ?? true,
+      weights: weightsOf(weights),
+      archive: archive === true,
     },
     heartbeat: job.requiresHeartbeat,
   };

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
+import { METHODS } from "@/lib/methods";
 import type { Hyperparameter, JobToClone, PlanError } from "./documents";
 import { EMPTY, fromBody, fromJob, nextName, suggestName, toBody, toInput } from "./draft";
-import { isChanged, matches, numberOf, parse, range, split, toTexts, toValues } from "./params";
+import { formsOf } from "./forms";
+import { grouped, isChanged, matches, numberOf, parse, range, toTexts, toValues } from "./params";
 import { missing, problemsOf, sectionOf } from "./problems";
 import { fromJson, fromToml, toToml } from "./toml";
 
@@ -40,7 +42,7 @@ const DRAFT = {
   gpuCount: 2,
   params: { learning_rate: "3e-5", max_steps: "60", load_in_4bit: "true" },
   maxCost: "12.5",
-  destination: { type: "hf" as const, uri: "", repo: "me/adder", private: false },
+  destination: { type: "hf" as const, uri: "", repo: "me/adder", private: false, weights: "both" as const, archive: false },
 };
 
 test("a text is read as its hyperparameter's type, within its range", () => {
@@ -85,10 +87,14 @@ test("a value out of range keeps its type on the way", () => {
   expect(toValues(SPECS, { rollouts_per_prompt: "900" })).toEqual({ rollouts_per_prompt: 900 });
 });
 
-test("the important ones come first, in the order of thought", () => {
-  const { important, rest } = split(SPECS);
-  expect(important.map(({ name }) => name)).toEqual(["learning_rate", "max_steps", "rollouts_per_prompt"]);
-  expect(rest).toEqual([SEED, FOUR_BIT]);
+test("hyperparameters stand in groups, in the order of thought, and one that is in none stands last", () => {
+  const strange = spec("novelty", "number");
+  expect(grouped([strange, ...SPECS])).toEqual([
+    { title: "Steps and learning rate", specs: [LEARNING_RATE, MAX_STEPS, SEED] },
+    { title: "Rollouts", specs: [ROLLOUTS] },
+    { title: "Adapter", specs: [FOUR_BIT] },
+    { title: "Others", specs: [strange] },
+  ]);
   expect(matches(LEARNING_RATE, "rate adamw")).toBe(true);
   expect(matches(LEARNING_RATE, "seed")).toBe(false);
 });
@@ -107,7 +113,7 @@ const BODY = {
   output_name: "tiny-sums",
   gpu: { type: "H100-80GB", count: 2 },
   max_cost_usd: 12.5,
-  checkpoint_destination: { type: "hf", repo: "me/adder", private: false },
+  checkpoint_destination: { type: "hf", repo: "me/adder", private: false, weights: "both" },
   hyperparameters: { learning_rate: 3e-5, max_steps: 60, load_in_4bit: true },
 };
 
@@ -129,7 +135,7 @@ test("the same in GraphQL", () => {
     outputName: "tiny-sums",
     hardware: { type: "H100-80GB", count: 2 },
     maxCostUsd: "12.5",
-    checkpointDestination: { type: "HF", repo: "me/adder", private: false },
+    checkpointDestination: { type: "HF", repo: "me/adder", private: false, weights: "BOTH" },
     hyperparameters: { learning_rate: 3e-5, max_steps: 60, load_in_4bit: true },
   });
 });
@@ -185,7 +191,8 @@ test("a clone has what the job was given, and the next name", () => {
     requiresHeartbeat: true,
     maxCost: { amount: "12.500000" },
     hardwareRequested: { type: "L4-24GB", count: 1, provider: null },
-    checkpointDestination: { type: "VERI", uri: null, repo: null, private: null },
+    checkpointDestination: { type: "VERI", uri: null, repo: null, private: null, weights: "ADAPTER", archive: null },
+    environments: null,
     dataset: { id: "ds_1" },
     rewardFunction: { id: "rf_1" },
     checkpoints: [],
@@ -199,8 +206,60 @@ test("a clone has what the job was given, and the next name", () => {
     gpuType: "L4-24GB",
     params: { learning_rate: "3e-5" },
     maxCost: "12.5",
+    destination: { ...EMPTY.destination, weights: "adapter" },
     heartbeat: true,
   });
+});
+
+const ACTING = {
+  ...DRAFT,
+  rewardFrom: "environments" as const,
+  environments: [
+    { id: " me/maze ", splits: "train, hard," },
+    { id: "me/shop", splits: " " },
+    { id: "", splits: "train" },
+  ],
+};
+
+test("environments stand in the place of the reward, with the splits that were named", () => {
+  const body = toBody(ACTING, SPECS, "maze");
+  expect(body.environments).toEqual({ "me/maze": { splits: ["train", "hard"] }, "me/shop": {} });
+  expect(body.reward_function_id).toBeUndefined();
+  expect(toInput(body).environments).toEqual(body.environments);
+  const again = fromToml(toToml(body), SPECS);
+  expect(again.rewardFrom).toBe("environments");
+  expect(again.environments).toEqual([
+    { id: "me/maze", splits: "train, hard" },
+    { id: "me/shop", splits: "" },
+  ]);
+  expect(() => fromBody({ environments: ["me/maze"] }, SPECS)).toThrow("environments is an object of environments by their ids.");
+});
+
+test("a method without a reward sends none, whatever was chosen before", () => {
+  const sent = toBody({ ...ACTING, method: "sft" }, SPECS, "maze", false);
+  expect([sent.method, sent.environments, sent.reward_function_id]).toEqual(["sft", undefined, undefined]);
+  expect(toBody({ ...DRAFT, method: "dpo" }, SPECS, "maze", false).reward_function_id).toBeUndefined();
+});
+
+test("a folder can be given the model as one archive", () => {
+  const destination = { ...EMPTY.destination, type: "s3" as const, uri: " s3://b/f ", archive: true };
+  const body = toBody({ ...EMPTY, destination }, SPECS, "");
+  expect(body.checkpoint_destination).toEqual({ type: "s3", uri: "s3://b/f", archive: true });
+  expect(fromBody(body, SPECS).destination).toEqual({ ...destination, uri: "s3://b/f" });
+});
+
+test("weights can be chosen for the platform's own storage too", () => {
+  const destination = { ...EMPTY.destination, weights: "merged" as const };
+  expect(toBody({ ...EMPTY, destination }, SPECS, "").checkpoint_destination).toEqual({ type: "veri", weights: "merged" });
+});
+
+test("every method tells what its rows look like, and each example is JSON", () => {
+  for (const method of METHODS) {
+    const forms = formsOf(method.toLowerCase());
+    for (const { row } of forms?.forms ?? []) expect(Object.keys(JSON.parse(row)).length).toBeGreaterThan(0);
+    expect(forms?.forms.length).toBeGreaterThan(1);
+  }
+  expect(formsOf("other")).toBeNull();
 });
 
 test("names go on, and are made of the model and the data", () => {
@@ -244,13 +303,20 @@ test("what is not filled in yet is a step and not an error", () => {
   expect(missing(EMPTY, true, "").map(({ id }) => id)).toEqual(["data", "reward", "model", "hardware", "output"]);
   expect(missing(EMPTY, false, "tiny").map(({ id }) => id)).toEqual(["data", "model", "hardware"]);
   expect(missing(DRAFT, true, "tiny")).toEqual([]);
+  expect(missing({ ...ACTING, environments: [{ id: " ", splits: "" }] }, true, "tiny")).toEqual([
+    { id: "reward", label: "Name an environment" },
+  ]);
+  expect(missing(ACTING, true, "tiny")).toEqual([]);
 });
 
 test("a field leads to its section", () => {
-  expect(["hyperparameters.seed", "hardware.count", "maxCostUsd", "checkpointDestination.uri"].map(sectionOf)).toEqual([
-    "model",
-    "hardware",
-    "hardware",
-    "output",
-  ]);
+  const fields = [
+    "hyperparameters.seed",
+    "hardware.count",
+    "maxCostUsd",
+    "checkpointDestination.weights",
+    "environments",
+    "method",
+  ];
+  expect(fields.map(sectionOf)).toEqual(["model", "hardware", "hardware", "output", "reward", "method"]);
 });

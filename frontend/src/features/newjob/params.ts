@@ -2,32 +2,41 @@
 import type { Json } from "@/lib/graphql";
 import type { Hyperparameter } from "./documents";
 
-/** Those that decide most, in the order in which people think of them; the rest is folded away. */
-const FIRST = [
-  "learning_rate",
-  "max_steps",
-  "num_epochs",
-  "rollouts_per_prompt",
-  "global_batch_size",
-  "batch_size",
-  "max_prompt_length",
-  "max_response_length",
-  "kl_coef",
-  "temperature",
-  "lora_rank",
+/** Hyperparameters that are thought of together, those that decide most first; what is in none of them stands last. */
+const GROUPS: readonly { title: string; names: readonly string[] }[] = [
+  {
+    title: "Steps and learning rate",
+    names: [
+      ...["learning_rate", "max_steps", "num_epochs", "global_batch_size", "batch_size"],
+      ...["warmup_steps", "weight_decay", "checkpoint_every", "seed"],
+    ],
+  },
+  {
+    title: "Rollouts",
+    names: ["rollouts_per_prompt", "max_prompt_length", "max_response_length", "temperature", "top_p", "max_tool_turns"],
+  },
+  { title: "Rows", names: ["max_length", "completion_only", "packing"] },
+  { title: "Clips", names: ["num_frames", "height", "width", "fps", "buckets"] },
+  { title: "Sample clips", names: ["sample_prompts", "sample_steps"] },
+  { title: "Objective", names: ["beta", "kl_coef", "clip_eps"] },
+  { title: "Adapter", names: ["lora_rank", "lora_alpha", "load_in_4bit"] },
+  { title: "Held-out rows", names: ["eval_fraction", "eval_every", "early_stop_patience", "keep_best"] },
 ];
 
-export interface Split {
-  important: Hyperparameter[];
-  rest: Hyperparameter[];
+export interface Group {
+  title: string;
+  specs: Hyperparameter[];
 }
 
-export function split(all: readonly Hyperparameter[]): Split {
-  const order = (one: Hyperparameter) => FIRST.indexOf(one.name);
-  return {
-    important: all.filter((one) => order(one) >= 0).toSorted((a, b) => order(a) - order(b)),
-    rest: all.filter((one) => order(one) < 0),
-  };
+export function grouped(all: readonly Hyperparameter[]): Group[] {
+  const named = GROUPS.map(({ title, names }) => ({
+    title,
+    specs: names.flatMap((name) => all.find((one) => one.name === name) ?? []),
+  }));
+  const known = new Set(GROUPS.flatMap(({ names }) => names));
+  return [...named, { title: "Others", specs: all.filter((one) => !known.has(one.name)) }].filter(
+    ({ specs }) => specs.length > 0,
+  );
 }
 
 export function matches(one: Hyperparameter, search: string): boolean {

@@ -10,10 +10,12 @@ const FIELDS = [
   "hardware",
   "checkpointDestination.uri",
   "checkpointDestination.repo",
+  "checkpointDestination.weights",
   "checkpointDestination",
   "baseModel",
   "datasetId",
   "rewardFunctionId",
+  "environments",
   "outputName",
   "method",
   "maxCostUsd",
@@ -79,13 +81,18 @@ export interface Step {
   id: SectionId;
   label: string;
 }
-export type SectionId = "data" | "reward" | "model" | "hardware" | "output";
+/** The parts of the form, from top to bottom. */
+export const SECTION_IDS = ["method", "data", "reward", "model", "hardware", "output"] as const;
+export type SectionId = (typeof SECTION_IDS)[number];
 
 /** What is still to be chosen. */
 export function missing(draft: Draft, takesReward: boolean, suggested: string): Step[] {
   const steps: (Step | false)[] = [
     draft.datasetId === "" && { id: "data", label: "Choose a dataset" },
-    takesReward && draft.rewardId === "" && { id: "reward", label: "Choose a reward function" },
+    takesReward &&
+      (draft.rewardFrom === "function"
+        ? draft.rewardId === "" && { id: "reward", label: "Choose a reward function" }
+        : draft.environments.every(({ id }) => id.trim() === "") && { id: "reward", label: "Name an environment" }),
     draft.baseModel.trim() === "" && { id: "model", label: "Choose a base model" },
     draft.gpuType === "" && { id: "hardware", label: "Choose the hardware" },
     draft.outputName.trim() === "" && suggested === "" && { id: "output", label: "Name the trained model" },
@@ -96,8 +103,9 @@ export function missing(draft: Draft, takesReward: boolean, suggested: string): 
 const SECTION_OF: Record<string, SectionId> = {
   datasetId: "data",
   rewardFunctionId: "reward",
+  environments: "reward",
   baseModel: "model",
-  method: "model",
+  method: "method",
   resumeFrom: "model",
   hardware: "hardware",
   outputName: "output",

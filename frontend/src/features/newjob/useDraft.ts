@@ -24,7 +24,7 @@ const originOf = ({ from, resume }: Address): string => (resume ? `resume:${resu
 function kept(): Kept | null {
   try {
     const { origin, draft } = JSON.parse(sessionStorage.getItem(key()) ?? "") as Kept;
-    return { origin, draft: { ...EMPTY, ...draft } };
+    return { origin, draft: { ...EMPTY, ...draft, destination: { ...EMPTY.destination, ...draft.destination } } };
   } catch {
     return null;
   }

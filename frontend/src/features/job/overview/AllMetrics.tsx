@@ -5,7 +5,7 @@ import { cx } from "@/ui/cx";
 import { SearchInput } from "@/ui/SearchInput";
 import type { MetricStore } from "./columns";
 import { type Look, MetricChart } from "./MetricChart";
-import type { ChartSpec } from "./sections";
+import type { ChartSpec } from "./section";
 import type { VIEW } from "./view";
 
 /** The keys whose name has all the words. */

@@ -5,7 +5,7 @@ import { IconButton } from "@/ui/Button";
 import { useReturnFocus } from "@/ui/useReturnFocus";
 import type { MetricStore } from "./columns";
 import { type Look, MetricChart } from "./MetricChart";
-import type { ChartSpec } from "./sections";
+import type { ChartSpec } from "./section";
 
 const AROUND = 132;
 

@@ -4,7 +4,7 @@ import { useLimits } from "./alarms";
 import { AXIS_UNITS, type AxisName, formatAxis } from "./axis";
 import type { MetricStore } from "./columns";
 import { sourceOf } from "./lines";
-import { type ChartSpec, seriesOf } from "./sections";
+import { type ChartSpec, seriesOf } from "./section";
 
 export interface Look {
   smoothing: number;

@@ -3,6 +3,7 @@ import { useCallback, useEffect, useMemo } from "react";
 import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
 import { graphql } from "@/lib/graphql";
+import { traitsOf } from "@/lib/methods";
 import { runColor } from "@/lib/runs";
 import { useUrlState } from "@/lib/url";
 import { CopyAs } from "@/ui/CopyAs";
@@ -19,26 +20,31 @@ import { useMetrics, useVersion } from "./follow";
 import { LimitSettings } from "./LimitSettings";
 import { SectionPanel } from "./SectionPanel";
 import { Strip } from "./Strip";
-import { chartsOf, SECTIONS } from "./sections";
+import { chartOf, sectionsOf } from "./sections";
 import { metricSnippets } from "./snippets";
 import { rangeInUrl, rangeOf, smoothingOf, VIEW } from "./view";
 
 const JOB = graphql(`query JobOverview($id: ID!) {
   job(id: $id) {
-    id status
+    id status method
     progress { step totalSteps secondsPerStep etaSeconds }
     rewardFunction { id weights { name weight } }
   }
 }`);
 const ASK_MS = 5000;
 const SHOW_MS = 500;
-const KEYS = ["reward", "frac_reward_zero_std", "kl", "entropy", "completions/mean_length", "step_time"];
+/** What copied requests ask for, by the metric that leads. */
+const KEYS: Record<string, readonly string[]> = {
+  reward: ["reward", "frac_reward_zero_std", "kl", "entropy", "completions/mean_length", "step_time"],
+  loss: ["loss", "eval_loss", "mean_token_accuracy", "grad_norm", "learning_rate", "step_time"],
+  "rewards/margins": ["rewards/margins", "rewards/accuracies", "rewards/chosen", "rewards/rejected", "loss", "eval_loss"],
+};
 
 export default function Overview({ jobId }: { jobId: string }) {
   const [view, setView] = useUrlState(VIEW);
   const { store, error, state, reload } = useMetrics(jobId);
   useVersion(store, SHOW_MS);
-  const [{ data }, ask] = useQuery({ query: JOB, variables: { id: jobId } });
+  const [{ data, error: unknown }, ask] = useQuery({ query: JOB, variables: { id: jobId } });
   const job = data?.job ?? undefined;
   const active = job !== undefined && ["QUEUED", "PROVISIONING", "RUNNING"].includes(job.status);
 
@@ -64,14 +70,18 @@ export default function Overview({ jobId }: { jobId: string }) {
     () => ({ smoothing: smoothingOf({ smooth: view.smooth }), log: view.log, axis: view.x }),
     [view.smooth, view.log, view.x],
   );
+  const method = job?.method ?? "GRPO";
   const list = useMemo(() => keys.split("\n").filter(Boolean), [keys]);
   const enlarged = useMemo(() => {
     if (view.chart.startsWith("metric:")) return single(view.chart.slice("metric:".length), color);
-    const known = new Set(list);
-    return SECTIONS.flatMap((section) => chartsOf(section, known, color, weights)).find((spec) => spec.id === view.chart);
-  }, [view.chart, list, color, weights]);
+    return chartOf(method, new Set(list), color, weights, view.chart);
+  }, [view.chart, list, color, weights, method]);
   const expand = useCallback((id: string) => setView({ chart: id }, { push: true }), [setView]);
-  const shown = KEYS.filter((key) => list.includes(key));
+  // Its method says what there is to show.
+  const ready = store.loaded && (job !== undefined || unknown !== undefined);
+  const sections = useMemo(() => sectionsOf(method, new Set(list)), [method, list]);
+  const wanted = KEYS[traitsOf(method).lead.key] ?? [];
+  const shown = wanted.filter((key) => list.includes(key));
 
   return (
     <div className="flex flex-col gap-3">
@@ -80,11 +90,11 @@ export default function Overview({ jobId }: { jobId: string }) {
       <Controls view={view} setView={setView}>
         <LimitSettings />
         <Export jobId={jobId} />
-        <CopyAs title="Metrics of this run" snippets={() => metricSnippets(jobId, shown.length > 0 ? shown : KEYS, steps)} />
+        <CopyAs title="Metrics of this run" snippets={() => metricSnippets(jobId, shown.length > 0 ? shown : wanted, steps)} />
       </Controls>
       <ChartGroup range={range} onRange={(next) => setView(rangeInUrl(next))}>
         {/* Nothing below the fold moves when the history comes: how much there is to show is known only then. */}
-        {!store.loaded && !error && <Skeleton className="h-dvh" />}
+        {!ready && !error && <Skeleton className="h-dvh" />}
         {store.loaded && list.length === 0 && job && !active && (
           <Panel>
             <Empty icon={<ChartLine />} title="It ended before its first step">
@@ -92,9 +102,9 @@ export default function Overview({ jobId }: { jobId: string }) {
             </Empty>
           </Panel>
         )}
-        {store.loaded && (list.length > 0 || !job || active) && (
+        {ready && (list.length > 0 || !job || active) && (
           <>
-            {SECTIONS.map((section) => (
+            {sections.map((section) => (
               <SectionPanel
                 key={section.id}
                 section={section}

@@ -4,7 +4,7 @@ import { cx } from "@/ui/cx";
 import { type Alarm, type Level, RULES, type Run, useLimits } from "./alarms";
 import type { MetricStore } from "./columns";
 import { type Look, MetricChart } from "./MetricChart";
-import { chartsOf, missing, type Section, type Weights } from "./sections";
+import { chartsOf, missing, type Section, type Weights } from "./section";
 
 const SHOWN: Record<Level, { icon: typeof CircleCheck; ink: string; word: string }> = {
   ok: { icon: CircleCheck, ink: "text-good", word: "Fine" },

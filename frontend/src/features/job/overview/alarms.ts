@@ -33,6 +33,9 @@ export const LIMITS = {
   truncated: { label: "Truncated completions", initial: 0.1, about: "Share that hits the length limit." },
   missing: { label: "Completions without a reward", initial: 0.01, about: "Share for which the reward gave an error or None." },
   dominance: { label: "One component's share of the variance", initial: 0.8, about: "The others hardly matter then." },
+  overfit: { label: "Held-out loss above its best", initial: 0.05, about: "Share by which it may rise before it warns." },
+  accuracyFloor: { label: "Pairs told apart, least", initial: 0.5, about: "At a half the model prefers neither answer." },
+  chosenFloor: { label: "Reward of chosen answers, least", initial: -1, about: "Below it they become unlikely themselves." },
   scoring: { label: "Scoring's share of a step", initial: 0.3, about: "The GPU waits while the reward is computed." },
 } as const;
 export type LimitName = keyof typeof LIMITS;
@@ -110,6 +113,31 @@ export const RULES = {
     const text = `${name} makes ${percent(share)} of the variance`;
     return alarm(share > limits.dominance ? "warn" : "ok", text);
   },
+  overfit(run, limits) {
+    const column = run.get(HELD_OUT_LOSS);
+    if (!column?.length) return null;
+    const values = column.values.slice(0, column.length);
+    const least = Math.min(...values);
+    const last = values[values.length - 1] as number;
+    const rise = least > 0 ? last / least - 1 : 0;
+    if (rise <= 0) return alarm("ok", "Held-out loss is at its best");
+    const since = column.steps[values.indexOf(least)] as number;
+    const text = `Held-out loss is ${percent(rise)} above its best, of step ${since}`;
+    return rise > limits.overfit ? alarm("warn", `${text}: the rows are learned by heart`) : alarm("ok", text);
+  },
+  preference(run, limits) {
+    const share = run.recent("rewards/accuracies", RECENT);
+    if (share === null) return null;
+    const text = `The chosen answer wins in ${percent(share)} of pairs`;
+    return alarm(share < limits.accuracyFloor ? "warn" : "ok", text);
+  },
+  sinking(run, limits) {
+    const chosen = run.recent("rewards/chosen", RECENT);
+    if (chosen === null) return null;
+    return chosen < limits.chosenFloor
+      ? alarm("warn", `The chosen answers lose too, ${measure(chosen)}: a higher beta or a lower learning_rate holds them`)
+      : alarm("ok", "The chosen answers stay likely");
+  },
   scoring(run, limits) {
     const score = run.recent("score_time", RECENT);
     const step = run.recent("step_time", RECENT);
@@ -122,6 +150,7 @@ export type RuleName = keyof typeof RULES;
 const lastStep = (column: Column | undefined): number => (column?.length ? (column.steps[column.length - 1] as number) : 0);
 
 export const HELD_OUT = "eval_reward";
+export const HELD_OUT_LOSS = "eval_loss";
 
 /** Training reward minus held-out reward, where the latter was last measured. */
 export function heldOutGap(run: Pick<Run, "get">): number | null {

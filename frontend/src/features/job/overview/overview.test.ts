@@ -3,9 +3,12 @@ import { matching } from "./AllMetrics";
 import { arrivesAt, DEFAULTS, heldOutGap, RULES, type Run, readLimits, varianceShares } from "./alarms";
 import { place, scaleOf, stepsOf } from "./axis";
 import { type Column, MetricStore, type Reported } from "./columns";
+import { GRPO } from "./grpo";
 import { at, drawn, sourceOf } from "./lines";
-import { chartsOf, missing, palette, SECTIONS, seriesOf } from "./sections";
+import { chartsOf, missing, palette, seriesOf } from "./section";
+import { chartOf, sectionsOf } from "./sections";
 import { metricSnippets } from "./snippets";
+import { best, shownOf } from "./strip";
 import { rangeInUrl, rangeOf, smoothingOf } from "./view";
 
 const metric = (key: string, steps: number[], values: number[], more: Partial<Reported> = {}): Reported => ({
@@ -148,6 +151,13 @@ test.each([
   ["scoring is slow", RULES.scoring, [flat("score_time", 0.31), flat("step_time", 1)], "warn"],
   ["numbers are numbers", RULES.numbers, [flat("reward", 1), flat("grad_norm", 1)], "ok"],
   ["a metric stopped", RULES.numbers, [flat("reward", 1), flat("grad_norm", 1, 7)], "bad"],
+  ["the held-out loss falls", RULES.overfit, [metric("eval_loss", [1, 2, 3], [2, 1.5, 1.2])], "ok"],
+  ["the held-out loss rose a little", RULES.overfit, [metric("eval_loss", [1, 2, 3], [2, 1, 1.04])], "ok"],
+  ["the held-out loss rose", RULES.overfit, [metric("eval_loss", [1, 2, 3], [2, 1, 1.06])], "warn"],
+  ["the chosen answers win", RULES.preference, [flat("rewards/accuracies", 0.6)], "ok"],
+  ["the rejected answers win", RULES.preference, [flat("rewards/accuracies", 0.4)], "warn"],
+  ["the chosen answers stay likely", RULES.sinking, [flat("rewards/chosen", -0.9)], "ok"],
+  ["all answers sink", RULES.sinking, [flat("rewards/chosen", -1.1)], "warn"],
   ["two components share", RULES.dominance, [flat("rewards/a/std", 1), flat("rewards/b/std", 0.6)], "ok"],
   ["one component rules", RULES.dominance, [flat("rewards/a/std", 1), flat("rewards/b/std", 0.4)], "warn"],
 ])("%s", (_name, rule, series, level) => {
@@ -200,18 +210,83 @@ test("limits that are kept survive what is not a number", () => {
 });
 
 test("only charts with something to draw are there, and what is missing is said", () => {
-  const [reward, signal] = SECTIONS;
+  const [reward, signal] = GRPO;
   if (!reward || !signal) throw new Error("no sections");
   const keys = new Set(["reward", "rewards/a/mean", "frac_reward_all_pass", "frac_reward_all_fail"]);
   expect(chartsOf(reward, keys, "--run-1", {}).map((one) => one.id)).toEqual(["reward", "components"]);
   expect(chartsOf(signal, keys, "--run-1", {}).map((one) => one.id)).toEqual(["outcomes"]);
-  expect(missing(reward, keys)).toEqual(["held-out reward (no prompts were held out)"]);
+  expect(missing(reward, keys)).toEqual(["held-out reward (eval_fraction holds no prompts out)"]);
   expect(missing(reward, new Set([...keys, "eval_reward"]))).toEqual([]);
+});
+
+const ids = (method: string, keys: string[]) =>
+  sectionsOf(method, new Set(keys)).map((section) => [
+    section.id,
+    chartsOf(section, new Set(keys), "--run-1", {}).map((one) => one.id),
+  ]);
+
+test("each method has sections of its own, with charts of what it reports", () => {
+  expect(
+    ids("SFT", ["loss", "eval_loss", "mean_token_accuracy", "grad_norm", "learning_rate", "step_time", "num_tokens"]),
+  ).toEqual([
+    ["learning", ["loss", "accuracy"]],
+    ["stability", ["grad-norm", "learning-rate"]],
+    ["speed", ["times", "tokens"]],
+  ]);
+  expect(ids("DPO", ["loss", "rewards/margins", "rewards/accuracies", "rewards/chosen", "rewards/rejected"])).toEqual([
+    ["learning", ["margins", "accuracies", "loss"]],
+    ["answers", ["rewards"]],
+    ["stability", []],
+    ["speed", []],
+  ]);
+  expect(ids("SFT_VIDEO_GEN", ["loss", "grad_norm", "learning_rate", "step_time"])).toEqual([
+    ["learning", ["loss", "grad-norm", "learning-rate"]],
+    ["speed", ["times", "pace"]],
+  ]);
+  expect(sectionsOf("SOMETHING_NEW", new Set())).toEqual(sectionsOf("GRPO", new Set()));
+});
+
+test("tools have a section in a run that acts in an environment, and in no other", () => {
+  expect(ids("GRPO", ["reward"]).map(([id]) => id)).not.toContain("tools");
+  expect(ids("GRPO", ["reward", "tools/call_frequency"])).toContainEqual(["tools", ["calls"]]);
+});
+
+test("an enlarged chart is that of the run's own method", () => {
+  const keys = new Set(["loss", "rewards/margins"]);
+  expect(chartOf("DPO", keys, "--run-1", {}, "margins")?.lines.map((one) => one.key)).toEqual(["rewards/margins"]);
+  expect(chartOf("GRPO", keys, "--run-1", {}, "margins")).toBeUndefined();
+});
+
+test("steps a second follow from the time of a step, and a video run's step 0 has none", () => {
+  const store = filled(metric("step_time", [0, 1], [0, 4]));
+  const spec = chartOf("SFT_VIDEO_GEN", new Set(store.keys), "--run-1", {}, "pace");
+  expect(spec && Array.from(seriesOf(store, spec, null)[0]?.values ?? [])).toEqual([Number.NaN, 0.25]);
+});
+
+test("the numbers on top are those of the method", () => {
+  const store = filled(
+    metric("loss", [1, 2, 3], [3, 1, 2]),
+    metric("eval_loss", [1, 3], [1.5, 2.5]),
+    flat("mean_token_accuracy", 0.5),
+  );
+  expect(best(store, "loss", false)).toEqual({ value: 1, step: 2 });
+  expect(best(store, "loss", true)).toEqual({ value: 3, step: 1 });
+  expect(best(store, "reward", true)).toBeNull();
+  expect(shownOf(store, "SFT").map(({ label, value, note }) => [label, value, note])).toEqual([
+    ["Loss", "2", "best 1"],
+    ["Held-out loss", "2.5", "best 1.5, step 1"],
+    ["Token accuracy", "50 %", "tokens it would have written itself"],
+  ]);
+  expect(shownOf(filled(), "DPO").map(({ label, value }) => [label, value])).toEqual([
+    ["Margin", "–"],
+    ["Pairs told apart", "–"],
+    ["Held-out loss", "–"],
+  ]);
 });
 
 test("groups by outcome add up to all of them", () => {
   const store = filled(metric("frac_reward_all_fail", [1], [0.2]), metric("frac_reward_all_pass", [1], [0.5]));
-  const spec = SECTIONS[1] && chartsOf(SECTIONS[1], new Set(store.keys), "--run-1", {})[0];
+  const spec = GRPO[1] && chartsOf(GRPO[1], new Set(store.keys), "--run-1", {})[0];
   const series = spec ? seriesOf(store, spec, null) : [];
   expect(series.map((one) => [one.label, one.values[0], one.told?.[0]])).toEqual([
     ["all fail", 0.2, 0.2],

@@ -1,30 +1,43 @@
 import { FlaskConical, Maximize2 } from "lucide-react";
-import { count, measure } from "@/lib/format";
+import { useMemo } from "react";
+import { count, counted, measure } from "@/lib/format";
+import type { Json } from "@/lib/graphql";
 import { IconButton } from "@/ui/Button";
 import { CopyButton } from "@/ui/Copy";
 import { cx } from "@/ui/cx";
 import { ScoreBars } from "@/ui/ScoreBars";
 import { Badge } from "@/ui/Status";
+import { Turns } from "./Conversation";
 import type { Completion } from "./documents";
+import { after, callCount, type Turn, turnsOf } from "./messages";
 import { type Reading, VisibleText } from "./VisibleText";
 
 interface CompletionCardProps {
   completion: Completion;
+  /** What it answers: of a whole conversation, only what came after is shown. */
+  prompt: Json;
   /** Its place in the group, by advantage, from 1. */
   rank: number;
   scale: number;
   reading: Reading;
   onOpen?: (() => void) | undefined;
-  onPlay: () => void;
+  /** Where there is a reward function to try it on. */
+  onPlay?: (() => void) | undefined;
 }
 
 export const signed = (value: number): string => `${value > 0 ? "+" : value < 0 ? "−" : "±"}${measure(Math.abs(value))}`;
 
-/** Whether a card may not show the whole text. */
-const isLong = (text: string): boolean => text.length > 350 || text.split("\n").length > 12;
+/** Whether a card may not show the whole text, or all turns. */
+const isLong = (text: string, turns: readonly Turn[] | null): boolean =>
+  turns ? turns.length > 3 || turns.some((turn) => turn.text.length > 350) : text.length > 350 || text.split("\n").length > 12;
 
 /** One completion: what it is worth, and what it says. */
-export function CompletionCard({ completion, rank, scale, reading, onOpen, onPlay }: CompletionCardProps) {
+export function CompletionCard({ completion, prompt, rank, scale, reading, onOpen, onPlay }: CompletionCardProps) {
+  const turns = useMemo(() => {
+    const all = completion.messages === null ? null : turnsOf(completion.messages);
+    return all && after(all, prompt);
+  }, [completion.messages, prompt]);
+  const calls = turns ? callCount(turns) : 0;
   const { advantage, reward } = completion;
   // Rounding leaves a trace of an advantage where there is none.
   const neutral = advantage === null || Math.abs(advantage) < 1e-3;
@@ -56,7 +69,13 @@ export function CompletionCard({ completion, rank, scale, reading, onOpen, onPla
             truncated
           </Badge>
         )}
+        {turns && calls === 0 && (
+          <Badge mood="warn" title="It called no tool of its environment">
+            no call
+          </Badge>
+        )}
         <span className="flex-1" />
+        {calls > 0 && <span className="text-ink-3 text-xs tabular-nums">{counted(calls, "call")}</span>}
         <span className="text-ink-3 text-xs tabular-nums">{count(completion.tokens)} tok</span>
       </header>
       {completion.components.length > 0 && (
@@ -75,14 +94,22 @@ export function CompletionCard({ completion, rank, scale, reading, onOpen, onPla
         </p>
       )}
       <div className="flex items-start">
-        <div className="min-w-0 flex-1 px-2.5 py-2 font-mono text-xs leading-5">
-          <VisibleText text={completion.text} reading={reading} className={onOpen && "line-clamp-12"} />
-        </div>
+        {turns ? (
+          <div className={cx("min-w-0 flex-1 px-2.5 py-2", onOpen && "max-h-80 overflow-hidden")}>
+            <Turns turns={turns} reading={reading} small />
+          </div>
+        ) : (
+          <div className="min-w-0 flex-1 px-2.5 py-2 font-mono text-xs leading-5">
+            <VisibleText text={completion.text} reading={reading} className={onOpen && "line-clamp-12"} />
+          </div>
+        )}
         <span className="flex shrink-0 p-1">
-          <CopyButton text={completion.text} label={`Copy ${name}`} />
-          <IconButton label={`Send ${name} to the reward playground`} onClick={onPlay}>
-            <FlaskConical aria-hidden className="size-3.5" />
-          </IconButton>
+          <CopyButton text={turns ? JSON.stringify(completion.messages, null, 2) : completion.text} label={`Copy ${name}`} />
+          {onPlay && (
+            <IconButton label={`Send ${name} to the reward playground`} onClick={onPlay}>
+              <FlaskConical aria-hidden className="size-3.5" />
+            </IconButton>
+          )}
           {onOpen && (
             <IconButton label={`Open ${name}`} onClick={onOpen}>
               <Maximize2 aria-hidden className="size-3.5" />
@@ -90,7 +117,7 @@ export function CompletionCard({ completion, rank, scale, reading, onOpen, onPla
           )}
         </span>
       </div>
-      {onOpen && isLong(completion.text) && (
+      {onOpen && isLong(completion.text, turns) && (
         <button
           type="button"
           className="border-line border-t px-2.5 py-1 text-left text-accent text-xs hover:underline"

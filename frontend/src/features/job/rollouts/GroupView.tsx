@@ -17,7 +17,8 @@ interface GroupViewProps {
   open: number | null;
   onOpen: (rank: number | null) => void;
   onFollow: () => void;
-  onPlay: (completions: readonly Completion[]) => void;
+  /** Where there is a reward function to try completions on. */
+  onPlay?: ((completions: readonly Completion[]) => void) | undefined;
 }
 
 /** One prompt at one step: the conversation, and its completions by advantage. */
@@ -51,9 +52,11 @@ export function GroupView({ group, reading, open, onOpen, onFollow, onPlay }: Gr
         >
           Follow this prompt
         </Button>
-        <Button size="sm" tone="ghost" icon={<FlaskConical aria-hidden className="size-3.5" />} onClick={() => onPlay(all)}>
-          To the playground
-        </Button>
+        {onPlay && (
+          <Button size="sm" tone="ghost" icon={<FlaskConical aria-hidden className="size-3.5" />} onClick={() => onPlay(all)}>
+            To the playground
+          </Button>
+        )}
       </header>
       <PromptBox prompt={group.prompt} reading={reading} />
       {one && open !== null ? (
@@ -73,7 +76,14 @@ export function GroupView({ group, reading, open, onOpen, onFollow, onPlay }: Gr
               <ChevronRight aria-hidden className="size-4" />
             </IconButton>
           </div>
-          <CompletionCard completion={one} rank={open + 1} scale={scale} reading={reading} onPlay={() => onPlay([one])} />
+          <CompletionCard
+            completion={one}
+            prompt={group.prompt}
+            rank={open + 1}
+            scale={scale}
+            reading={reading}
+            onPlay={onPlay && (() => onPlay([one]))}
+          />
         </div>
       ) : (
         <div className="grid grid-cols-[repeat(auto-fill,minmax(min(100%,17rem),1fr))] gap-2">
@@ -81,11 +91,12 @@ export function GroupView({ group, reading, open, onOpen, onFollow, onPlay }: Gr
             <CompletionCard
               key={completion.id}
               completion={completion}
+              prompt={group.prompt}
               rank={index + 1}
               scale={scale}
               reading={reading}
               onOpen={() => onOpen(index)}
-              onPlay={() => onPlay([completion])}
+              onPlay={onPlay && (() => onPlay([completion]))}
             />
           ))}
         </div>

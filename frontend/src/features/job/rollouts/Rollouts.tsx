@@ -190,7 +190,7 @@ export default function Rollouts({ jobId }: { jobId: string }) {
             open={view.c === null ? null : Math.min(view.c, group.completions.length - 1)}
             onOpen={(c) => go({ c })}
             onFollow={follow}
-            onPlay={(completions) => void play(group, completions)}
+            onPlay={run.environments === null ? (completions) => void play(group, completions) : undefined}
           />
         </div>
       )}

@@ -22,6 +22,8 @@ export const GroupFields = graphql(`
       tokens
       truncated
       scoreError
+      messages
+      mediaUrl
       components {
         name
         value
@@ -40,6 +42,8 @@ export const RunQuery = graphql(`
       id
       outputName
       status
+      method
+      environments
       rewardFunction {
         id
         name

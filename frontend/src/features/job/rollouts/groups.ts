@@ -60,6 +60,7 @@ export function toJsonl(groups: readonly Group[]): string {
         tokens: one.tokens,
         truncated: one.truncated,
         score_error: one.scoreError,
+        ...(one.messages !== null && { messages: one.messages }),
       }),
     ),
   );

@@ -14,6 +14,8 @@ const completion = (text: string, advantage: number | null, value = 0): Completi
   tokens: 1,
   truncated: false,
   scoreError: null,
+  messages: null,
+  mediaUrl: null,
   components: [{ name: "right", value, weight: 2 }],
 });
 const group = (step: number, completions: Completion[] = []): Group => ({

@@ -8,7 +8,7 @@ const QUERY = `query ($jobId: ID!, $step: Int, $row: Int, $filter: RolloutFilter
     rolloutGroups(step: $step, datasetRow: $row, filter: $filter, first: 50, after: $after) {
       nodes {
         step datasetRow prompt rewardMean rewardStd outcome
-        completions { text reward advantage tokens truncated scoreError components { name value weight } }
+        completions { text reward advantage tokens truncated scoreError messages mediaUrl components { name value weight } }
       }
       pageInfo { hasNextPage endCursor }
     }

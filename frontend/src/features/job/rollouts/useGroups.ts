@@ -17,6 +17,8 @@ export interface Found {
   more: () => void;
 }
 
+const keyOf = (sought: Sought, version: number): string => `${version} ${JSON.stringify(sought)}`;
+
 interface Loaded {
   key: string;
   groups: readonly Group[];
@@ -25,21 +27,21 @@ interface Loaded {
   error: string | null;
 }
 
-/** Groups page by page; null asks for nothing. */
-export function useGroups(sought: Sought | null): Found {
+/** Groups page by page; null asks for nothing. Another `version` asks anew. */
+export function useGroups(sought: Sought | null, version = 0): Found {
   const client = useClient();
   const [loaded, setLoaded] = useState<Loaded | null>(null);
   const [asked, setAsked] = useState<{ key: string; after: string | null } | null>(null);
-  const key = sought ? JSON.stringify(sought) : "";
-  const latest = useRef({ sought, loaded });
-  latest.current = { sought, loaded };
+  const key = sought ? keyOf(sought, version) : "";
+  const latest = useRef({ sought, loaded, version });
+  latest.current = { sought, loaded, version };
 
   useEffect(() => {
     setAsked(key ? { key, after: null } : null);
   }, [key]);
   useEffect(() => {
     const what = latest.current.sought;
-    if (!asked || !what || asked.key !== JSON.stringify(what)) return;
+    if (!asked || !what || asked.key !== keyOf(what, latest.current.version)) return;
     let gone = false;
     const variables = { ...what, first: PAGE, after: asked.after };
     // What a past step made never changes; what is sought across steps may have grown.

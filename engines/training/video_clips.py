@@ -1,0 +1,71 @@
+"""Clips as frames, and frames as clips: what a job trains on, and the samples that it makes.
+
+Which files are opened, and what of them, is for `engines.data.clips` to say: a clip is a stranger's file.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation
+
+from engines.data.clips import opened
+from engines.data.rules import Problem
+from engines.training.video_shapes import Shape, cover, taken
+
+# Codecs that browsers play come first.
+ENCODERS = ("libx264", "libopenh264", "h264_nvenc", "libvpx-vp9", "mpeg4")
+# The constant quality of x264 and of VP9 at which nothing of a small clip is lost to the eye.
+QUALITY = {"libx264": "18", "libvpx-vp9": "24"}
+
+
+def read(path: Path, shape: Shape, fps: int) -> "np.ndarray[Any, Any]":
+    """Return a clip's frames as bytes [frames, height, width, RGB], scaled and cut to the shape; Problem where it has fewer."""
+    found: list[np.ndarray[Any, Any]] = []
+    with opened(path) as held:
+        stream = held.streams.video[0]
+        wanted = taken(stream.average_rate or None, fps)
+        due = next(wanted)
+        for number, frame in enumerate(held.decode(stream)):
+            if number == due:
+                found.append(_cut(frame, shape))
+                due = next(wanted)
+            if len(found) == shape.frames:
+                whole: np.ndarray[Any, Any] = np.stack(found)
+                return whole
+    raise Problem(f"has only {len(found)} of the {shape.frames} frames that were counted before")
+
+
+def _turns(frame: VideoFrame) -> int:
+    """Return by how many quarters a picture is to be turned against the clock: phones store theirs lying."""
+    return round(frame.rotation / 90) % 4
+
+
+def _size(frame: VideoFrame) -> tuple[int, int]:
+    return (frame.width, frame.height) if _turns(frame) % 2 else (frame.height, frame.width)
+
+
+def _cut(frame: VideoFrame, shape: Shape) -> "np.ndarray[Any, Any]":
+    """Return a picture of the shape: scaled to cover it, turned upright, its middle cut out."""
+    turns = _turns(frame)
+    height, width = cover(*_size(frame), shape)
+    scaled = (width, height) if turns % 2 == 0 else (height, width)
+    picture = frame.reformat(*scaled, format="rgb24", interpolation=Interpolation.BICUBIC).to_ndarray()
+    picture = np.rot90(picture, turns)
+    top, left = (height - shape.height) // 2, (width - shape.width) // 2
+    cut: np.ndarray[Any, Any] = np.ascontiguousarray(picture[top : top + shape.height, left : left + shape.width])
+    return cut
+
+
+def write(path: Path, frames: "np.ndarray[Any, Any]", fps: int) -> None:
+    """Write frames, bytes [frames, height, width, RGB], as an mp4 that a browser plays while it loads."""
+    encoder = next(name for name in ENCODERS if name in av.codecs_available)
+    with av.open(path, "w", format="mp4", container_options={"movflags": "faststart"}) as opened:
+        options = {"crf": QUALITY[encoder]} if encoder in QUALITY else {}
+        stream: Any = opened.add_stream(encoder, rate=fps, options=options)
+        stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
+        for picture in frames:
+            opened.mux(stream.encode(VideoFrame.from_ndarray(picture, format="rgb24")))
+        opened.mux(stream.encode(None))
