@@ -186,7 +186,7 @@ def main() -> int:
         return protocol.EXIT_PARENT_GONE
     job, rank = GrpoSpec.model_validate(task["job"]), int(os.environ["RANK"])
     try:
-        environment.settle(task["threads"], job.device, job.gpus)
+        environment.settle(task["threads"], job.device, job.gpus, samples=True)
         from engines.training import run
 
         rows = prompts.read_rows(Path(job.dataset_path))
