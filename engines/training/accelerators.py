@@ -8,15 +8,15 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from accelerate.utils import set_seed
 
 from engines.protocol import Reporter
+from engines.training import ranks
 from engines.training.grpo_spec import GrpoHyperparameters, GrpoSpec
-
-T = TypeVar("T")
+from engines.training.trainer import RolloutTrainer
 
 # Bytes a trained parameter takes: weight, gradient and AdamW's two moments, all in float32.
 TRAINED_BYTES = 16
@@ -116,27 +116,32 @@ def sampled_by_vllm(job: GrpoSpec, longest_prompt: int, share: float) -> Mapping
 
 
 def with_or_without_vllm(
-    make: Callable[[Mapping[str, Any]], T], options: Mapping[str, Any], job: GrpoSpec, reporter: Reporter
-) -> T:
-    """Return what `make` makes of the options; where vLLM does not start on the only GPU, of those without it.
-
-    Several processes fail with the first that fails: those that have started wait for it, and hear of nothing.
-    """
+    make: Callable[[Mapping[str, Any]], RolloutTrainer], options: Mapping[str, Any], job: GrpoSpec, reporter: Reporter
+) -> RolloutTrainer:
+    """Return the trainer that `make` makes of the options; where vLLM does not start or take the weights, of those without it."""
     if not options.get("use_vllm"):
         return make(options)
+    trainer = None
     try:
-        made = make(options)
+        trainer = make(options)
+        trainer.vllm_generation.sync_weights()
+        why = None
     except Exception as error:
-        if job.gpus > 1:
+        if trainer is None and job.gpus > 1:
+            # Processes in which it did start wait for this one, and hear of nothing.
             raise
-        reporter.log(f"vLLM did not start ({type(error).__name__}: {error}): {TRANSFORMERS_SAMPLES}", level="warning")
-    else:
+        why = f"{type(error).__name__}: {error}"
+    reasons = [reason for reason in ranks.gather([why]) if reason is not None]
+    if trainer is not None and not reasons:
         # vLLM has set the seeds of this process to its own.
         set_seed(job.hyperparameters.seed, device_specific=True)
-        return made
-    for name in VLLM_VARIABLES:
+        return trainer
+    reporter.log(f"vLLM cannot be used ({reasons[0]}): {TRANSFORMERS_SAMPLES}", level="warning")
+    del trainer
+    if job.gpus == 1:
         # By these it was told to be one process of one, which would be taken for a run of several.
-        os.environ.pop(name, None)
+        for name in VLLM_VARIABLES:
+            os.environ.pop(name, None)
     gc.collect()
     torch.cuda.empty_cache()
     return make({key: value for key, value in options.items() if "vllm" not in key})

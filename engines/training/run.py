@@ -140,9 +140,12 @@ def prepare(
     scorer = Scorer(judge, fitted.rows, hyper.rollouts_per_prompt, reporter, lambda row: token_ids(row, tokenizer))
     options = accelerators.options(job, base, fitted.longest, reporter)
 
-    def made(options: Mapping[str, Any]) -> tuple[RolloutTrainer, torch.dtype]:
+    dtypes: list[torch.dtype] = []
+
+    def made(options: Mapping[str, Any]) -> RolloutTrainer:
         model, dtype = weights.load_policy(base, hyper, job.device)
-        trainer = trainer_of(
+        dtypes.append(dtype)
+        return trainer_of(
             model=model,
             tokenizer=tokenizer,
             args=config(job, fitted.longest, len(held), options),
@@ -154,9 +157,8 @@ def prepare(
             stop_due=StopClock(reporter),
             peft_config=weights.adapter_config(hyper),
         )
-        return trainer, dtype
 
-    trainer, dtype = accelerators.with_or_without_vllm(made, options, job, reporter)
+    trainer = accelerators.with_or_without_vllm(made, options, job, reporter)
     looks = watch(job, trainer, held, reporter) if held else None
     if judge is not None:
         trainer.add_callback(Progress(reporter, checkpoints, looks))
@@ -164,7 +166,7 @@ def prepare(
     trainer.add_callback(Agreement())
     trainer.remove_callback(PrinterCallback)
     reporter.log(describe(job, trainer, len(learned)))
-    return Prepared(trainer, dtype, looks)
+    return Prepared(trainer, dtypes[-1], looks)
 
 
 def held_line(hyper: GrpoHyperparameters, held: list[Row]) -> str:
