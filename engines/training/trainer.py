@@ -16,7 +16,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerContro
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
-from engines.protocol import ChildFailure
 from engines.training import ranks
 from engines.training.grpo_spec import GrpoHyperparameters, GrpoSpec
 from engines.training.interrupt import Stopped
@@ -39,9 +38,6 @@ def look_completions(hyper: GrpoHyperparameters, rows: int) -> int:
 def config(job: GrpoSpec, longest_prompt: int, held: int, more: Mapping[str, Any]) -> GRPOConfig:
     """Translate the contract's names into TRL's; `held` rows are held out, and `more` is what the hardware asks for."""
     hyper, device = job.hyperparameters, job.device
-    if hyper.global_batch_size % job.gpus:
-        message = f"hyperparameters.global_batch_size: {hyper.global_batch_size} cannot be shared by {job.gpus} GPUs"
-        raise ChildFailure("config_error", message)
     micro = micro_batch(hyper.global_batch_size // job.gpus, longest_prompt + hyper.max_response_length, device)
     return GRPOConfig(
         output_dir=str(Path(job.work_dir) / "trainer"),
