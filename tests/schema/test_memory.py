@@ -12,7 +12,7 @@ PLAN = f"""mutation($input: TrainingJobInput!) {{ planTrainingJob(input: $input)
   memory {MEMORY} memoryUnknown }} }} }}"""
 CREATE = f"""mutation($input: TrainingJobInput!) {{ createTrainingJob(input: $input) {{ job {{
   id memoryEstimate {MEMORY} peakMemoryBytes }} }} }}"""
-READ = f"query($id: ID!) {{ trainingJob(id: $id) {{ memoryEstimate {MEMORY} peakMemoryBytes }} }}"
+READ = f"query($id: ID!) {{ job(id: $id) {{ memoryEstimate {MEMORY} peakMemoryBytes }} }}"
 
 
 async def test_a_job_keeps_the_estimate_of_its_plan_and_gets_its_peak(api: Api, new_run: NewRun) -> None:
@@ -29,7 +29,7 @@ async def test_a_job_keeps_the_estimate_of_its_plan_and_gets_its_peak(api: Api, 
     async with api.server.platform.db.transaction() as session:
         row = await session.get_one(Job, made["id"])
         row.peak_memory_bytes = 5 * 10**9
-    read = (await api.data(READ, id=made["id"]))["trainingJob"]
+    read = (await api.data(READ, id=made["id"]))["job"]
     assert read == {"memoryEstimate": memory, "peakMemoryBytes": 5 * 10**9}
 
 
