@@ -1,7 +1,7 @@
 """Estimates against what real trainings take on the CPU: the growth of their process over the libraries that it had loaded.
 
-Stated accuracy: within a third of what was measured, either way, for each method. What layers keep was counted, so it agrees
-closely.
+Stated accuracy: no further than a factor of 1.4 from what was measured, for each method. What layers keep was counted, so it
+agrees closely.
 """
 
 import json
@@ -20,7 +20,7 @@ from engines.training.text_spec import DpoHyperparameters, SftHyperparameters
 from engines.training.video_spec import VideoHyperparameters
 
 ROOT = Path(__file__).parents[4]
-FACTOR = 4 / 3
+FACTOR = 1.4
 LORA = {"lora_rank": 8}
 LENGTHS = {"max_prompt_length": 31, "max_response_length": 16}
 SHARED: dict[str, Any] = {"global_batch_size": 8}
@@ -57,7 +57,7 @@ def estimated(case: str, folder: Path) -> Estimate:
 
 
 @pytest.mark.parametrize("case", ["grpo", "grpo lora", "sft", "sft lora", "dpo", "dpo lora", "video"])
-def test_an_estimate_is_within_a_third_of_what_a_training_takes(case: str, measured: dict[str, Any], folder: Path) -> None:
+def test_an_estimate_is_near_what_a_training_takes(case: str, measured: dict[str, Any], folder: Path) -> None:
     first_step = measured["growth"]["video baseline" if case == "video" else "baseline"]
     taken = measured["growth"][case] - first_step
     ratio = estimated(case, folder).without("libraries") / taken
