@@ -100,7 +100,7 @@ async def test_a_repository_is_judged_by_what_the_cache_has_of_it(ctx: Context, 
 
 
 async def test_each_method_has_an_estimate(ctx: Context, jsonl: Path) -> None:
-    without = {"reward_function_id": None, "hyperparameters": {}}
+    without: dict[str, Any] = {"reward_function_id": None, "hyperparameters": {}}
     sft = await planned(ctx, await request(ctx, jsonl, method="sft", **without))
     dpo = await planned(ctx, await request(ctx, jsonl, method="dpo", **without))
     assert "reference model" not in [part["name"] for part in sft.parts]

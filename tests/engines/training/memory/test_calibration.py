@@ -44,7 +44,7 @@ def estimated(case: str, folder: Path) -> Estimate:
     """Return the estimate of a case of `measured.py`."""
     method, more = case.split()[0], LORA if "lora" in case else {}
     if method == "video":
-        shape = {"num_frames": 9, "height": 64, "width": 64, "batch_size": 4, "sample_prompts": 1, **LORA}
+        shape: dict[str, Any] = {"num_frames": 9, "height": 64, "width": 64, "batch_size": 4, "sample_prompts": 1, **LORA}
         return memory_video.sft_video_gen(VideoHyperparameters(**shape), memory_video.of_folder(folder / "video some"), "cpu")
     model = memory_model.of_folder(folder / ("half" if case == "grpo lora" else "some"))
     if method == "grpo":

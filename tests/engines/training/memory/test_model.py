@@ -47,7 +47,11 @@ def test_a_folder_tells_exactly_what_its_headers_say(tmp_path: Path) -> None:
 
 def test_experts_and_the_last_layer_get_no_adapter(tmp_path: Path) -> None:
     plain = memory_model.of_folder(model(tmp_path))
-    more = {"lm_head.weight": [100, 8], "layers.0.mlp.experts.0.up_proj.weight": [16, 8], "layers.0.mlp.gate.weight": [4, 8]}
+    more: dict[str, Any] = {
+        "lm_head.weight": [100, 8],
+        "layers.0.mlp.experts.0.up_proj.weight": [16, 8],
+        "layers.0.mlp.gate.weight": [4, 8],
+    }
     found = memory_model.of_folder(model(tmp_path, **more))
     assert found.adapted_weights == plain.adapted_weights
     assert found.parameters == plain.parameters + 800 + 128 + 32
