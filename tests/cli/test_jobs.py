@@ -18,6 +18,7 @@ from tests.cli.conftest import JOB, Commands
 from tests.conftest import Server
 
 pytestmark = pytest.mark.anyio
+UNKNOWN_SIZE = "its files are not on this machine, and its name does not tell how many parameters it has"
 
 
 async def created(burnish: Commands, job_file: Path) -> str:
@@ -83,6 +84,7 @@ async def test_dry_run_tells_the_price_and_the_credit(burnish: Commands, job_fil
     assert result.stderr.splitlines() == [
         "The job runs on CPU at 0.10 USD an hour; 0.10 USD is set aside at the start.",
         "100.00 USD are free, which covers the start.",
+        f"The memory that it takes cannot be told: {UNKNOWN_SIZE}.",
         "Nothing was uploaded or created.",
     ]
     plan = (await burnish.json("jobs", "create", "-f", str(job_file), "--dry-run"))["plan"]
