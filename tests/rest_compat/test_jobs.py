@@ -48,6 +48,7 @@ BEYOND = {
     "environments": None,
     "checkpoint_destination": {"type": "veri"},
     "destination_url": None,
+    "best_step": None,
     "resumed_from": None,
     "requires_heartbeat": False,
     "heartbeat_at": None,
