@@ -79,7 +79,7 @@ async def _fetched(run: "JobRun", checkpoint: Checkpoint, folder: Path) -> str:
 
 async def _grpo(run: "JobRun", row: Job, dataset: Dataset, folder: Path) -> dict[str, Any]:
     if row.environments is not None:
-        return {"environments": await _environments(run, row.environments)}
+        return await _environments(run, row.environments)
     async with run.core.db.read() as session:
         reward = await session.get_one(RewardFunction, row.reward_function_id)
     (folder / "reward.py").write_bytes(reward.source.encode())
@@ -94,12 +94,20 @@ async def _grpo(run: "JobRun", row: Job, dataset: Dataset, folder: Path) -> dict
     }
 
 
-async def _environments(run: "JobRun", wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
+async def _environments(run: "JobRun", wanted: Mapping[str, Any]) -> dict[str, Any]:
     async with run.core.db.read() as session:
         key = await integration.secret(session, run.core.secrets, run.account_id, "openreward")
     if key is None:
         raise ChildFailure("config_error", "The account's openreward integration is gone.")
-    return [{"id": name, "api_key": key, **options} for name, options in wanted.items()]
+    settings = run.settings
+    return {
+        "environments": [{**(options or {}), "id": name, "api_key": key} for name, options in wanted.items()],
+        "openreward": {
+            "api_url": settings.openreward_api_url,
+            "session_url": settings.openreward_session_url,
+            "timeout_s": settings.openreward_timeout_s,
+        },
+    }
 
 
 async def _text(run: "JobRun", row: Job, dataset: Dataset, folder: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from engines.compute.hardware import Shape
 from engines.training.grpo_spec import GrpoHyperparameters
 from models import books, integration, job
 from models.job import Checkpoint, Job
-from resolvers import base_models, checkpoints, dataset_fit, datasets, destinations, hardware, reward_functions
+from resolvers import base_models, checkpoints, dataset_fit, datasets, destinations, environments, hardware, reward_functions
 from resolvers.caps import capped
 from resolvers.context import Context
 from resolvers.inputs import parse
@@ -42,6 +42,12 @@ class Found:
     shape: Shape | None = None
     cap_micros: int | None = None
     resumed: Checkpoint | None = None
+
+    @property
+    def is_countable(self) -> bool:
+        """Whether enough could be read to tell what memory the job takes."""
+        known = None not in (self.method, self.hyperparameters, self.shape)
+        return known and all(problem.param != "base_model" for problem in self.problems)
 
     def note(self, check: Callable[[], Any]) -> Any:
         """Return what `check` returns; what it raises is one more problem."""
@@ -76,6 +82,10 @@ def of_itself(core: Core, spec: "JobInput", given: Set[str]) -> Found:
             found.hyperparameters = found.note(lambda: parse(shown, spec.hyperparameters, at="hyperparameters"))
         if {"reward_function_id", "environments"} <= given:
             found.note(lambda: _check_reward(found.method, spec))
+    if found.method is GRPO and "environments" in given and (wanted := spec.environments) is not None:
+        found.note(lambda: environments.check(wanted))
+        if (shape := found.shape) is not None and not local.falls_back(core.settings):
+            found.note(lambda: environments.check_shape(shape))
     if found.hyperparameters is not None and "checkpoint_destination" in given:
         is_adapter = getattr(found.hyperparameters, "lora_rank", None) is not None
         wrong = destinations.weights_problem(spec.checkpoint_destination, spec.method, is_adapter=is_adapter)
@@ -86,6 +96,7 @@ def of_itself(core: Core, spec: "JobInput", given: Set[str]) -> Found:
     if spec.volume is not None:
         message = "Volumes are a thing of another service: this installation has none. Upload or connect a dataset."
         found.problems.append(Invalid(message, code="volume_unavailable", param="volume"))
+    _check_count(core, found)
     if isinstance(found.hyperparameters, GrpoHyperparameters):
         _check_fit(core, found, found.hyperparameters)
     return found
@@ -105,7 +116,8 @@ async def of_others(session: Session, ctx: Context, spec: "JobInput", given: Set
     if "reward_function_id" in given and spec.reward_function_id is not None and found.method is GRPO:
         await found.wait(reward_functions.find(session, ctx, spec.reward_function_id, lock=lock))
     if spec.environments is not None and found.method is GRPO:
-        await found.wait(_environments(session, ctx))
+        problem = await environments.problem(session, ctx.core, ctx.account.id)
+        found.problems += [] if problem is None else [problem]
     if "checkpoint_destination" in given:
         token = await integration.secret(session, ctx.core.secrets, ctx.account.id, "huggingface")
         asked = spec.checkpoint_destination
@@ -140,17 +152,25 @@ def _check_reward(method: Method | None, spec: "JobInput") -> None:
         raise Invalid(f"A {method.name} job needs a reward function.", param="reward_function_id")
 
 
-async def _environments(session: Session, ctx: Context) -> None:
-    if await integration.secret(session, ctx.core.secrets, ctx.account.id, "openreward") is None:
-        message = "OpenReward environments need their integration, which is not configured."
-        raise Invalid(message, code="integration_not_configured", param="environments")
+def _check_count(core: Core, found: Found) -> None:
+    """Refuse more GPUs than one where the method's trainer would leave the others unused."""
+    if _gpus(core, found) > 1 and found.method is not None and found.method is not GRPO:
+        message = f"A {found.method.name} job runs on one GPU."
+        found.problems.append(Invalid(message, param="gpu.count", hint="Ask for a count of 1."))
+
+
+def _gpus(core: Core, found: Found) -> int:
+    """Return how many GPUs the job would train on; 0 where they are not known, and where it would run on the CPU."""
+    shape = found.shape
+    return 0 if shape is None or shape.is_cpu or local.falls_back(core.settings) else shape.count
 
 
 def _check_fit(core: Core, found: Found, hyperparameters: GrpoHyperparameters) -> None:
-    """Refuse what the trainer would leave unused: more than one GPU, and 4-bit weights without the library that holds them."""
-    shape = found.shape
-    if shape is not None and shape.count > 1 and not shape.is_cpu and not local.falls_back(core.settings):
-        found.problems.append(Invalid("A training job runs on one GPU.", param="gpu.count", hint="Ask for a count of 1."))
+    """Refuse a batch that the GPUs cannot share, and 4-bit weights without the library that holds them."""
+    gpus, batch = _gpus(core, found), hyperparameters.global_batch_size
+    if gpus and batch % gpus:
+        message = f"The GPUs share each step: global_batch_size must be a multiple of gpu.count ({gpus}); {batch} is not."
+        found.problems.append(Invalid(message, param="hyperparameters.global_batch_size"))
     if hyperparameters.load_in_4bit and importlib.util.find_spec("bitsandbytes") is None:
         message = "This installation has no bitsandbytes, which load_in_4bit needs."
         found.problems.append(Invalid(message, param="hyperparameters.load_in_4bit"))

@@ -6,6 +6,7 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -80,6 +81,14 @@ class Settings(BaseSettings):
     reward_tests: int = Field(2, ge=1, description="How many reward functions an API process tests at once.")
     reward_test_deadline_s: float = Field(
         10.0, gt=0, description="How long a reward function may take when it is tested: to load, and for each batch."
+    )
+    openreward_api_url: str = Field("https://api.openreward.ai", description="Where OpenReward answers questions about itself.")
+    openreward_session_url: str = Field(
+        "https://sessions.openreward.ai",
+        description="Where OpenReward's environments are reached: OpenReward itself, or an environment server of one's own.",
+    )
+    openreward_timeout_s: float = Field(
+        600.0, gt=0, description="How long an environment may take to open a session or to answer a call of a tool."
     )
     heartbeat_timeout_s: float = Field(
         300.0,
@@ -170,6 +179,14 @@ class Settings(BaseSettings):
         if parse_usd(value) < 0:
             raise ValueError("a rate is not negative")
         return value
+
+    @field_validator("openreward_api_url", "openreward_session_url")
+    @classmethod
+    def _a_web_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/") or parts.query:
+            raise ValueError("must be http://host or https://host, without a path")
+        return value.rstrip("/")
 
     @field_validator("open_networks")
     @classmethod

@@ -4,40 +4,63 @@ The order matters: what can fail cheaply fails first (dataset, reward file, down
 that might use it are imported, and these, which take seconds, come last.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from engines.bases import hub
 from engines.protocol import ChildFailure, Reporter
+from engines.rewards import openreward_network
 from engines.rewards.jail import Jail, Rules
-from engines.training import environment, interrupt, prompts, ranks
+from engines.training import environment, interrupt, prompts, ranks, tasks
 from engines.training.grpo_spec import GrpoHyperparameters, GrpoSpec, RewardSource
 from engines.training.spec import ModelSource
+
+if TYPE_CHECKING:
+    from engines.training.scoring import Judge
 
 
 def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Train and return `{steps}`; after a stop return `{}`, with nothing final made."""
     job = _parse(spec)
     Path(job.work_dir).mkdir(parents=True, exist_ok=True)
-    rows = prompts.read_rows(Path(job.dataset_path))
     try:
-        assert job.reward is not None
-        with jailed(job.reward, job.hyperparameters) as jail:
+        with judged(job, reporter) as (judge, rows):
             reporter.phase("pulling_model")
             base, revision = interrupt.call(lambda: locate(job.model, reporter), reporter.stop_requested)
             job = pinned(job, revision)
             threads = max(1, environment.thread_count(base, job.threads) // job.gpus)
             environment.settle(threads, job.device, job.gpus)
+            if job.openreward is not None:
+                openreward_network.close_to([job.openreward.api_url, job.openreward.session_url])
             reporter.phase("starting")
             with ranks.Ranks(job, base, threads, reporter):
                 from engines.training import run
 
-                return run.train(job, base, rows, jail, threads, reporter)
+                return run.train(job, base, rows, judge, threads, reporter)
     except interrupt.Stopped:
         reporter.log("stopped within a step; the step is dropped")
         return {}
+
+
+@contextmanager
+def judged(job: GrpoSpec, reporter: Reporter) -> Iterator[tuple["Judge", list[prompts.Row]]]:
+    """Give what scores the job's completions, and what to train on: the dataset's rows, or tasks of the environments."""
+    path = Path(job.dataset_path)
+    if job.reward is not None:
+        rows = prompts.read_rows(path)
+        with jailed(job.reward, job.hyperparameters) as jail:
+            yield jail, rows
+        return
+    lines = tasks.read_lines(path)
+    # Imports the client of the environments, which takes seconds.
+    from engines.training import entering
+
+    with entering.entered(job, lines, reporter) as (actors, chosen):
+        yield actors, chosen
 
 
 def jailed(reward: RewardSource, hyperparameters: GrpoHyperparameters) -> Jail:
@@ -56,11 +79,15 @@ def jailed(reward: RewardSource, hyperparameters: GrpoHyperparameters) -> Jail:
 
 def _parse(spec: dict[str, Any]) -> GrpoSpec:
     try:
-        return GrpoSpec.model_validate(spec)
+        job = GrpoSpec.model_validate(spec)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, problem["loc"]))
         raise ChildFailure("config_error", f"{where}: {problem['msg']}", "platform") from error
+    batch = job.hyperparameters.global_batch_size
+    if batch % job.gpus:
+        raise ChildFailure("config_error", f"hyperparameters.global_batch_size: {batch} cannot be shared by {job.gpus} GPUs")
+    return job
 
 
 def locate(source: ModelSource, reporter: Reporter) -> tuple[Path, str | None]:

@@ -1,10 +1,10 @@
 """What a GRPO job is told to do: its hyperparameters, and where its reward comes from."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from engines.training.spec import INT_MAX, Count, EarlyStop, EvalEvery, EvalFraction, JobSpec, KeepBest, Strict
+from engines.training.spec import INT_MAX, Count, EarlyStop, EvalEvery, EvalFraction, JobSpec, KeepBest, Strict, needs_held_out
 
 
 class GrpoHyperparameters(Strict):
@@ -31,6 +31,8 @@ class GrpoHyperparameters(Strict):
     eval_every: EvalEvery = None
     early_stop_patience: EarlyStop = None
     keep_best: KeepBest = False
+
+    _held_out = field_validator("eval_every", "early_stop_patience", "keep_best")(needs_held_out)
 
     @field_validator("global_batch_size")
     @classmethod
@@ -66,12 +68,33 @@ class RewardSource(Strict):
     unprotected: bool = False
 
 
-class EnvironmentSource(Strict):
-    """An OpenReward environment that the policy acts in, and the account's key for it."""
+class EnvironmentChoice(Strict):
+    """What a job says of an environment: the splits whose tasks are trained on, and which of a server's environments it is."""
+
+    splits: list[Annotated[str, Field(min_length=1, max_length=128)]] = Field(default_factory=lambda: ["train"], min_length=1)
+    variant: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
+
+    @field_validator("splits")
+    @classmethod
+    def _once(cls, value: list[str]) -> list[str]:
+        if len(set(value)) < len(value):
+            raise ValueError("names a split twice")
+        return value
+
+
+class EnvironmentSource(EnvironmentChoice):
+    """An OpenReward environment that the policy acts in, and the account's key for it. `id` is `owner/name` or `name`."""
 
     id: str
-    splits: list[str] = Field(default_factory=lambda: ["train"], min_length=1)
     api_key: str | None = Field(None, repr=False)
+
+
+class OpenRewardHosts(Strict):
+    """Where environments are reached, and how long one answer of theirs may take."""
+
+    api_url: str
+    session_url: str
+    timeout_s: float = Field(600.0, gt=0)
 
 
 class GrpoSpec(JobSpec):
@@ -80,9 +103,12 @@ class GrpoSpec(JobSpec):
     hyperparameters: GrpoHyperparameters
     reward: RewardSource | None = None
     environments: list[EnvironmentSource] | None = Field(None, min_length=1)
+    openreward: OpenRewardHosts | None = None
 
     @model_validator(mode="after")
     def _one_reward(self) -> Self:
         if (self.reward is None) == (self.environments is None):
             raise ValueError("exactly one of reward and environments is needed")
+        if (self.environments is None) != (self.openreward is None):
+            raise ValueError("environments need the hosts of OpenReward, and only they do")
         return self

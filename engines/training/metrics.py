@@ -15,8 +15,8 @@ def step_metrics(logs: Mapping[str, Any]) -> dict[str, float | None]:
     if "rewards/reward/mean" in metrics and any(key.endswith("/group_std") for key in metrics):
         # With named components the whole is `reward` itself; one more series of it would look like a component.
         metrics = {key: value for key, value in metrics.items() if not key.startswith("rewards/reward/")}
-    step_s, generate_s, score_s = (metrics.get(key) or 0.0 for key in ("step_time", "generate_time", "score_time"))
-    metrics["update_time"] = max(0.0, step_s - generate_s - score_s)
+    elsewhere_s = sum(metrics.get(key) or 0.0 for key in ("generate_time", "score_time", "environment_time"))
+    metrics["update_time"] = max(0.0, (metrics.get("step_time") or 0.0) - elsewhere_s)
     return metrics
 
 

@@ -3,9 +3,11 @@
 import logging
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import datasets
 import torch
@@ -25,7 +27,10 @@ from engines.training.prompts import Row, fit, token_ids
 from engines.training.scoring import Judge, Scorer
 from engines.training.text_spec import DpoSpec, SftSpec
 from engines.training.trainer import RolloutTrainer, config, look_completions
-from engines.training.witness import Rollouts
+from engines.training.witness import Complete, Rollouts
+
+if TYPE_CHECKING:
+    from engines.training.entering import Actors
 
 # How long a step may go on after a stop before it is broken off between two forward passes.
 STOP_GRACE_S = 2.0
@@ -116,7 +121,16 @@ def prepare(
     """Load everything; `config_error` where what the job goes on from does not fit it."""
     hyper = job.hyperparameters
     tokenizer = weights.load_tokenizer(base)
-    fitted = fit(rows, tokenizer, hyper.max_prompt_length)
+    trainer_of: Callable[..., RolloutTrainer] = RolloutTrainer
+    complete: Complete | None = None
+    if job.environments is None:
+        fitted = fit(rows, tokenizer, hyper.max_prompt_length)
+    else:
+        from engines.training import acting
+
+        fitted = acting.fitted(rows, tokenizer, hyper.max_prompt_length)
+        actors = cast("Actors", judge)
+        trainer_of, complete = partial(acting.ActingTrainer, actors=actors, hyper=hyper), actors.tell
     if notice := fitted.notice(hyper.max_prompt_length):
         reporter.log(notice, level="warning")
     reporter.prompts(len(rows), len(fitted.too_long), hyper.max_prompt_length)
@@ -127,7 +141,7 @@ def prepare(
     scorer = Scorer(judge, fitted.rows, hyper.rollouts_per_prompt, reporter, lambda row: token_ids(row, tokenizer))
     args = config(job, fitted.longest, len(held), accelerators.options(job, base, fitted.longest, reporter))
     model, dtype = weights.load_policy(base, hyper, job.device)
-    trainer = RolloutTrainer(
+    trainer = trainer_of(
         model=model,
         tokenizer=tokenizer,
         args=args,
@@ -135,7 +149,7 @@ def prepare(
         held=held,
         reward=scorer.reward,
         on_phase=Phases(reporter),
-        witness=Rollouts(scorer, hyper.rollouts_per_prompt, reporter),
+        witness=Rollouts(scorer, hyper.rollouts_per_prompt, reporter, complete),
         stop_due=StopClock(reporter),
         peft_config=weights.adapter_config(hyper),
     )
@@ -163,7 +177,7 @@ def watch(job: GrpoSpec, trainer: RolloutTrainer, held: list[Row], reporter: Rep
     """Have the trainer look at the held-out rows when it is due. Scores are compared where all that they are of is equal."""
     hyper = job.hyperparameters
     reward = None if job.reward is None else (Path(job.reward.path).read_text(), job.reward.format, job.reward.weights)
-    environments = [(each.id, each.splits) for each in job.environments or []]
+    environments = [(each.id, each.splits, each.variant) for each in job.environments or []]
     sampling = (trainer.num_generations_eval, hyper.max_response_length, hyper.temperature, hyper.top_p)
     looks = HeldOut(
         reporter,

@@ -1,6 +1,8 @@
 """What rank 0 makes of sampled completions: the rollouts of a step for the parent, and the score of a look at held-out rows."""
 
-from engines.protocol import Reporter
+from collections.abc import Callable, Sequence
+
+from engines.protocol import Group, Reporter
 from engines.rewards.jail import Scores
 from engines.training.rollouts import Sampled, build_groups, look_metrics
 from engines.training.scoring import Scorer
@@ -9,19 +11,29 @@ from engines.training.scoring import Scorer
 KEPT_OUTPUT = 16_384
 
 
-class Rollouts:
-    """Reports each step as it is sampled; keeps what a look sampled until its score is asked for."""
+Complete = Callable[[Sequence[Group]], None]
 
-    def __init__(self, scorer: Scorer, group_size: int, reporter: Reporter) -> None:
+
+class Rollouts:
+    """Reports each step as it is sampled; keeps what a look sampled until its score is asked for.
+
+    `complete` adds to the groups of a step what neither tokens nor scores tell of it.
+    """
+
+    def __init__(self, scorer: Scorer, group_size: int, reporter: Reporter, complete: Complete | None = None) -> None:
         self._scorer = scorer
         self._group_size = group_size
         self._reporter = reporter
+        self._complete = complete
         self._looks: list[tuple[Sampled, Scores]] = []
 
     def sampled(self, step: int, sampled: Sampled) -> None:
         """Tell the parent of the completions of a step, as the scorer has just scored them."""
         scores = self._scorer.last
-        self._reporter.rollouts(step, build_groups(sampled, scores, self._group_size), scores.stdout[:KEPT_OUTPUT])
+        groups = build_groups(sampled, scores, self._group_size)
+        if self._complete is not None:
+            self._complete(groups)
+        self._reporter.rollouts(step, groups, scores.stdout[:KEPT_OUTPUT])
 
     def looked(self, sampled: Sampled) -> None:
         """Keep completions of held-out rows: the first of those that the scorer has just scored."""

@@ -1,0 +1,48 @@
+"""What is wrong with the OpenReward environments that a job asks for, as far as it shows before they are asked themselves."""
+
+import importlib.util
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from burnish.kit.core import Core
+from burnish.kit.db import Session
+from burnish.kit.errors import BurnishError, Invalid, SchemaInvalid
+from engines.compute.hardware import Shape
+from engines.training.grpo_spec import EnvironmentChoice
+from models import integration
+from resolvers.inputs import parse
+
+ID = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,127}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+MOST = 32
+LIBRARY = "openreward"
+
+
+def check(wanted: Mapping[str, Any]) -> None:
+    """Raise what is wrong with the object itself, naming the environment or its field."""
+    if not wanted:
+        raise Invalid("Name at least one environment, as owner/name or name.", param="environments")
+    if len(wanted) > MOST:
+        raise Invalid(f"A job has at most {MOST} environments.", param="environments")
+    for name, options in wanted.items():
+        if not ID.fullmatch(name):
+            raise SchemaInvalid(f"'{name}' is no environment: they are called owner/name or name.", param="environments")
+        parse(EnvironmentChoice, options or {}, at=f"environments.{name}")
+
+
+def check_shape(shape: Shape) -> None:
+    """Raise where the hardware is more than a job with environments makes use of."""
+    if shape.count > 1 and not shape.is_cpu:
+        raise Invalid("A job that learns in environments runs on one GPU.", param="gpu.count", hint="Ask for a count of 1.")
+
+
+async def problem(session: Session, core: Core, account_id: str) -> BurnishError | None:
+    """Return why this account cannot learn in environments here, None where it can."""
+    if await integration.secret(session, core.secrets, account_id, "openreward") is None:
+        message = "OpenReward environments need their integration, which is not configured."
+        return Invalid(message, code="integration_not_configured", param="environments")
+    if importlib.util.find_spec(LIBRARY) is None:
+        message = "This installation has no client for OpenReward's environments."
+        hint = "Its operator can install burnish[environments]."
+        return Invalid(message, code="environments_unavailable", param="environments", hint=hint)
+    return None
