@@ -10,8 +10,8 @@ from burnish.kit.db import Timestamp
 
 
 class Host(SQLModel, table=True):
-    """`offers` is `{"gpus": [{"type", "vram_gib"}], "cpu_slots": n, "cpu_fallback": bool}`; a host silent past the lease time is
-    gone. One with `draining_at` takes nothing new, and gives away what it has.
+    """`offers` is `{"gpus": [{"type", "vram_gib"}], "cpu_slots": n, "cpu_fallback": bool, "memory_bytes": n}`; a host silent past
+    the lease time is gone. One with `draining_at` takes nothing new, and gives away what it has.
     """
 
     id: str = Field(primary_key=True)

@@ -64,10 +64,9 @@ def method_for(row: Dataset, asked: str | None, possible: Sequence[str] = tuple(
 
 
 def _refusal(method: str, count: int, total: int, problems: Sequence[Mapping[str, Any]], hint: str) -> Invalid:
-    which = "None of the rows" if count == total else f"{count:,} of the {total:,} rows"
-    verb = "serves" if count == total else "do not serve"
+    some = f"{count:,} of the {total:,} rows {'does' if count == 1 else 'do'} not serve"
     first = problems[0]
-    message = f"{which} {verb} {method}. Line {first['line']}: {first['message']}."
+    message = f"{'None of the rows serves' if count == total else some} {method}. Line {first['line']}: {first['message']}."
     return Invalid(message, code=CODE, param="dataset_id", hint=hint, details=problems)
 
 

@@ -43,6 +43,12 @@ class Found:
     cap_micros: int | None = None
     resumed: Checkpoint | None = None
 
+    @property
+    def is_countable(self) -> bool:
+        """Whether enough could be read to tell what memory the job takes."""
+        known = None not in (self.method, self.hyperparameters, self.shape)
+        return known and all(problem.param != "base_model" for problem in self.problems)
+
     def note(self, check: Callable[[], Any]) -> Any:
         """Return what `check` returns; what it raises is one more problem."""
         try:
@@ -90,6 +96,7 @@ def of_itself(core: Core, spec: "JobInput", given: Set[str]) -> Found:
     if spec.volume is not None:
         message = "Volumes are a thing of another service: this installation has none. Upload or connect a dataset."
         found.problems.append(Invalid(message, code="volume_unavailable", param="volume"))
+    _check_count(core, found)
     if isinstance(found.hyperparameters, GrpoHyperparameters):
         _check_fit(core, found, found.hyperparameters)
     return found
@@ -146,11 +153,25 @@ def _check_reward(method: Method | None, spec: "JobInput") -> None:
         raise Invalid(f"A {method.name} job needs a reward function.", param="reward_function_id")
 
 
-def _check_fit(core: Core, found: Found, hyperparameters: GrpoHyperparameters) -> None:
-    """Refuse what the trainer would leave unused: more than one GPU, and 4-bit weights without the library that holds them."""
+def _check_count(core: Core, found: Found) -> None:
+    """Refuse more GPUs than one where the method's trainer would leave the others unused."""
+    if _gpus(core, found) > 1 and found.method is not None and found.method is not GRPO:
+        message = f"A {found.method.name} job runs on one GPU."
+        found.problems.append(Invalid(message, param="gpu.count", hint="Ask for a count of 1."))
+
+
+def _gpus(core: Core, found: Found) -> int:
+    """Return how many GPUs the job would train on; 0 where they are not known, and where it would run on the CPU."""
     shape = found.shape
-    if shape is not None and shape.count > 1 and not shape.is_cpu and not local.falls_back(core.settings):
-        found.problems.append(Invalid("A training job runs on one GPU.", param="gpu.count", hint="Ask for a count of 1."))
+    return 0 if shape is None or shape.is_cpu or local.falls_back(core.settings) else shape.count
+
+
+def _check_fit(core: Core, found: Found, hyperparameters: GrpoHyperparameters) -> None:
+    """Refuse a batch that the GPUs cannot share, and 4-bit weights without the library that holds them."""
+    gpus, batch = _gpus(core, found), hyperparameters.global_batch_size
+    if gpus and batch % gpus:
+        message = f"The GPUs share each step: global_batch_size must be a multiple of gpu.count ({gpus}); {batch} is not."
+        found.problems.append(Invalid(message, param="hyperparameters.global_batch_size"))
     if hyperparameters.load_in_4bit and importlib.util.find_spec("bitsandbytes") is None:
         message = "This installation has no bitsandbytes, which load_in_4bit needs."
         found.problems.append(Invalid(message, param="hyperparameters.load_in_4bit"))

@@ -1,7 +1,7 @@
 """Training jobs: made, watched and cancelled by their account."""
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +22,7 @@ from models.account import METERED, Account
 from models.deployment import Deployment
 from models.job import Checkpoint, Job
 from resolvers import checkpoints as stored
-from resolvers import hardware, job_checks
+from resolvers import hardware, job_checks, memory
 from resolvers.billing import MAX_USD
 from resolvers.context import Context
 from resolvers.creating import once
@@ -30,6 +30,7 @@ from resolvers.destinations import CheckpointDestination
 from resolvers.hardware import GpuInput, Offer
 from resolvers.inputs import Input, problems_of
 from resolvers.job_checks import Found
+from resolvers.memory import Fit
 from resolvers.streams import Streams
 
 OUTPUT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
@@ -73,6 +74,7 @@ class Plan:
     """What would come of a job: everything that is wrong with it, what it would run on, and whether the credit covers its start.
 
     `hyperparameters` has all defaults in it; it, `offer` and `needed_micros` are None where what was asked for cannot be read.
+    `memory` is None where it cannot be told, and `memory_unknown` says why where all else is right.
     """
 
     problems: list[BurnishError]
@@ -82,6 +84,8 @@ class Plan:
     balance_micros: int
     free_micros: int
     covered: bool
+    memory: Fit | None
+    memory_unknown: str | None
 
 
 async def create(ctx: Context, spec: JobInput) -> Job:
@@ -94,11 +98,13 @@ async def create(ctx: Context, spec: JobInput) -> Job:
     ctx.require("write")
     found = job_checks.of_itself(ctx.core, spec, EVERY)
     _raise_first(found)
+    fit = await _memory(ctx, spec, found)
 
     async def make(session: Session) -> Job:
         await job_checks.of_others(session, ctx, spec, EVERY, found, lock=True)
         _raise_first(found)
         row = _row(ctx, spec, found)
+        row.memory_estimate = asdict(fit) if isinstance(fit, Fit) else None
         if found.resumed is not None:
             before = await session.get_one(Job, found.resumed.job_id)
             row.resume_checkpoint_id, row.base_revision = found.resumed.id, before.base_revision
@@ -142,6 +148,11 @@ def _row(ctx: Context, spec: JobInput, found: Found) -> Job:
     )
 
 
+async def _memory(ctx: Context, spec: JobInput, found: Found) -> Fit | str:
+    assert found.method is not None and found.hyperparameters is not None and found.shape is not None
+    return await memory.estimate(ctx, found.method, spec.base_model, found.hyperparameters, found.shape)
+
+
 def _defaulted(hyperparameters: BaseModel) -> list[str]:
     return sorted(set(type(hyperparameters).model_fields) - hyperparameters.model_fields_set)
 
@@ -172,7 +183,20 @@ async def plan(ctx: Context, body: Mapping[str, Any]) -> Plan:
         message = f"This needs {usd(needed):.6f} USD set aside, and {usd(account.free_micros):.6f} USD are free."
         problems.append(InsufficientCredit(message, balance_micros=account.balance_micros, needed_micros=needed))
     hyperparameters = None if found.hyperparameters is None else found.hyperparameters.model_dump()
-    return Plan(problems, hyperparameters, offer, needed, account.balance_micros, account.free_micros, covered)
+    fit: Fit | str | None = None
+    if "base_model" in given and found.is_countable:
+        fit = await _memory(ctx, spec, found)
+    return Plan(
+        problems,
+        hyperparameters,
+        offer,
+        needed,
+        account.balance_micros,
+        account.free_micros,
+        covered,
+        memory=fit if isinstance(fit, Fit) else None,
+        memory_unknown=fit if isinstance(fit, str) else None,
+    )
 
 
 def _read(body: Mapping[str, Any]) -> tuple[JobInput, Set[str], list[BurnishError]]:

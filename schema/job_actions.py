@@ -15,6 +15,7 @@ from schema.context import Info
 from schema.errors import NAMES, Payload, settle, user_errors
 from schema.hardware import Hardware, HardwareInput, HardwareOffer
 from schema.jobs import DestinationType, TrainingJob
+from schema.memory import MemoryEstimate
 from schema.methods import Method
 from schema.nodes import Input, Money
 from schema.scalars import JSON
@@ -102,6 +103,10 @@ class TrainingJobPlan:
     balance: Money = strawberry.field(description="The account's credit.")
     free: Money = strawberry.field(description="What of it is not set aside.")
     covered: bool = strawberry.field(description="Whether the credit covers the start.")
+    memory: MemoryEstimate | None = strawberry.field(
+        description="The memory that it would take; null where that cannot be told, or the rest is wrong."
+    )
+    memory_unknown: str | None = strawberry.field(description="Why the memory cannot be told; null where it can.")
 
     @classmethod
     def of(cls, found: jobs.Plan) -> "TrainingJobPlan":
@@ -116,6 +121,8 @@ class TrainingJobPlan:
             balance=Money.of(found.balance_micros),
             free=Money.of(found.free_micros),
             covered=found.covered,
+            memory=None if found.memory is None else MemoryEstimate.of(vars(found.memory)),
+            memory_unknown=found.memory_unknown,
         )
 
 

@@ -19,11 +19,12 @@ from schema.datasets import Dataset
 from schema.hardware import Hardware
 from schema.loaders import LAST_LINES, need
 from schema.logs import Logged, LogLine
+from schema.memory import MemoryEstimate
 from schema.methods import Method
 from schema.nodes import After, Connection, FirstRows, Money, Node, connect_page, within
 from schema.reward_functions import RewardFunction
 from schema.rollouts import RolledOut
-from schema.scalars import JSON
+from schema.scalars import JSON, BigInt
 from schema.streams import ExportFormat, JobEvent, JobEventConnection, MetricSeries
 
 if TYPE_CHECKING:
@@ -155,6 +156,12 @@ class TrainingJob(Node, Logged, RolledOut):
         description="How many times a host has taken it up; a later attempt resumes from a checkpoint."
     )
     metric_keys: list[str] = strawberry.field(description="The metrics it has reported.")
+    memory_estimate: MemoryEstimate | None = strawberry.field(
+        description="The memory that it was expected to take when it was made; null where that could not be told."
+    )
+    peak_memory_bytes: BigInt | None = strawberry.field(
+        description="The most memory that its trainer has taken so far, of one GPU or of the machine; null until it was measured."
+    )
     cost: JobCost = strawberry.field(description="What it costs.")
     max_cost: Money | None = strawberry.field(description="Before it costs more, it saves a checkpoint and stops.")
     error: JobFailure | None = strawberry.field(description="Why it failed.")
@@ -188,6 +195,8 @@ class TrainingJob(Node, Logged, RolledOut):
             hardware=None if row.gpu is None else Hardware.of(row.gpu, row.provider),
             attempt=row.attempt,
             metric_keys=sorted(row.metric_keys),
+            memory_estimate=None if row.memory_estimate is None else MemoryEstimate.of(row.memory_estimate),
+            peak_memory_bytes=None if row.peak_memory_bytes is None else BigInt(row.peak_memory_bytes),
             cost=JobCost(total=Money.of(row.cost_micros)),
             max_cost=None if row.max_cost_micros is None else Money.of(row.max_cost_micros),
             error=None if row.error is None else JobFailure(job_id=row.id, **row.error),

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("burnish", "engines", "models", "resolvers", "rest_compat", "schema")
-HEAVY = {"accelerate", "datasets", "diffusers", "openreward", "peft", "torch", "transformers", "trl", "vllm"}
+HEAVY = {"accelerate", "av", "datasets", "diffusers", "openreward", "peft", "torch", "transformers", "trl", "vllm"}
 # Wanted by an engine or a package of weights, and left out of the environment on purpose: `constraints.txt` says why.
 LEFT_OUT = {"llama-cpp-python", "llm", "torchaudio", "torchcodec", "torchvision", "triton"}
 # Installed without being anybody's requirement: the weights of a small model, and what installs the rest.

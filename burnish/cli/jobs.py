@@ -5,14 +5,15 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import completing, creating, fetching, jobfile, planning, records, watch
+from burnish.cli import completing, creating, fetching, jobfile, memory, planning, records, watch
+from burnish.cli.client import Json
 from burnish.cli.command import Cli, Limit, Yes, group, remote
 from burnish.cli.exits import USAGE, CliError
 
 FIELDS = (
     "id", "status", "output_name", "base_model", "method", "dataset_id", "reward_function_id", "current_step", "total_steps",
     "gpu_requested", "gpu", "cost_usd", "max_cost_usd", "error", "created_at", "started_at", "completed_at", "duration_seconds",
-    "dropped_prompts", "resumed_from", "checkpoint_destination", "destination_url", "best_step", "hyperparameters",
+    "memory", "dropped_prompts", "resumed_from", "checkpoint_destination", "destination_url", "best_step", "hyperparameters",
 )  # fmt: skip
 COLUMNS = ("id", "status", "output_name", "base_model", "current_step", "total_steps", "gpu", "cost_usd", "created_at")
 METHOD_COLUMNS = ("method", "name", "type", "default", "range", "description")
@@ -70,7 +71,9 @@ def create(
     ] = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Tell all that is wrong, the price and the credit; upload and create nothing."),
+        typer.Option(
+            "--dry-run", help="Tell all that is wrong, the price, the credit and the memory; upload and create nothing."
+        ),
     ] = False,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Stay until it has ended, with its log. Ctrl-C detaches.")] = False,
     timeout: Timeout = None,
@@ -92,11 +95,11 @@ def create(
     if wait:
         cli.out.say(f"{job['id']} is queued. Ctrl-C detaches; the job goes on.")
         job = watch.job(cli.api, cli.out, job["id"], lines=True, timeout_s=timeout)
-        cli.out.show(job, FIELDS)
+        _show(cli, job)
         watch.check_completed(job)
         cli.out.say(f"Deploy it with `burnish deploy create {job['id']} -g {_hardware(job)} -w`.")
     else:
-        cli.out.show(job, FIELDS)
+        _show(cli, job)
         cli.out.say(f"Follow it with `burnish jobs logs -f {job['id']}`.")
 
 
@@ -118,7 +121,7 @@ def list_(
 @remote
 def show(cli: Cli, job: JobId) -> None:
     """Show one job."""
-    cli.out.show(cli.api.get(f"/v1/training_jobs/{job}"), FIELDS)
+    _show(cli, cli.api.get(f"/v1/training_jobs/{job}"))
 
 
 @app.command("wait")
@@ -126,7 +129,7 @@ def show(cli: Cli, job: JobId) -> None:
 def wait(cli: Cli, job: JobId, timeout: Timeout = None) -> None:
     """Wait until a job has ended. Exit code 3 where it failed or was cancelled; Ctrl-C leaves it running."""
     found = watch.job(cli.api, cli.out, job, lines=False, timeout_s=timeout)
-    cli.out.show(found, FIELDS)
+    _show(cli, found)
     watch.check_completed(found)
 
 
@@ -134,7 +137,7 @@ def wait(cli: Cli, job: JobId, timeout: Timeout = None) -> None:
 @remote
 def cancel(cli: Cli, job: JobId) -> None:
     """Cancel a job. Its bill ends at once."""
-    cli.out.show(cli.api.post(f"/v1/training_jobs/{job}/cancel"), FIELDS)
+    _show(cli, cli.api.post(f"/v1/training_jobs/{job}/cancel"))
 
 
 @app.command("delete")
@@ -262,6 +265,10 @@ def download(
     """Download a job's trained model, or one of its checkpoints, as a .tar.gz, and verify what is in it."""
     source = fetching.Source(job, which, weights)
     records.download(cli, source, output or Path(f"{which or job}.tar.gz"), force=force)
+
+
+def _show(cli: Cli, job: Json) -> None:
+    cli.out.show(job if cli.out.as_json else memory.with_memory(job), FIELDS)
 
 
 def _range(parameter: dict[str, object]) -> str:

@@ -1,10 +1,11 @@
-"""`jobs create --dry-run`: everything that is wrong with a job and its files, its price, and the credit; nothing is made."""
+"""`jobs create --dry-run`: all that is wrong with a job and its files, its price, credit and memory; nothing is made."""
 
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from burnish.cli import memory
 from burnish.cli.client import Json
 from burnish.cli.command import Cli
 from burnish.cli.exits import CREDIT, NOT_FOUND, USAGE, CliError
@@ -27,9 +28,12 @@ def try_out(cli: Cli, spec: JobFile) -> None:
     told = [error for error in found["errors"] if error["param"] == "gpu"] if "gpu" in spec.values and "gpu" not in body else []
     wrong = [error for error in found["errors"] if error not in [*unknown, *told]]
     found |= {"errors": wrong, "valid": not wrong}
-    problems += [located(spec, error["param"], error["message"]) for error in wrong if error["code"] != "insufficient_credit"]
+    for error in wrong:
+        if error["code"] != "insufficient_credit":
+            problems.append(located(spec, error["param"], error["message"]))
+            problems += [f"  line {item['line']}: {item['message']}" for item in (error.get("details") or [])[1:]]
     for key, path in files.items():
-        problems += _of_file(key, path)
+        problems += _of_file(key, path, str(body.get("method", "grpo")))
     _tell(cli, found)
     credit = [error["message"] for error in wrong if error["code"] == "insufficient_credit"]
     if problems or credit:
@@ -69,12 +73,12 @@ def _read(spec: JobFile) -> tuple[list[str], Json, dict[str, Path]]:
     return problems, body, files
 
 
-def _of_file(key: str, path: Path) -> list[str]:
+def _of_file(key: str, path: Path, method: str) -> list[str]:
     # Loaded here only: it costs half a second, which no other command should pay.
     from burnish.cli import checking
 
     try:
-        checking.check_file(key, path)
+        checking.check_file(key, path, method)
     except CliError as error:
         return [error.message, *(f"{path}: {detail}" for detail in error.details)]
     return []
@@ -92,3 +96,5 @@ def _tell(cli: Cli, found: Mapping[str, Any]) -> None:
         covers = "and the account is metered: it owes what it uses"
     cli.out.say(f"The job runs on {cell(found['gpu'])} at {hour:.2f} USD an hour; {needed:.2f} USD is set aside at the start.")
     cli.out.say(f"{credit}, {covers}.")
+    for line in memory.lines(found):
+        cli.out.say(line)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -38,12 +39,35 @@ PROGRESS_INTERVAL_S = 5.0
 
 WEIGHTS = "*.safetensors"
 WANTED = (WEIGHTS, "*.json", "*.txt", "*.model", "*.tiktoken", "*.jinja")
-# Sub-folders hold other formats of the same weights, and consolidated files the same weights once more.
-UNWANTED = ("*/*", "consolidated*")
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 OnLog = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which files of a repository are a model. `sign` is the one without which it is no whole one."""
+
+    wanted: tuple[str, ...]
+    unwanted: tuple[str, ...]
+    sign: str
+
+    def takes(self, name: str) -> bool:
+        return any(fnmatch(name, pattern) for pattern in self.wanted) and not any(
+            fnmatch(name, pattern) for pattern in self.unwanted
+        )
+
+
+# Sub-folders hold other formats of the same weights, and consolidated files the same weights once more.
+MODEL = Layout(WANTED, ("*/*", "consolidated*"), "config.json")
+PIPELINE_FOLDERS = ("scheduler", "text_encoder", "tokenizer", "transformer", "vae")
+# A pipeline of diffusers is one folder for each part; variants in another precision are the same weights once more.
+PIPELINE = Layout(
+    ("model_index.json", *(f"{folder}/{pattern}" for folder in PIPELINE_FOLDERS for pattern in WANTED)),
+    ("*/*/*", "*.fp16.*", "*.bf16.*"),
+    "model_index.json",
+)
 
 
 class HubUnreachable(Exception):
@@ -51,7 +75,14 @@ class HubUnreachable(Exception):
 
 
 def fetch(
-    repo: str, revision: str | None, token: str | None, cache_dir: Path | str, on_log: OnLog, *, weights: bool = True
+    repo: str,
+    revision: str | None,
+    token: str | None,
+    cache_dir: Path | str,
+    on_log: OnLog,
+    *,
+    weights: bool = True,
+    layout: Layout = MODEL,
 ) -> tuple[str, str]:
     """Return the folder of the repository's files and the commit they are from; `revision` null is the main branch.
 
@@ -65,13 +96,13 @@ def fetch(
     try:
         info = _look_up(repo, revision, token)
     except HubUnreachable as error:
-        return _from_cache(repo, revision, cache, error, on_log, weights)
-    files = _wanted_files(repo, info, weights)
+        return _from_cache(repo, revision, cache, error, on_log, weights, layout)
+    files = _wanted_files(repo, info, weights, layout)
     sha = str(info.sha)
     size = sum(files.values())
     on_log(f"fetching {repo} at commit {sha}: {len(files)} files, {size / 1e6:.1f} MB")
     with _progress(cache, size, on_log):
-        path = _download(repo, sha, token, cache, weights)
+        path = _download(repo, sha, token, cache, weights, layout)
     if COMMIT.fullmatch(revision or "") is None:
         _remember(cache, repo, revision, sha)
     return path, sha
@@ -124,26 +155,24 @@ def _unavailable(repo: str, why: str, attribution: str = "user") -> ChildFailure
     return ChildFailure("model_unavailable", f"The model {repo} {why}.", attribution)
 
 
-def _wanted_files(repo: str, info: ModelInfo, weights: bool) -> dict[str, int]:
+def _wanted_files(repo: str, info: ModelInfo, weights: bool, layout: Layout) -> dict[str, int]:
     """Return name and size of each file to fetch; refuse a repository that holds no model in safetensors."""
     names = [file.rfilename for file in info.siblings or []]
-    files = {file.rfilename: file.size or 0 for file in info.siblings or [] if _wanted(file.rfilename)}
+    files = {file.rfilename: file.size or 0 for file in info.siblings or [] if layout.takes(file.rfilename)}
     if not weights:
         return {name: size for name, size in files.items() if not fnmatch(name, WEIGHTS)}
+    if layout is PIPELINE and layout.sign not in files:
+        raise _unavailable(repo, f"has no {layout.sign}, so it is not a pipeline of diffusers")
     if not any(fnmatch(name, WEIGHTS) for name in files):
         pickled = [name for name in names if any(fnmatch(name, pattern) for pattern in PICKLED)]
         other = f"only {pickled[0]}, and pickled weights can run code" if pickled else "no weights at all"
         raise _unavailable(repo, f"has no safetensors weights ({other})")
-    if "config.json" not in files:
-        raise _unavailable(repo, "has no config.json, so it is not a whole model")
+    if layout.sign not in files:
+        raise _unavailable(repo, f"has no {layout.sign}, so it is not a whole model")
     return files
 
 
-def _wanted(name: str) -> bool:
-    return any(fnmatch(name, pattern) for pattern in WANTED) and not any(fnmatch(name, pattern) for pattern in UNWANTED)
-
-
-def _download(repo: str, sha: str, token: str | None, cache: Path, weights: bool, *, local: bool = False) -> str:
+def _download(repo: str, sha: str, token: str | None, cache: Path, weights: bool, layout: Layout, *, local: bool = False) -> str:
     disable_progress_bars()  # They would be lines of the user's log; `_progress` writes fewer.
     try:
         return snapshot_download(
@@ -153,8 +182,8 @@ def _download(repo: str, sha: str, token: str | None, cache: Path, weights: bool
             token=token or False,
             endpoint=_endpoint(),
             etag_timeout=REQUEST_TIMEOUT_S,
-            allow_patterns=list(WANTED),
-            ignore_patterns=[*UNWANTED, *([] if weights else [WEIGHTS])],
+            allow_patterns=list(layout.wanted),
+            ignore_patterns=[*layout.unwanted, *([] if weights else [WEIGHTS])],
             local_files_only=local,
         )
     except (httpx2.HTTPError, EntryNotFoundError, OSError) as error:
@@ -162,14 +191,14 @@ def _download(repo: str, sha: str, token: str | None, cache: Path, weights: bool
 
 
 def _from_cache(
-    repo: str, revision: str | None, cache: Path, why: HubUnreachable, on_log: OnLog, weights: bool
+    repo: str, revision: str | None, cache: Path, why: HubUnreachable, on_log: OnLog, weights: bool, layout: Layout
 ) -> tuple[str, str]:
     sha = revision if COMMIT.fullmatch(revision or "") else _recalled(cache, repo, revision)
     failure = _unavailable(repo, f"cannot be fetched: the hub is not reachable ({why})", "platform")
     if sha is None:
         raise failure
     try:
-        path = _download(repo, sha, None, cache, weights, local=True)
+        path = _download(repo, sha, None, cache, weights, layout, local=True)
     except ChildFailure:
         raise failure from why
     on_log(f"the hub is not reachable ({why}); going on with {repo} at commit {sha} from the cache")

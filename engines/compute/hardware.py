@@ -47,6 +47,13 @@ def canonical(name: str) -> str | None:
     return next(iter(exact or family[-1:]), None)
 
 
+def memory_bytes(name: str) -> int | None:
+    """Return the memory of one GPU of a canonical type, None for the CPU. The name's GB are 10^9 bytes: each card has a little
+    more, of which its driver keeps some.
+    """
+    return None if name == CPU else int(name.rpartition("-")[2].removesuffix("GB")) * 10**9
+
+
 def profile_of(name: str) -> str:
     """Return the profile of a hardware type, however that is written; the name as it is where the type has none."""
     known = canonical(name)

@@ -1,13 +1,17 @@
 """This machine's hardware: what it has, what of it is taken, and who may have the rest."""
 
+import os
 import subprocess
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from burnish.kit.settings import Settings
 from engines.compute.hardware import CPU, Shape, canonical_of_device
 from engines.compute.rates import own_micros
+
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,16 @@ def falls_back(settings: Settings) -> bool:
     return settings.cpu_fallback if settings.cpu_fallback is not None else not detect()
 
 
+def memory_bytes() -> int:
+    """Return this machine's memory, or what of it this container may use."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = CGROUP_LIMIT.read_text().strip()
+    except OSError:
+        return total
+    return min(total, int(limit)) if limit.isdecimal() else total
+
+
 @dataclass
 class Inventory:
     """What this host can still take. Used from the host's event loop only."""
@@ -61,6 +75,7 @@ class Inventory:
             "gpus": [{"type": gpu.type} for gpu in self.gpus],
             "cpu_slots": self.settings.cpu_slots,
             "cpu_fallback": falls_back(self.settings),
+            "memory_bytes": memory_bytes(),
         }
 
     def could_ever(self, shape: Shape) -> bool:

@@ -5,7 +5,8 @@ beside itself is ever opened: no playlist, no other file, no address. The frames
 that a broken one is found now and not after an hour of training; those behind are counted as packets.
 """
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,21 @@ class _Refused(Exception):
 
 def probe(path: Path) -> Clip:
     """Return what a clip holds; Problem where it is none, or not a whole one."""
+    with opened(path) as held:
+        return _looked(held)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Give a clip's container with a video of a size that may be decoded; what goes wrong in the block as well is a Problem."""
     try:
         # As an open file: nothing that is inside may name another one.
         with (
             path.open("rb") as file,
             closing(av.open(file, container_options=dict(OPTIONS), io_open=_refuse, metadata_errors="replace")) as held,
         ):
-            return _looked(held)
+            _check(held)
+            yield held
     except _Refused:
         raise Problem("is not a clip of its own: it names another file") from None
     except MemoryError:
@@ -48,13 +57,17 @@ def _refuse(url: str, flags: int, options: dict[str, str]) -> Any:
     raise _Refused
 
 
-def _looked(container: Any) -> Clip:
+def _check(container: Any) -> None:
     if not container.streams.video:
         raise Problem("holds no video")
     stream = container.streams.video[0]
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > MAX_PIXELS:
         raise Problem(f"has frames of {width} x {height}, which is more than are decoded here")
+
+
+def _looked(container: Any) -> Clip:
+    stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     frames, size = _counted(container, stream)
     if not frames:

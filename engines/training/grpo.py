@@ -79,11 +79,15 @@ def jailed(reward: RewardSource, hyperparameters: GrpoHyperparameters) -> Jail:
 
 def _parse(spec: dict[str, Any]) -> GrpoSpec:
     try:
-        return GrpoSpec.model_validate(spec)
+        job = GrpoSpec.model_validate(spec)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, problem["loc"]))
         raise ChildFailure("config_error", f"{where}: {problem['msg']}", "platform") from error
+    batch = job.hyperparameters.global_batch_size
+    if batch % job.gpus:
+        raise ChildFailure("config_error", f"hyperparameters.global_batch_size: {batch} cannot be shared by {job.gpus} GPUs")
+    return job
 
 
 def locate(source: ModelSource, reporter: Reporter) -> tuple[Path, str | None]:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from engines.training.spec import INT_MAX, Count, EarlyStop, EvalEvery, EvalFraction, JobSpec, KeepBest, Strict
+from engines.training.spec import INT_MAX, Count, EarlyStop, EvalEvery, EvalFraction, JobSpec, KeepBest, Strict, needs_held_out
 
 
 class GrpoHyperparameters(Strict):
@@ -31,6 +31,8 @@ class GrpoHyperparameters(Strict):
     eval_every: EvalEvery = None
     early_stop_patience: EarlyStop = None
     keep_best: KeepBest = False
+
+    _held_out = field_validator("eval_every", "early_stop_patience", "keep_best")(needs_held_out)
 
     @field_validator("global_batch_size")
     @classmethod

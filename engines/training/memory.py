@@ -17,10 +17,11 @@ Device = Literal["cpu", "cuda"]
 
 @dataclass(frozen=True)
 class Part:
-    """Something that memory is taken for. Parts of nothing are left out."""
+    """Something that memory is taken for; what is `passing` comes and goes within a step. Parts of nothing are left out."""
 
     name: str
     bytes: int
+    passing: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,6 @@ def at_peak(lasting: Sequence[Part], phases: Sequence[Sequence[Part]], device: D
     what lies between.
     """
     phase = max(phases, key=lambda parts: sum(part.bytes for part in parts))
-    slack = round(SLACK * sum(part.bytes for part in phase))
+    slack = round(SLACK * sum(part.bytes for part in phase if part.passing))
     parts = [*lasting, *phase, Part("fragmentation", slack), Part(LIBRARIES_NAME[device], LIBRARIES[device])]
     return tuple(part for part in parts if part.bytes)

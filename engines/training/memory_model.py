@@ -14,6 +14,8 @@ from typing import Any
 
 PARAMETERS = re.compile(r"(?<![A-Za-z0-9.])(?:([0-9]{1,3})x)?([0-9]{1,4}(?:\.[0-9]{1,3})?)([BbMm])(?![A-Za-z0-9])")
 SIZES = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1}
+# The file without which a folder is no model.
+SIGN = "config.json"
 HEADER_MAX_BYTES = 100 * 2**20
 # What a name without files is taken for: parameters, layers, hidden, intermediate, attention and key-value heads of 128, as the
 # Qwen 2.5 and 3 models of these sizes and Llama 3 of 70B and 405B have them (their config.json); vocabularies of 152k.
@@ -73,7 +75,7 @@ class TextModel:
 
 def of_folder(folder: Path) -> TextModel:
     """Return what a folder with `config.json` says, and the headers of its safetensors where it has some; else Unknown."""
-    config = text_config(read_json(folder / "config.json"))
+    config = text_config(read_json(folder / SIGN))
     heads = _number(config, "num_attention_heads")
     hidden = _number(config, "hidden_size")
     experts = config.get("num_experts_per_tok") if config.get("num_experts") or config.get("num_local_experts") else None
@@ -181,7 +183,7 @@ def _elements(shape: list[int]) -> int:
 
 
 def _is_adapted(name: str, shape: list[int]) -> bool:
-    """Say whether PEFT's `all-linear` takes it: linear layers but the last. Of experts transformers makes one block, no layers."""
+    """Say whether PEFT's `all-linear` takes it: linear layers but the last; experts are one block to transformers, not layers."""
     embeds = any(part in name for part in ("embed", "lm_head", "wte", "wpe", ".experts.", "mlp.gate.", "router"))
     return len(shape) == 2 and name.endswith(".weight") and not embeds
 

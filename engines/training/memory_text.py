@@ -7,7 +7,7 @@ the tests repeat.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engines.training.grpo_spec import GrpoHyperparameters
 from engines.training.memory import Device, Estimate, Part, at_peak
@@ -25,6 +25,9 @@ NF4_BYTES = 0.5 + FLOAT / 64
 # the CPU torch's operations hold eight of them in float32 (chunked_logprob._backward_tile).
 TILE_POSITIONS, TILE_WORDS = 4096, 32_768
 CPU_TILES = 8.25
+# Of a GPU so much may be taken by what stays, else several GPUs share it; and by vLLM, which is used where there is this much
+# room for its cache beside its weights (engines.training.accelerators).
+STAYING_SHARE, VLLM_SHARE_MAX, VLLM_CACHE_MIN_BYTES = 0.7, 0.6, 2 * 2**30
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,16 @@ LORA_AUTOCAST = Kept(18.2, 8.1, 14.2, 4.1, HALF)
 
 @dataclass(frozen=True)
 class Policy:
-    """The model as a job trains it: with an adapter of `rank`, in 4 bits, or all of its weights."""
+    """The model as a job trains it: with an adapter of `rank`, in 4 bits, or all of its weights; each of several GPUs has a share
+    (`shards`) or a copy of its own.
+    """
 
     model: TextModel
     device: Device
     rank: int | None
     in_4bit: bool = False
+    shards: int = 1
+    copies: int = 1
 
     @property
     def trained(self) -> int:
@@ -99,7 +106,12 @@ class Policy:
     def lasting(self) -> list[Part]:
         """What is there from the first step to the last."""
         adapter = 0 if self.rank is None else FLOAT * self.trained
-        return [Part("weights", self.weights), Part("adapter", adapter), Part("optimizer", ADAM_BYTES * self.trained)]
+        parts = [Part("weights", self.weights), Part("adapter", adapter), Part("optimizer", ADAM_BYTES * self.trained)]
+        return self.shared(parts)
+
+    def shared(self, parts: Sequence[Part]) -> list[Part]:
+        """Return what of these each GPU has where they are sharded (FSDP)."""
+        return [replace(part, bytes=part.bytes // self.shards) for part in parts]
 
     def backward(self, rows: int, length: int) -> list[Part]:
         """What one forward and backward pass of so many rows takes. On a GPU layers keep their input alone and compute the rest
@@ -116,8 +128,15 @@ class Policy:
             kept = inputs + layer + cast
         else:
             kept = model.layers * layer
-        gradients = Part("gradients", FLOAT * self.trained)
-        return [gradients, Part("activations", round(kept + passing)), Part("logits", self.logits(tokens))]
+        # DDP sends gradients from buckets of its own, as large as they are. FSDP gathers the layer that it is in, and the next.
+        gradients = FLOAT * self.trained * (2 if self.copies > 1 else 1)
+        gathered = 2 * FLOAT * model.adapted_weights // model.layers if self.shards > 1 else 0
+        return [
+            *self.shared([Part("gradients", gradients, passing=True)]),
+            Part("gathered layers", gathered, passing=True),
+            Part("activations", round(kept + passing), passing=True),
+            Part("logits", self.logits(tokens), passing=True),
+        ]
 
     def logits(self, tokens: int) -> int:
         """What the fused head takes: tiles, the gradient of the hidden states, and that of its own weights where they train."""
@@ -147,24 +166,48 @@ class Policy:
         # Autocast keeps all weights in half precision within a pass.
         cast = HALF * model.adapted_weights if self.device == "cuda" and self.rank is None else 0
         passing = max(prompts, copied + words) + cast
-        return [Part("KV cache", cache), Part("sampling", passing)]
+        return [Part("KV cache", cache, passing=True), Part("sampling", passing, passing=True)]
 
 
-def grpo(hyper: GrpoHyperparameters, model: TextModel, device: Device) -> Estimate:
-    """Estimate a GRPO job: all completions of a step are sampled at once, then learned from in passes of a few."""
+def grpo(
+    hyper: GrpoHyperparameters, model: TextModel, device: Device, gpus: int = 1, gpu_bytes: int | None = None, vllm: bool = False
+) -> Estimate:
+    """Estimate a GRPO job: all completions of a step are sampled at once, then learned from in passes of a few.
+
+    Of several `gpus` the estimate is of each, and `gpu_bytes` is what one has. With `vllm` that samples, where it has room.
+    """
     policy = Policy(model, device, hyper.lora_rank, hyper.load_in_4bit)
-    length = hyper.max_prompt_length + hyper.max_response_length
-    rows = micro_batch(hyper.global_batch_size, length, device)
+    gpus = 1 if device == "cpu" else gpus
     # The KL penalty asks the model as it was: without its adapter, or a second one in the same precision.
-    reference = policy.weights if hyper.lora_rank is None and hyper.kl_coef else 0
-    sampled = policy.generation(hyper.global_batch_size, hyper.max_prompt_length, hyper.max_response_length)
-    parts = _parts(policy, reference, [sampled, policy.backward(rows, length)])
-    advice = ["a smaller global_batch_size", "a smaller max_response_length or max_prompt_length"]
-    if hyper.lora_rank is None and hyper.kl_coef:
+    reference = Part("reference model", policy.weights if hyper.lora_rank is None and hyper.kl_coef else 0)
+    staying = FLOAT * policy.trained + sum(part.bytes for part in [*policy.lasting(), reference])
+    # Sharded where what stays would take too much of one GPU, else with a copy on each.
+    if gpus > 1 and gpu_bytes is not None and staying > STAYING_SHARE * gpu_bytes and not hyper.load_in_4bit:
+        policy = replace(policy, shards=gpus)
+    elif gpus > 1:
+        policy = replace(policy, copies=gpus)
+    share = max(1, hyper.global_batch_size // gpus)
+    length = hyper.max_prompt_length + hyper.max_response_length
+    lasting = [*policy.lasting(), *policy.shared([reference])]
+    sampled = policy.generation(share, hyper.max_prompt_length, hyper.max_response_length)
+    room = _vllm(policy, staying // policy.shards, gpu_bytes) if vllm else None
+    phases = [sampled if room is None else [Part("vLLM", room)], policy.backward(micro_batch(share, length, device), length)]
+    advice = ["a smaller max_response_length or max_prompt_length"]
+    if room is None:
+        advice.insert(0, "a smaller global_batch_size")
+    if reference.bytes:
         advice.append("a kl_coef of 0, which needs no reference model")
     if hyper.lora_rank is not None and not hyper.load_in_4bit and device == "cuda":
         advice.append("load_in_4bit")
-    return _estimate(policy, parts, advice)
+    return _estimate(policy, at_peak(lasting, phases, device), advice)
+
+
+def _vllm(policy: Policy, staying: int, gpu_bytes: int | None) -> int | None:
+    """Return what vLLM takes while it samples, None where it does not: without a GPU, in 4 bits, or without room."""
+    if gpu_bytes is None or policy.device == "cpu" or policy.in_4bit:
+        return None
+    room = round(min(VLLM_SHARE_MAX * gpu_bytes, STAYING_SHARE * gpu_bytes - staying))
+    return None if room < HALF * policy.model.parameters + VLLM_CACHE_MIN_BYTES else room
 
 
 def sft(hyper: SftHyperparameters, model: TextModel, device: Device) -> Estimate:

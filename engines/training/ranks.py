@@ -4,6 +4,7 @@ Invariants: only rank 0 speaks to the parent and runs the reward; the others end
 wrong in one of them is what the child fails of. They meet through a file in the job's folder and talk over loopback.
 """
 
+import contextlib
 import io
 import json
 import os
@@ -20,7 +21,7 @@ from typing import Any, Self, TypeVar
 from engines import protocol
 from engines.child import die_with_parent
 from engines.protocol import ChildFailure, Reporter
-from engines.training import interrupt, prompts
+from engines.training import environment, interrupt, prompts
 from engines.training.grpo_spec import GrpoSpec
 
 T = TypeVar("T")
@@ -32,6 +33,8 @@ PATIENCE = timedelta(days=7)
 NOTICE_S = 10.0
 REASON_S = 5.0
 LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+QUIET = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
+OTHERS_MODULE = "engines.training.ranks"
 
 
 def number() -> int:
@@ -56,7 +59,7 @@ class Ranks:
         if self._job.gpus == 1:
             return self
         os.environ.update(_variables(0, self._job.gpus))
-        command = [sys.executable, "-P", "-m", "engines.training.ranks"]
+        command = [sys.executable, "-P", "-m", OTHERS_MODULE]
         task = json.dumps(self._task).encode() + b"\n"
         for rank in range(1, self._job.gpus):
             env = {**os.environ, **_variables(rank, self._job.gpus)}
@@ -64,8 +67,9 @@ class Ranks:
             self._others.append(other)
             assert other.stdin is not None
             # Through a pipe: the spec may hold a key, which neither arguments nor environment are a place for.
-            other.stdin.write(task)
-            other.stdin.flush()
+            with contextlib.suppress(BrokenPipeError):
+                other.stdin.write(task)
+                other.stdin.flush()
             threading.Thread(target=self._watch, args=(rank, other), name=f"rank-{rank}", daemon=True).start()
         return self
 
@@ -78,6 +82,9 @@ class Ranks:
             for other in self._others:
                 other.kill()
                 other.wait()
+                assert other.stdin is not None
+                with contextlib.suppress(BrokenPipeError):
+                    other.stdin.close()
 
     def _blame(self, error: BaseException) -> None:
         """Raise what another process failed of, where this one failed only because of it."""
@@ -115,7 +122,7 @@ class Ranks:
 def _variables(rank: int, world: int) -> dict[str, str]:
     """Return what accelerate and vLLM read to know which process they are in."""
     which = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world)}
-    return LOOPBACK | which
+    return LOOPBACK | QUIET | which
 
 
 def join(job: GrpoSpec) -> None:
@@ -177,6 +184,7 @@ def main() -> int:
     task: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
     job, rank = GrpoSpec.model_validate(task["job"]), int(os.environ["RANK"])
     try:
+        environment.settle(task["threads"], job.device, job.gpus)
         from engines.training import run
 
         rows = prompts.read_rows(Path(job.dataset_path))

@@ -5,7 +5,7 @@ All models refuse unknown keys and values of the wrong type, so that an error na
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 INT_MAX = 2**31 - 1
 
@@ -40,6 +40,13 @@ KeepBest = Annotated[
     bool,
     Field(description="Whether the trained model is that of the best score on the held-out rows, not that of the last step."),
 ]
+
+
+def needs_held_out(value: Any, info: ValidationInfo) -> Any:
+    """Refuse an option of the held-out rows where none are held out. The fields that it validates come after `eval_fraction`."""
+    if value and info.data.get("eval_fraction") is None:
+        raise ValueError("needs eval_fraction: without held-out rows there is no score")
+    return value
 
 
 class ModelSource(Strict):

@@ -1,8 +1,8 @@
 """What supervised fine-tuning and preference optimisation of a text model are told to do."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from engines.training.spec import INT_MAX, Count, EarlyStop, EvalEvery, EvalFraction, JobSpec, KeepBest, Strict
+from engines.training.spec import INT_MAX, Count, EarlyStop, EvalEvery, EvalFraction, JobSpec, KeepBest, Strict, needs_held_out
 
 
 class SftHyperparameters(Strict):
@@ -25,6 +25,8 @@ class SftHyperparameters(Strict):
     early_stop_patience: EarlyStop = None
     keep_best: KeepBest = False
 
+    _held_out = field_validator("eval_every", "early_stop_patience", "keep_best")(needs_held_out)
+
 
 class DpoHyperparameters(Strict):
     """The `hyperparameters` of a job with `method: dpo`."""
@@ -44,6 +46,8 @@ class DpoHyperparameters(Strict):
     eval_every: EvalEvery = None
     early_stop_patience: EarlyStop = None
     keep_best: KeepBest = False
+
+    _held_out = field_validator("eval_every", "early_stop_patience", "keep_best")(needs_held_out)
 
 
 class SftSpec(JobSpec):

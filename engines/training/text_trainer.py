@@ -22,19 +22,11 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from trl.data_utils import pack_dataset
 
 from engines.training.interrupt import Stopped
+from engines.training.micro_batch import micro_batch
 from engines.training.text_spec import DpoHyperparameters, SftHyperparameters
 from engines.training.text_tokens import Learned, Preferred
 
 Hyperparameters = SftHyperparameters | DpoHyperparameters
-
-# Tokens that one forward and backward pass takes at most; a step of more is split and its gradients are summed.
-MICRO_BATCH_TOKENS = {"cpu": 8192, "cuda": 16384}
-
-
-def micro_batch(batch: int, tokens_each: int, device: str) -> int:
-    """Return the largest divisor of the batch whose longest rows fit the token budget; at least 1."""
-    fitting = MICRO_BATCH_TOKENS[device] // tokens_each
-    return next((size for size in range(min(fitting, batch), 0, -1) if batch % size == 0), 1)
 
 
 def options(hyper: Hyperparameters, micro: int, output: Path, device: str) -> dict[str, Any]:

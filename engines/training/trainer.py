@@ -16,29 +16,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerContro
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
-from engines.protocol import ChildFailure
 from engines.training import ranks
 from engines.training.grpo_spec import GrpoHyperparameters, GrpoSpec
 from engines.training.interrupt import Stopped
+from engines.training.micro_batch import micro_batch
 from engines.training.prompts import Row
 from engines.training.rollouts import Sampled, join_sampled
 
-# Tokens that one forward and backward pass takes at most; a step of more is split and its gradients are summed.
-MICRO_BATCH_TOKENS = {"cpu": 8192, "cuda": 16384}
-
-
 # So many completions a look at the held-out rows samples at least, where a group a row is as many.
 LOOK_COMPLETIONS = 256
-
-
-def micro_batch(hyper: GrpoHyperparameters, longest_prompt: int, device: str, processes: int = 1) -> int:
-    """Return the largest divisor of one process's share of the batch whose longest possible sequences fit the token budget; at
-    least 1.
-    """
-    share = hyper.global_batch_size // processes
-    fitting = MICRO_BATCH_TOKENS[device] // (longest_prompt + hyper.max_response_length)
-    sizes = (size for size in range(min(fitting, share), 0, -1) if share % size == 0)
-    return next(sizes, 1)
 
 
 def look_completions(hyper: GrpoHyperparameters, rows: int) -> int:
@@ -52,10 +38,7 @@ def look_completions(hyper: GrpoHyperparameters, rows: int) -> int:
 def config(job: GrpoSpec, longest_prompt: int, held: int, more: Mapping[str, Any]) -> GRPOConfig:
     """Translate the contract's names into TRL's; `held` rows are held out, and `more` is what the hardware asks for."""
     hyper, device = job.hyperparameters, job.device
-    if hyper.global_batch_size % job.gpus:
-        message = f"hyperparameters.global_batch_size: {hyper.global_batch_size} cannot be shared by {job.gpus} GPUs"
-        raise ChildFailure("config_error", message)
-    micro = micro_batch(hyper, longest_prompt, device, job.gpus)
+    micro = micro_batch(hyper.global_batch_size // job.gpus, longest_prompt + hyper.max_response_length, device)
     return GRPOConfig(
         output_dir=str(Path(job.work_dir) / "trainer"),
         learning_rate=hyper.learning_rate,

@@ -1,6 +1,8 @@
-"""Clips that rows name by their URL, brought to this machine through the guard of tenants' addresses, before the network is closed."""
+"""Clips that rows name by their URL, brought here through the guard of tenants' addresses, before the network is closed."""
 
 import hashlib
+import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +15,7 @@ from engines.data.source import SourceError
 AT_ONCE = 4
 MAX_CLIP_BYTES = 2**31
 MAX_TOTAL_BYTES = 2**36
+MAX_CLIP_S = 1800.0
 
 OnFetched = Callable[[int], None]
 
@@ -26,11 +29,14 @@ class Budget:
 
     def __init__(self, most: int = MAX_TOTAL_BYTES) -> None:
         self._left = most
+        self._lock = threading.Lock()
 
     def take(self, count: int) -> None:
-        self._left -= count
-        if self._left < 0:
-            raise NotFetched("the clips of the dataset are too large together")
+        with self._lock:
+            self._left -= count
+            is_spent = self._left < 0
+        if is_spent:
+            raise NotFetched("is one too many: the clips of the dataset are too large together")
 
 
 def fetch(urls: Sequence[str], folder: Path, open_networks: str, on_fetched: OnFetched) -> dict[str, Path | NotFetched]:
@@ -54,7 +60,7 @@ def fetch(urls: Sequence[str], folder: Path, open_networks: str, on_fetched: OnF
 
 def _one(url: str, folder: Path, guard: network.Guard, budget: Budget) -> Path:
     path = folder / hashlib.sha256(url.encode()).hexdigest()[:32]
-    size = 0
+    size, started = 0, time.monotonic()
     # A tunnel for each: it remembers why a connection was refused, and others go on at the same time.
     with tunnel.opened(guard) as opened:
         try:
@@ -62,9 +68,11 @@ def _one(url: str, folder: Path, guard: network.Guard, budget: Budget) -> Path:
                 for piece in HttpFile(opened, url).stream():
                     size += len(piece)
                     if size > MAX_CLIP_BYTES:
-                        raise NotFetched(f"it is larger than {MAX_CLIP_BYTES / 2**30:.0f} GiB")
+                        raise NotFetched(f"is larger than {MAX_CLIP_BYTES / 2**30:.0f} GiB")
+                    if time.monotonic() - started > MAX_CLIP_S:
+                        raise NotFetched(f"did not come within {MAX_CLIP_S / 60:.0f} minutes")
                     budget.take(len(piece))
                     file.write(piece)
         except SourceError as error:
-            raise NotFetched(error.message.removesuffix(".")) from None
+            raise NotFetched(f"was not fetched: {error.message.removesuffix('.')}") from None
     return path

@@ -1,14 +1,15 @@
-"""From rows to clips that are known to train: each found or fetched, decoded once, and given its shape, before a model is loaded."""
+"""From rows to clips that can be trained on: each found or fetched, decoded once, given its shape, before a model is loaded."""
 
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from engines.data import clip_counts, clips
 from engines.data.archive import media_name
+from engines.data.rules import Problem
 from engines.protocol import Reporter
-from engines.training import video_clips, video_fetch
-from engines.training.video_clips import Measures, Unreadable
+from engines.training import video_fetch
 from engines.training.video_fetch import NotFetched
 from engines.training.video_rows import Problems, VideoRow
 from engines.training.video_shapes import Shape, frames_at, least_frames, shape_for
@@ -32,26 +33,26 @@ class Clip:
 def gather(rows: list[VideoRow], job: VideoSpec, problems: Problems, reporter: Reporter) -> list[Clip]:
     """Return the rows' clips; `dataset_error` with every line whose clip cannot be had, read, or is too short."""
     paths = _locate(rows, job, reporter)
-    looked: dict[Path, Measures | Unreadable] = {}
-    told, clips = time.monotonic(), list[Clip]()
+    looked: dict[Path, clip_counts.Clip | Problem] = {}
+    told, found = time.monotonic(), list[Clip]()
     for number, row in enumerate(rows, 1):
         path = paths[row.video]
         if isinstance(path, Exception):
-            problems.note(row.index, f"{shown(row.video)}: {path}")
+            problems.note(row.index, f"{shown(row.video)} {path}")
             continue
         if path not in looked:
-            looked[path] = _look(path, job.hyperparameters)
+            looked[path] = _look(path)
         clip = _clip(row, path, looked[path], job.hyperparameters)
         if isinstance(clip, Clip):
-            clips.append(clip)
+            found.append(clip)
         else:
-            problems.note(row.index, f"{shown(row.video)}: {clip}")
+            problems.note(row.index, f"{shown(row.video)} {clip}")
         if time.monotonic() - told >= TOLD_S:
             told = time.monotonic()
             reporter.log(f"looked at {number} of {len(rows)} clips")
     problems.refuse()
-    reporter.log(_described(clips))
-    return clips
+    reporter.log(_described(found))
+    return found
 
 
 def shown(video: str) -> str:
@@ -81,22 +82,22 @@ def _locate(rows: list[VideoRow], job: VideoSpec, reporter: Reporter) -> dict[st
 
 def _unpacked(video: str, media_dir: str | None) -> Path | Exception:
     if "://" in video:
-        return NotFetched("a clip elsewhere is named by an https URL")
+        return NotFetched("is no https URL")
     if media_dir is None:
-        return NotFetched("the dataset was not uploaded as an archive, so it has no clips of its own")
-    path = Path(media_dir) / media_name(str(PurePosixPath(video)))
-    return path if path.is_file() else NotFetched("it is not in the uploaded archive")
+        return NotFetched("is a path, and the dataset was not uploaded as an archive")
+    path = Path(media_dir) / media_name(video)
+    return path if path.is_file() else NotFetched("is not in the uploaded archive")
 
 
-def _look(path: Path, hyper: VideoHyperparameters) -> Measures | Unreadable:
+def _look(path: Path) -> clip_counts.Clip | Problem:
     try:
-        return video_clips.measure(path, hyper.num_frames, hyper.fps)
-    except Unreadable as problem:
+        return clips.probe(path)
+    except Problem as problem:
         return problem
 
 
-def _clip(row: VideoRow, path: Path, found: Measures | Unreadable, hyper: VideoHyperparameters) -> Clip | str:
-    if isinstance(found, Unreadable):
+def _clip(row: VideoRow, path: Path, found: clip_counts.Clip | Problem, hyper: VideoHyperparameters) -> Clip | str:
+    if isinstance(found, Problem):
         return str(found)
     frames = frames_at(found.frames, found.rate, hyper.fps)
     shape = shape_for(hyper, frames, found.height, found.width)
@@ -104,9 +105,8 @@ def _clip(row: VideoRow, path: Path, found: Measures | Unreadable, hyper: VideoH
         return Clip(row, path, shape)
     least = least_frames(hyper)
     needed = f"{least} are needed" if least != hyper.num_frames else f"num_frames is {least}"
-    if frames == found.frames:
-        return f"too short: it has {frames} frames, and {needed}"
-    return f"too short: it has {frames} frames at {hyper.fps} a second ({found.frames} in all), and {needed}"
+    has = f"{frames} frames" if frames == found.frames else f"{frames} frames at {hyper.fps} a second ({found.frames} in all)"
+    return f"is too short: it has {has}, and {needed}"
 
 
 def _described(clips: Iterable[Clip]) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engines.data import rules
+from engines.data import rows, rules
 from engines.protocol import ChildFailure
 
 # So many lines are named; a clip costs little to look at, and whoever mends a dataset wants to see them all.
@@ -48,15 +48,18 @@ class Problems:
         raise ChildFailure("dataset_error", f"{len(told)} lines of the dataset cannot be used. {named}{more}")
 
 
-def read(path: Path, problems: Problems) -> list[VideoRow]:
-    """Return the rows that are some; the others are noted. `dataset_error` where there is none at all."""
+def read(path: Path, archived: bool, problems: Problems) -> list[VideoRow]:
+    """Return the rows that are some; the others are noted. `dataset_error` where there is none at all.
+
+    `archived` says that clips may be named by their path in an archive.
+    """
     found = []
     with path.open("rb") as lines:
         for index, line in enumerate(lines):
             if not line.strip():
                 continue
             try:
-                found.append(_row(index, rules.parse(line, first=index == 0)))
+                found.append(_row(index, rules.parse(line, first=index == 0), archived))
             except rules.Problem as problem:
                 problems.note(index, str(problem))
     if not found and not problems.of:
@@ -64,11 +67,6 @@ def read(path: Path, problems: Problems) -> list[VideoRow]:
     return found
 
 
-def _row(index: int, row: dict[str, Any]) -> VideoRow:
-    caption = row.get("prompt", row.get("caption"))
-    if not isinstance(caption, str) or not caption.strip():
-        raise rules.Problem("'prompt' (or 'caption') must be a text that says what the clip shows")
-    video = rules.video_of(row)
-    if video is None:
-        raise rules.Problem(f"no clip: a row of a video dataset has one of {', '.join(rules.VIDEO_KEYS)}")
-    return VideoRow(index, caption, video)
+def _row(index: int, row: dict[str, Any], archived: bool) -> VideoRow:
+    rows.video(row, archived=archived)
+    return VideoRow(index, rules.prompt_of(row), str(rules.video_of(row)))

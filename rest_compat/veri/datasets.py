@@ -53,7 +53,7 @@ class MethodFitObject(Wire):
 
     name: str
     num_rows: int
-    problems: list[LineProblemObject]
+    problems: list[LineProblemObject] = Field(description="The first rows that it cannot learn from; one where it can from none.")
 
 
 class DatasetValidation(Wire):
@@ -67,8 +67,8 @@ class DatasetValidation(Wire):
     columns: list[str]
     mapped_columns: list[str]
     sample: list[dict[str, Any]]
-    looked_at: int
-    methods: list[MethodFitObject]
+    looked_at: int = Field(description="How many of the first rows were looked at, and are rows.")
+    methods: list[MethodFitObject] = Field(description="How these rows serve each method.")
     errors: list[SourceErrorObject]
 
 
@@ -83,9 +83,9 @@ class ColumnObject(Wire):
 class ClipShapeObject(Wire):
     """How many rows have a clip of this size and rate."""
 
-    width: int
-    height: int
-    fps: float | None
+    width: int = Field(description="Pixels from left to right, upright.")
+    height: int = Field(description="Pixels from top to bottom.")
+    fps: float | None = Field(description="Frames a second; null where the clip does not say.")
     num_rows: int
 
 
@@ -93,10 +93,10 @@ class ClipsObject(Wire):
     """The clips of an uploaded archive, by the rows that name them; `shapes` are the hundred most frequent ones."""
 
     num_rows: int
-    total_frames: int
-    min_frames: int
-    max_frames: int
-    shapes: list[ClipShapeObject]
+    total_frames: int = Field(description="The frames of all.")
+    min_frames: int = Field(description="The frames of the shortest.")
+    max_frames: int = Field(description="The frames of the longest.")
+    shapes: list[ClipShapeObject] = Field(description="Their sizes and rates, the most frequent first.")
 
 
 class TokenLengthsObject(Wire):
@@ -115,7 +115,7 @@ class TokenLengthsObject(Wire):
     p99: int
     max: int
     max_prompt_length: int | None
-    max_length: int | None
+    max_length: int | None = Field(description="The limit of `sft` or `dpo` that was asked about.")
     over_limit: int | None
 
 
@@ -131,8 +131,8 @@ class DatasetStatistics(Wire):
     columns: list[ColumnObject] | None
     duplicate_prompts: int | None
     video_rows: int | None
-    methods: list[MethodFitObject] | None
-    clips: ClipsObject | None
+    methods: list[MethodFitObject] | None = Field(description="How the rows serve each method; null where it was not counted.")
+    clips: ClipsObject | None = Field(description="The clips of an archive; null of any other dataset.")
     tokens: TokenLengthsObject | None
 
 

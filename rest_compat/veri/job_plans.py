@@ -14,7 +14,7 @@ from resolvers.jobs import JobInput
 from rest_compat import http
 from rest_compat.errors import VERI
 from rest_compat.operation import Operation
-from rest_compat.veri.jobs import TAG, Gpu
+from rest_compat.veri.jobs import TAG, Gpu, MemoryObject
 from rest_compat.wire import Items, Wire
 
 
@@ -75,6 +75,10 @@ class PlanObject(Wire):
     balance_usd: float
     free_usd: float = Field(description="What of the balance is not set aside.")
     covered: bool = Field(description="Whether the credit covers the start.")
+    memory: MemoryObject | None = Field(
+        description="The memory that it would take; null where that cannot be told, or the rest is wrong."
+    )
+    memory_unknown: str | None = Field(description="Why the memory cannot be told; null where it can.")
 
 
 async def list_methods(ctx: Context, request: Request) -> Items[MethodObject]:
@@ -104,6 +108,8 @@ async def plan(ctx: Context, request: Request) -> PlanObject:
         balance_usd=usd_float(found.balance_micros),
         free_usd=usd_float(found.free_micros),
         covered=found.covered,
+        memory=None if found.memory is None else MemoryObject.model_validate(vars(found.memory)),
+        memory_unknown=found.memory_unknown,
     )
 
 

@@ -40,6 +40,26 @@ class JobError(Wire):
     attribution: Literal["user", "platform"]
 
 
+class MemoryPartObject(Wire):
+    """Something that memory is taken for."""
+
+    name: str
+    bytes: int
+
+
+class MemoryObject(Wire):
+    """The most memory that a job is expected to take: of each of its GPUs, or of the machine where it runs on the CPU. It counts
+    with rows as long as the job allows.
+    """
+
+    total_bytes: int = Field(description="The parts together.")
+    parts: list[MemoryPartObject] = Field(description="What it is taken for, at the moment in which most is held.")
+    available_bytes: int | None = Field(description="What one such GPU has, or the machine with the most; null where unknown.")
+    fits: bool | None = Field(description="Whether there is enough; null where that is not known.")
+    basis: str = Field(description="What is known of the model: its own files, or the size in its name.")
+    advice: str | None = Field(description="What to change where it does not fit. It is not refused for that.")
+
+
 class DestinationObject(Wire):
     """Where the trained model goes besides our own storage: nowhere, a folder of a bucket, or a repository."""
 
@@ -96,6 +116,12 @@ class JobObject(Wire):
     requires_heartbeat: bool
     heartbeat_at: datetime | None = Field(description="When its client last sent a heartbeat.")
     max_cost_usd: float | None = Field(description="Before it costs more, it saves a checkpoint and stops.")
+    memory_estimate: MemoryObject | None = Field(
+        description="The memory that it was expected to take when it was made; null where that could not be told."
+    )
+    peak_memory_bytes: int | None = Field(
+        description="The most memory that its trainer has taken so far, of one GPU or of the machine; null until measured."
+    )
 
 
 class JobQuery(PageQuery):

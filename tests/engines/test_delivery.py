@@ -1,5 +1,6 @@
 """Trained models on their way to a bucket or a hub, by a host that runs the job to its end."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,8 +90,12 @@ async def test_a_model_is_copied_to_the_accounts_folder(
         item["Key"].removeprefix("tenant/runs/sums/"): client.get_object(Bucket=name, Key=item["Key"])["Body"].read()
         for item in client.list_objects_v2(Bucket=name)["Contents"]
     }
+    sums = found.pop("SHA256SUMS").decode()
     assert found == await model_files(ctx, row)
     assert "model.safetensors" in found
+    checksums = {path: hashlib.sha256(content).hexdigest() for path, content in found.items()}
+    assert dict(reversed(line.split("  ")) for line in sums.splitlines()) == checksums
+    assert (await jobs.final_checkpoint(ctx, row.id)).checksums == checksums
     lines, events = await told(ctx, row.id)
     assert f"The trained model was delivered to {uri}" in lines
     assert events["checkpoint_delivered"] == {"url": uri}
@@ -98,9 +103,11 @@ async def test_a_model_is_copied_to_the_accounts_folder(
     async with server.client() as http:
         shown = (await http.get(f"/v1/training_jobs/{row.id}")).json()
         assert (shown["checkpoint_destination"], shown["destination_url"]) == ({"type": "s3", "uri": uri}, uri)
-        query = "query($id: ID!) { job(id: $id) { destinationUrl checkpointDestination { type uri repo private } } }"
+        query = (
+            "query($id: ID!) { job(id: $id) { destinationUrl checkpointDestination { type uri repo private weights archive } } }"
+        )
         answer = (await http.post("/graphql", json={"query": query, "variables": {"id": row.id}})).json()["data"]["job"]
-    where = {"type": "S3", "uri": uri, "repo": None, "private": None}
+    where = {"type": "S3", "uri": uri, "repo": None, "private": None, "weights": None, "archive": False}
     assert answer == {"destinationUrl": uri, "checkpointDestination": where}
 
 
@@ -153,12 +160,14 @@ async def test_a_model_goes_to_a_hub_with_a_card_after_failures_on_the_way(
     stored = await model_files(ctx, again)
     # It holds prompts of the dataset.
     assert stored.pop("parity.json")
+    assert [line.split("  ")[1] for line in files.pop("SHA256SUMS").decode().splitlines()] == sorted(stored)
     assert files == stored
     # Of the repository that was there already nothing is changed but its files.
     assert hub.private == {"acme/sums": True}
     head, text = card.removeprefix("---\n").split("---\n", 1)
     assert head == "library_name: transformers\npipeline_tag: text-generation\ntags:\n- burnish\n- grpo\n"
     assert text.startswith("\n# out\n\ntiny, trained for 1 steps with GRPO")
+    assert "| Mean reward | 1.0 |" in text
     assert "| `rollouts_per_prompt` | 2 |" in text and again.id in text
     assert hub.tokens == {"Bearer hf_secret"}
     lines, events = await told(ctx, row.id)

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize(
     ("changes", "param"),
     [
-        ({"gpu": {"type": "h100", "count": 2}}, "gpu.count"),
+        ({"gpu": {"type": "h100", "count": 3}}, "hyperparameters.global_batch_size"),
+        ({"gpu": {"type": "h100", "count": 2}, "method": "sft", "hyperparameters": {}, "reward_function_id": None}, "gpu.count"),
         ({"hyperparameters": {"load_in_4bit": True, "lora_rank": 8}}, "hyperparameters.load_in_4bit"),
     ],
 )

@@ -19,6 +19,7 @@ from tests.resolvers.test_jobs import HOUR, all_of, made, make, nothing_left, re
 
 pytestmark = pytest.mark.anyio
 VIDEO = {"method": "sft_video_gen", "reward_function_id": None}
+CLIP = '{"caption": "a cat", "video": "https://example.com/cat.mp4"}\n'
 
 
 def shown(problems: list[BurnishError]) -> list[tuple[int, str | None, str | None]]:
@@ -155,11 +156,13 @@ async def test_environments_need_their_integration(ctx: Context, jsonl: Path) ->
 async def test_a_wrong_hyperparameter_of_a_video_job_is_named(
     ctx: Context, jsonl: Path, hyperparameters: dict[str, Any], param: str
 ) -> None:
+    jsonl.write_text(CLIP)
     plan = await jobs.plan(ctx, await request(ctx, jsonl, **VIDEO, hyperparameters=hyperparameters))
     assert shown(plan.problems) == [(422, "schema_validation", f"hyperparameters.{param}")]
 
 
 async def test_a_valid_video_job_has_its_defaults(ctx: Context, jsonl: Path) -> None:
+    jsonl.write_text(CLIP)
     plan = await jobs.plan(ctx, await request(ctx, jsonl, **VIDEO))
     assert shown(plan.problems) == []
     assert list((plan.hyperparameters or {}).items()) == [

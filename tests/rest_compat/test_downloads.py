@@ -63,6 +63,8 @@ async def test_checkpoints_are_listed_newest_first_and_can_be_fetched(client: ht
         "status": "available",
         "size_bytes": sum(map(len, things.FILES.values())),
         "file_count": len(things.FILES),
+        "score": None,
+        "best": False,
         "created_at": first["created_at"],
     }
     assert (last["step"], last["final"]) == (10, True)

@@ -1,5 +1,6 @@
 """Things for a tenant to have: made over HTTP, or written as a host leaves them behind."""
 
+import hashlib
 import io
 import tarfile
 from datetime import timedelta
@@ -24,6 +25,11 @@ from tests.conftest import Server, Tenant
 ROWS = b'{"prompt":"1+1","answer":"2"}\n{"prompt":"2+2","answer":"4"}\n'
 REWARD = b"def reward(prompts, completions, **columns):\n    return [1.0] * len(completions)\n"
 FILES = {"config.json": b'{"model_type": "tiny"}', "model.safetensors": bytes(range(256)) * 300, "sub/tokenizer.json": b"{}"}
+# A model that was trained as an adapter: merged into its base, and by itself. And its trainer's state on the way.
+ADAPTER = {"adapter_config.json": b'{"r": 4}', "adapter_model.safetensors": bytes(range(255, -1, -1)) * 200}
+MERGED = {"config.json": b'{"model_type": "tiny"}', "model.safetensors": bytes(range(256)) * 5000, "parity.json": b"{}"}
+ADAPTED = {**MERGED, **{f"adapter/{path}": content for path, content in ADAPTER.items()}}
+STATE = {**ADAPTER, "optimizer.pt": b"state", "trainer_state.json": b"{}"}
 
 
 def ssh_pair(name: str = "laptop") -> dict[str, str]:
@@ -82,15 +88,15 @@ async def said(server: Server, job_id: str, *messages: str) -> None:
 
 
 async def checkpoint(
-    server: Server, job_id: str, step: int, *, final: bool = False, files: dict[str, bytes] | None = None
+    server: Server, job_id: str, step: int, *, final: bool = False, files: dict[str, bytes] | None = None, **values: Any
 ) -> str:
-    """Store a checkpoint of a job; return its id."""
+    """Store a checkpoint of a job; return its id. Where `files` are given it has checksums, as those of today have."""
     checkpoint_id = ids.new("ckpt")
     async with server.platform.db.read() as session:
         row = await session.get_one(Job, job_id)
-    prefix = f"{row.account_id}/{job_id}/1/{step}"
-    for path, content in FILES.items():
-        await server.platform.core.storage.put(f"{prefix}/{path}", content)
+    prefix, content = f"{row.account_id}/{job_id}/1/{step}", FILES if files is None else files
+    for path, data in content.items():
+        await server.platform.core.storage.put(f"{prefix}/{path}", data)
     async with server.platform.db.transaction() as session:
         session.add(
             Checkpoint(
@@ -101,12 +107,25 @@ async def checkpoint(
                 step=step,
                 final=final,
                 storage_prefix=prefix,
-                file_count=len(FILES),
-                size_bytes=sum(map(len, FILES.values())),
+                file_count=len(content),
+                size_bytes=sum(map(len, content.values())),
+                checksums=None if files is None else {path: hashlib.sha256(data).hexdigest() for path, data in files.items()},
                 created_at=clock.now(),
+                **values,
             )
         )
     return checkpoint_id
+
+
+async def trained_adapter(server: Server, client: httpx2.AsyncClient, **changes: Any) -> dict[str, Any]:
+    """Return a completed job whose model was trained as an adapter, with a score, after a checkpoint with a better one."""
+    made = await queued_job(client, **{"hyperparameters": {"lora_rank": 4}, **changes})
+    await moved(server, made["id"], job.PROVISIONING, job.RUNNING)
+    await checkpoint(server, made["id"], 5, files=STATE, score=0.75)
+    await checkpoint(server, made["id"], 10, final=True, files=ADAPTED, adapter_rank=4, score=0.5)
+    await moved(server, made["id"], job.COMPLETED, current_step=10, total_steps=10, best_step=5)
+    found: dict[str, Any] = (await client.get(f"/v1/training_jobs/{made['id']}")).json()
+    return found
 
 
 async def completed_job(server: Server, client: httpx2.AsyncClient, **changes: Any) -> dict[str, Any]:

@@ -32,7 +32,7 @@ const JOB: job.JobSpec = {
   hyperparameters: { learning_rate: 0.001, max_steps: 60 },
   hyperparametersDefaulted: [],
   environments: null,
-  checkpointDestination: { type: "HF", uri: null, repo: "me/adder", private: true },
+  checkpointDestination: { type: "HF", uri: null, repo: "me/adder", private: true, weights: null, archive: null },
   requiresHeartbeat: true,
   hardwareRequested: { type: "L4-24GB", count: 1, provider: "local" },
   maxCost: { amount: "2.5" },
@@ -49,6 +49,7 @@ const BODY: Body = {
   max_cost_usd: 2.5,
   hyperparameters: { learning_rate: 1e-6, lora_rank: null },
 };
+const { reward_function_id: _, ...PLAIN } = BODY;
 const DRAFT = {
   base: "rf_1",
   name: "it's exact",
@@ -78,6 +79,20 @@ const OFFERED: Record<string, Snippets> = {
   "job: rollouts": rolloutSnippets("job_1", { step: 3, row: null, filter: "all", pattern: "" }),
   "job: rollouts sought": rolloutSnippets("job_1", { step: null, row: 2, filter: "all-fail", pattern: "it's" }),
   "new job": jobSnippets(BODY),
+  "new job: SFT": jobSnippets({ ...PLAIN, method: "sft", hyperparameters: { max_length: 512, completion_only: false } }),
+  "new job: DPO": jobSnippets({
+    ...PLAIN,
+    method: "dpo",
+    checkpoint_destination: { type: "s3", uri: "s3://bucket/models", archive: true },
+    hyperparameters: { beta: 0.2 },
+  }),
+  "new job: video": jobSnippets({ ...PLAIN, method: "sft_video_gen", hyperparameters: { num_frames: 49 } }),
+  "new job: environments": jobSnippets({ ...PLAIN, environments: { "me/maze": { splits: ["train"] } } }),
+  "new job: adapter": jobSnippets({
+    ...BODY,
+    checkpoint_destination: { type: "veri", weights: "adapter" },
+    hyperparameters: { lora_rank: 8 },
+  }),
   compare: compareSnippets(["job_1", "job_2"], ["reward"]),
   "datasets: upload": datasets.uploadSnippets(),
   "datasets: show": datasets.datasetSnippets("ds_1", "", null),

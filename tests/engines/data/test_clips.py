@@ -101,8 +101,8 @@ def test_a_playlist_opens_nothing(tmp_path: Path, content: str, monkeypatch: pyt
 
 def test_what_is_kept_of_clips_is_bounded_and_names_the_first_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engines.data.clip_counts.MAX_LENGTHS", 3)
+    assert ClipCounts().counted is None
     counts = ClipCounts()
-    assert counts.counted is None
     for line in range(1, 101):
         counts.take(Clip(10 + line % 5, Fraction(30000, 1001), 64, 48), line)
     counts.take(Clip(9, None, 32, 32), 101)

@@ -64,10 +64,15 @@ class Parent:
         self._child.stdin.write(protocol.encode({"type": kind, **fields}))
         self._child.stdin.flush()
 
-    def run(self, spec: Spec, on_message: Callable[[dict[str, Any]], None] = lambda message: None) -> Run:
+    def run(
+        self,
+        spec: Spec,
+        on_message: Callable[[dict[str, Any]], None] = lambda message: None,
+        module: str = "engines.child",
+    ) -> Run:
         reading, writing = os.pipe()
         environment = {**os.environ, protocol.FD_VARIABLE: str(writing), "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-P", "-m", "engines.child"]
+        command = [sys.executable, "-P", "-m", module]
         run, started = Run(kept=self._keep), time.monotonic()
         with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[writing], env=environment) as self._child:
             os.close(writing)

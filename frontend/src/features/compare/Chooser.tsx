@@ -12,7 +12,7 @@ import { Ago } from "@/ui/Time";
 import { MOST } from "./view";
 
 const JOBS = graphql(`query JobsToCompare($filter: JobFilter) {
-  jobs(first: 30, filter: $filter) { nodes { id outputName status baseModel createdAt latestMetrics(keys: ["reward"]) { key value } } }
+  jobs(first: 30, filter: $filter) { nodes { id outputName status baseModel createdAt method latestMetrics(keys: ["reward", "loss", "rewards/margins"]) { key value } } }
 }`);
 
 /** Pick what to compare from the newest jobs, or those found by name. */
@@ -76,7 +76,7 @@ export function Chooser({
               />
               <span className="min-w-0 flex-1 truncate font-medium">{job.outputName}</span>
               <span className="text-ink-3 text-xs tabular-nums max-sm:hidden">
-                {job.latestMetrics[0] ? `reward ${measure(job.latestMetrics[0].value)}` : ""}
+                {told(job)}
               </span>
               <Status status={job.status} className="w-24 max-sm:hidden" />
               <span className="w-20 text-right text-ink-3 text-xs">

@@ -16,6 +16,11 @@ export const COMPARE = {
 export const FIRST = [
   "reward",
   "eval_reward",
+  "loss",
+  "eval_loss",
+  "rewards/margins",
+  "rewards/accuracies",
+  "mean_token_accuracy",
   "frac_reward_zero_std",
   "kl",
   "entropy",

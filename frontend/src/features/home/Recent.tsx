@@ -1,5 +1,6 @@
 import { Link, useNavigate } from "@tanstack/react-router";
 import { measure, usd } from "@/lib/format";
+import { traitsOf } from "@/lib/methods";
 import { Panel } from "@/ui/Panel";
 import { Status } from "@/ui/Status";
 import { type Column, Table } from "@/ui/Table";
@@ -20,7 +21,15 @@ const COLUMNS: Column<Job>[] = [
   },
   { id: "status", header: "Status", cell: (job) => <Status status={job.status} /> },
   { id: "model", header: "Model", from: "md", cell: (job) => <span className="text-ink-2">{job.baseModel}</span> },
-  { id: "reward", header: "Reward", numeric: true, cell: (job) => measure(job.latestMetrics[0]?.value) },
+  {
+    id: "score",
+    header: "Score",
+    numeric: true,
+    cell: (job) => {
+      const { key, label } = traitsOf(job.method).lead;
+      return <span title={label}>{measure(job.latestMetrics.find((one) => one.key === key)?.value)}</span>;
+    },
+  },
   { id: "took", header: "Took", numeric: true, from: "lg", cell: (job) => <Elapsed from={job.startedAt} to={job.completedAt} /> },
   { id: "cost", header: "Cost", numeric: true, from: "sm", cell: (job) => usd(job.cost.total.amount) },
   {

@@ -3,6 +3,7 @@ import { MessageSquare, Plus } from "lucide-react";
 import { useRef, useState } from "react";
 import { count, counted, duration, measure, usd, words } from "@/lib/format";
 import { useLive } from "@/lib/live";
+import { traitsOf } from "@/lib/methods";
 import { runColor } from "@/lib/runs";
 import { buttonClass } from "@/ui/Button";
 import { Sparkline } from "@/ui/chart/Sparkline";
@@ -54,8 +55,9 @@ export function RunningNow({ running }: { running: Running | undefined }) {
 
 function JobLine({ job }: { job: Running["jobs"]["nodes"][number] }) {
   const { step, totalSteps, fraction, etaSeconds } = job.progress;
-  const rewards = job.metrics[0]?.values ?? [];
-  const reward = rewards.at(-1);
+  const { key, label } = traitsOf(job.method).lead;
+  const values = job.metrics.find((one) => one.key === key)?.values ?? [];
+  const now = values.at(-1);
   return (
     <li className={LINE}>
       <div className="min-w-0">
@@ -81,14 +83,14 @@ function JobLine({ job }: { job: Running["jobs"]["nodes"][number] }) {
       </div>
       <div className="flex items-center justify-end gap-2 max-sm:hidden">
         <Sparkline
-          values={rewards}
-          label={reward === undefined ? "No reward yet" : `Reward so far, now ${measure(reward)}`}
+          values={values}
+          label={now === undefined ? `No ${label.toLowerCase()} yet` : `${label} so far, now ${measure(now)}`}
           color={runColor(job.id)}
           width={56}
           height={24}
         />
-        <span className="w-12 text-right font-medium text-xs tabular-nums" title="Mean reward of the last step">
-          {measure(reward)}
+        <span className="w-12 text-right font-medium text-xs tabular-nums" title={`${label} of the last step`}>
+          {measure(now)}
         </span>
       </div>
     </li>

@@ -55,7 +55,9 @@ export const HomeQuery = graphql(`
             amount
           }
         }
-        latestMetrics(keys: ["reward"]) {
+        method
+        latestMetrics(keys: ["reward", "loss", "rewards/margins"]) {
+          key
           value
         }
       }
@@ -123,7 +125,9 @@ export const RunningQuery = graphql(`
           fraction
           etaSeconds
         }
-        metrics(keys: ["reward"], maxPoints: 80) {
+        method
+        metrics(keys: ["reward", "loss", "rewards/margins"], maxPoints: 80) {
+          key
           values
         }
       }

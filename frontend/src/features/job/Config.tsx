@@ -1,7 +1,8 @@
 import { Link } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { useQuery } from "urql";
-import { dateTime, methodName, usd } from "@/lib/format";
+import { gigabytes, MemoryBar } from "@/features/memory";
+import { dateTime, methodName, usd, words } from "@/lib/format";
 import { graphql, type Json as Value } from "@/lib/graphql";
 import { choice, useUrlState } from "@/lib/url";
 import { CodeBlock } from "@/ui/Copy";
@@ -120,15 +121,45 @@ export default function Config({ job }: { job: Job }) {
             {as === "json" && <Json value={restBody(job)} label="The job as JSON" />}
           </Tabs>
         </Panel>
-        <Panel title="What it runs on and for">
-          <Facts items={facts(job)} />
-        </Panel>
+        <div className="flex min-w-0 flex-col gap-4">
+          <Panel title="What it runs on and for">
+            <Facts items={facts(job)} />
+          </Panel>
+          <Memory job={job} />
+        </div>
       </div>
     </Together>
   );
 }
 
+/** What was expected beside what was measured; what is not known is said. */
+function Memory({ job }: { job: Job }) {
+  const { memoryEstimate: estimate, peakMemoryBytes: measured } = job;
+  if (!estimate && measured === null) return null;
+  return (
+    <Panel title="Memory">
+      {estimate ? (
+        <MemoryBar estimate={estimate} measured={measured} />
+      ) : (
+        <p className="text-sm">
+          <span className="font-medium tabular-nums">{gigabytes(measured ?? 0)}</span> measured at the peak. There was no estimate:
+          the size of its base model was not known before.
+        </p>
+      )}
+    </Panel>
+  );
+}
+
 const LINK = "underline decoration-line-strong underline-offset-2 hover:decoration-current";
+
+/** An environment each, with the splits that were asked for. */
+function environmentFacts(environments: Value): [string, string][] {
+  if (typeof environments !== "object" || environments === null || Array.isArray(environments)) return [];
+  return Object.entries(environments).map(([id, one]) => {
+    const splits = typeof one === "object" && one !== null && !Array.isArray(one) ? one.splits : undefined;
+    return ["Environment", Array.isArray(splits) && splits.length > 0 ? `${id}, ${splits.join(", ")}` : id];
+  });
+}
 
 function facts(job: Job): Parameters<typeof Facts>[0]["items"] {
   const { checkpointDestination: to } = job;
@@ -167,6 +198,9 @@ function facts(job: Job): Parameters<typeof Facts>[0]["items"] {
         ? "this platform"
         : `${to.uri ?? to.repo ?? ""}${to.type === "HF" ? (to.private === false ? ", public" : ", private") : ""}`,
     ],
+    to.weights !== null && ["Weights", words(to.weights)],
+    to.archive === true && ["Delivered as", "one .tar.gz"],
+    ...environmentFacts(job.environments),
     job.destinationUrl !== null && [
       "Delivered to",
       <span key="delivered" className="break-all">

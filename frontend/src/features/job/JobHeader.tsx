@@ -1,7 +1,8 @@
 import { Link } from "@tanstack/react-router";
 import { Hourglass } from "lucide-react";
 import type { ReactNode } from "react";
-import { count, duration, usd, words } from "@/lib/format";
+import { gigabytes } from "@/features/memory";
+import { count, duration, methodName, usd, words } from "@/lib/format";
 import { cx } from "@/ui/cx";
 import { Progress } from "@/ui/Progress";
 import { Ago, Elapsed } from "@/ui/Time";
@@ -50,6 +51,7 @@ export function JobHeader({ job, postedAt, events }: Props) {
         </span>
       </div>
       <dl className="grid grid-cols-2 gap-x-6 gap-y-2 sm:flex sm:flex-wrap">
+        <Fact name="Method">{methodName(job.method)}</Fact>
         <Fact name="Base model" wide>
           <span title={job.baseRevision ? `${job.baseModel} at ${job.baseRevision}` : job.baseModel}>
             {job.baseModel}
@@ -68,6 +70,15 @@ export function JobHeader({ job, postedAt, events }: Props) {
           <LiveCost job={job} postedAt={postedAt} events={events} />
           {job.maxCost && <span className="text-ink-3 text-xs"> of {usd(job.maxCost.amount)}</span>}
         </Fact>
+        {job.peakMemoryBytes !== null && (
+          <Fact name="Peak memory">
+            {gigabytes(job.peakMemoryBytes)}
+            {job.memoryEstimate && (
+              <span className="text-ink-3 text-xs"> of {gigabytes(job.memoryEstimate.totalBytes)} estimated</span>
+            )}
+          </Fact>
+        )}
+        {job.bestStep !== null && <Fact name="Best step">{count(job.bestStep)}</Fact>}
         {job.attempt > 1 && <Fact name="Attempt">{job.attempt}</Fact>}
         <Fact name="Dataset" wide>
           <Link to="/datasets/$id" params={{ id: job.dataset.id }} className={LINK}>

@@ -1,6 +1,7 @@
 import { Link, useParams } from "@tanstack/react-router";
 import { lazy, Suspense } from "react";
 import { words } from "@/lib/format";
+import { traitsOf } from "@/lib/methods";
 import { useTitle } from "@/lib/page";
 import { useShortcuts } from "@/lib/shortcuts";
 import { choice, useUrlState } from "@/lib/url";
@@ -19,6 +20,7 @@ import { type LiveJob, useJob } from "./useJob";
 
 const Overview = lazy(() => import("./overview/Overview"));
 const Rollouts = lazy(() => import("./rollouts/Rollouts"));
+const ClipsView = lazy(() => import("./clips/ClipsView"));
 const LogViewer = lazy(() => import("@/features/logs/LogViewer"));
 const Events = lazy(() => import("./Events"));
 const Checkpoints = lazy(() => import("./Checkpoints"));
@@ -87,23 +89,27 @@ const JobTrail = ({ id }: { id: string }) => (
 );
 
 function JobTabs({ id, live }: { id: string; live: LiveJob }) {
-  const [{ tab }, setView] = useUrlState(VIEW);
+  const [{ tab: named }, setView] = useUrlState(VIEW);
   const { job } = live;
+  const makes = job && traitsOf(job.method).makes;
+  // What writes nothing while it trains has nothing to show of it.
+  const tabs = TABS.filter((one) => one !== "rollouts" || makes !== null);
+  const tab = tabs.includes(named) ? named : "overview";
   const show = (to: Tab) => setView({ tab: to });
   const step = (by: number) => {
-    const to = TABS[(TABS.indexOf(tab) + by + TABS.length) % TABS.length];
+    const to = tabs[(tabs.indexOf(tab) + by + tabs.length) % tabs.length];
     if (to) show(to);
   };
   useShortcuts([
     { keys: "[", label: "Tab before", run: () => step(-1) },
     { keys: "]", label: "Next tab", run: () => step(1) },
-    ...TABS.map((one, index) => ({ keys: String(index + 1), label: words(one), run: () => show(one) })),
+    ...tabs.map((one, index) => ({ keys: String(index + 1), label: words(one), run: () => show(one) })),
   ]);
   const count = job?.checkpoints.length;
   return (
     <Tabs
       label="About the job"
-      tabs={TABS.map((one) => ({
+      tabs={tabs.map((one) => ({
         id: one,
         label:
           one === "checkpoints" ? (
@@ -120,9 +126,10 @@ function JobTabs({ id, live }: { id: string; live: LiveJob }) {
     >
       <Suspense fallback={<Skeleton className="h-80" />}>
         {tab === "overview" && <Overview jobId={id} />}
-        {tab === "rollouts" && <Rollouts jobId={id} />}
+        {tab === "rollouts" && makes === "text" && <Rollouts jobId={id} />}
+        {tab === "rollouts" && makes === "clips" && <ClipsView jobId={id} />}
         {tab === "logs" && <LogViewer of="job" id={id} />}
-        {job ? <OfJob tab={tab} live={live} /> : !["overview", "rollouts", "logs"].includes(tab) && <Skeleton className="h-80" />}
+        {job ? <OfJob tab={tab} live={live} /> : !["overview", "logs"].includes(tab) && <Skeleton className="h-80" />}
       </Suspense>
     </Tabs>
   );

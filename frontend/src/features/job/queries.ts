@@ -1,3 +1,4 @@
+import { MemoryEstimate } from "@/features/memory";
 import { graphql, type ResultOf } from "@/lib/graphql";
 
 /** What moves while it runs: asked for each second, so it is small. */
@@ -66,6 +67,13 @@ export const JobQuery = graphql(
           uri
           repo
           private
+          weights
+          archive
+        }
+        bestStep
+        peakMemoryBytes
+        memoryEstimate {
+          ...MemoryEstimate
         }
         destinationUrl
         requiresHeartbeat
@@ -111,6 +119,8 @@ export const JobQuery = graphql(
           id
           step
           final
+          score
+          best
           attempt
           fileCount
           sizeBytes
@@ -130,15 +140,18 @@ export const JobQuery = graphql(
       }
     }
   `,
-  [JobPulse],
+  [JobPulse, MemoryEstimate],
 );
 
 export const CheckpointFilesQuery = graphql(`
-  query CheckpointFiles($id: ID!) {
+  query CheckpointFiles($id: ID!, $weights: CheckpointWeights) {
     checkpoint(id: $id) {
       id
-      files {
+      downloadUrl(weights: $weights)
+      files(weights: $weights) {
         path
+        sizeBytes
+        sha256
         downloadUrl
       }
     }

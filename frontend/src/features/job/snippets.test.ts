@@ -8,7 +8,7 @@ const JOB: JobSpec = {
   hyperparameters: { learning_rate: 0.001, max_steps: 60, seed: 42, lora_rank: null },
   hyperparametersDefaulted: ["seed", "lora_rank"],
   environments: null,
-  checkpointDestination: { type: "VERI", uri: null, repo: null, private: null },
+  checkpointDestination: { type: "VERI", uri: null, repo: null, private: null, weights: null, archive: null },
   requiresHeartbeat: false,
   hardwareRequested: { type: "L4-24GB", count: 1, provider: null },
   maxCost: null,
@@ -36,13 +36,13 @@ test("a cap, a destination, a provider and a heartbeat are kept", () => {
     maxCost: { amount: "2.5" },
     requiresHeartbeat: true,
     hardwareRequested: { type: "H100", count: 2, provider: "local" },
-    checkpointDestination: { type: "HF", uri: null, repo: "me/adder", private: true },
+    checkpointDestination: { type: "HF", uri: null, repo: "me/adder", private: true, weights: "ADAPTER", archive: null },
   });
   expect(body).toMatchObject({
     max_cost_usd: 2.5,
     requires_heartbeat: true,
     provider: "local",
-    checkpoint_destination: { type: "hf", repo: "me/adder", private: true },
+    checkpoint_destination: { type: "hf", repo: "me/adder", private: true, weights: "adapter" },
   });
 });
 
@@ -62,6 +62,20 @@ test("the job file has the same, as the command line reads it", () => {
       "",
     ].join("\n"),
   );
+});
+
+test("weights that were asked for are kept, also where the model goes nowhere else", () => {
+  const job = { ...JOB, checkpointDestination: { ...JOB.checkpointDestination, weights: "BOTH" } };
+  expect(restBody(job).checkpoint_destination).toEqual({ type: "veri", weights: "both" });
+  expect(createJob(job).graphql).toContain('"weights": "BOTH"');
+});
+
+test("a job of any method is made again as that, without what it never had", () => {
+  const job = { ...JOB, method: "DPO", rewardFunction: null, hyperparameters: { beta: 0.2 }, hyperparametersDefaulted: [] };
+  expect(jobFile(job)).toContain('method = "dpo"\n');
+  expect(restBody(job)).not.toHaveProperty("reward_function_id");
+  const acting = { ...JOB, rewardFunction: null, environments: { "me/maze": { splits: ["train"] } } };
+  expect(jobFile(acting)).toContain('[environments]\n"me/maze" = { splits = ["train"] }\n');
 });
 
 test("to resume is to create with a checkpoint", () => {

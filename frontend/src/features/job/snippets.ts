@@ -17,7 +17,14 @@ export interface JobSpec {
   hyperparameters: Json;
   hyperparametersDefaulted: readonly string[];
   environments: Json;
-  checkpointDestination: { type: string; uri: string | null; repo: string | null; private: boolean | null };
+  checkpointDestination: {
+    type: string;
+    uri: string | null;
+    repo: string | null;
+    private: boolean | null;
+    weights: string | null;
+    archive: boolean | null;
+  };
   requiresHeartbeat: boolean;
   hardwareRequested: Shape;
   maxCost: { amount: string } | null;
@@ -41,8 +48,10 @@ export function given(job: Pick<JobSpec, "hyperparameters" | "hyperparametersDef
 }
 
 function destination(job: JobSpec): Fields | undefined {
-  const { type, ...rest } = job.checkpointDestination;
-  return type === "VERI" ? undefined : withoutNulls({ type: type.toLowerCase(), ...rest });
+  const { type, weights, ...rest } = job.checkpointDestination;
+  // The platform's own storage is where it goes anyway, unless other weights were asked for.
+  if (type === "VERI" && weights === null) return undefined;
+  return withoutNulls({ type: type.toLowerCase(), ...rest, weights: weights?.toLowerCase() });
 }
 
 /** As `POST /v1/training_jobs` takes it. */
@@ -84,7 +93,7 @@ function graphqlInput(job: JobSpec): Fields {
     hyperparameters: given(job),
     environments: job.environments,
     maxCostUsd: job.maxCost?.amount,
-    checkpointDestination: type === "VERI" ? undefined : withoutNulls({ type, ...rest }),
+    checkpointDestination: type === "VERI" && rest.weights === null ? undefined : withoutNulls({ type, ...rest }),
     requiresHeartbeat: job.requiresHeartbeat || undefined,
     resumeFrom: job.resumedFrom?.id,
   });
@@ -172,7 +181,7 @@ export const listCheckpoints = (id: string): Snippets => ({
   ...both("GET", `/v1/training_jobs/${id}/checkpoints`),
   graphql: operation(
     `query Checkpoints($id: ID!) {
-  job(id: $id) { checkpoints { id step final sizeBytes downloadUrl } }
+  job(id: $id) { checkpoints { id step final score best sizeBytes downloadUrl files { path sha256 } } }
 }`,
     { id },
   ),

@@ -85,7 +85,7 @@ function Finer({ view, onChange }: Pick<Props, "view" | "onChange">) {
   const named = (nodes: readonly { id: string; name: string }[] | undefined): [string, string][] =>
     (nodes ?? []).map((one) => [one.id, `${one.name} · ${one.id.slice(-6)}`]);
   const selects: [keyof FilterView & ("method" | "model" | "dataset" | "reward"), string, [string, string][]][] = [
-    ["method", "Method", METHODS.map((one) => [one.toLowerCase(), one === "GRPO" ? "GRPO" : "SFT, video"])],
+    ["method", "Method", METHODS.map((one) => [one.toLowerCase(), methodName(one)])],
     ["model", "Base model", (data?.baseModels ?? []).map((one) => [one.name, one.name])],
     ["dataset", "Dataset", named(data?.datasets.nodes)],
     ["reward", "Reward function", named(data?.rewardFunctions.nodes)],

@@ -2,7 +2,8 @@ import { Link } from "@tanstack/react-router";
 import { hardwareText } from "@/features/job/eventText";
 import { hasEnded } from "@/features/job/queries";
 import { RunDot } from "@/features/job/RunDot";
-import { dateTime, duration, measure, usd, words } from "@/lib/format";
+import { dateTime, duration, measure, methodName, usd, words } from "@/lib/format";
+import { traitsOf } from "@/lib/methods";
 import { runColor } from "@/lib/runs";
 import { Sparkline } from "@/ui/chart/Sparkline";
 import { Progress } from "@/ui/Progress";
@@ -32,16 +33,18 @@ function Steps({ row }: { row: JobRow }) {
   );
 }
 
-function Reward({ row }: { row: JobRow }) {
-  const latest = row.latestMetrics[0]?.value;
-  const series = row.metrics[0];
+/** The metric that says best how a run of its method does. */
+function Score({ row }: { row: JobRow }) {
+  const { key, label } = traitsOf(row.method).lead;
+  const latest = row.latestMetrics.find((one) => one.key === key)?.value;
+  const series = row.metrics.find((one) => one.key === key);
   if (latest === undefined) return <span className="text-ink-3">–</span>;
   return (
     <span className="flex items-center justify-end gap-2.5">
       {series && series.values.length > 1 && (
         <span className="max-sm:hidden">
           <Sparkline
-            label={`Reward from ${measure(series.values[0])} to ${measure(series.values.at(-1))}`}
+            label={`${label} from ${measure(series.values[0])} to ${measure(series.values.at(-1))}`}
             steps={series.steps}
             values={series.values}
             color={runColor(row.id)}
@@ -50,7 +53,10 @@ function Reward({ row }: { row: JobRow }) {
           />
         </span>
       )}
-      <span className="min-w-12">{measure(latest)}</span>
+      <span className="flex min-w-12 flex-col leading-tight">
+        {measure(latest)}
+        {key !== "reward" && <span className="text-2xs text-ink-3">{label.toLowerCase()}</span>}
+      </span>
     </span>
   );
 }
@@ -89,7 +95,8 @@ export function jobColumns(select: (row: JobRow) => React.ReactNode, menu: (row:
       ),
     },
     { id: "progress", header: "Steps", from: "md", width: "11rem", cell: (row) => <Steps row={row} /> },
-    { id: "reward", header: "Reward", numeric: true, from: "sm", width: "11rem", cell: (row) => <Reward row={row} /> },
+    { id: "reward", header: "Score", numeric: true, from: "sm", width: "11rem", cell: (row) => <Score row={row} /> },
+    { id: "method", header: "Method", from: "lg", width: "8rem", cell: (row) => <span className="text-ink-2">{methodName(row.method)}</span> },
     {
       id: "model",
       header: "Base model",

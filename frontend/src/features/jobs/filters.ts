@@ -1,14 +1,13 @@
 /** Which jobs are listed: what stands in the URL, and what is asked of the server. */
 import { midnight } from "@/lib/format";
 import type { VariablesOf } from "@/lib/graphql";
+import { isMethod } from "@/lib/methods";
 import { list, readUrl, text } from "@/lib/url";
 import type { JobsQuery } from "./queries";
 
 export type JobFilter = NonNullable<VariablesOf<typeof JobsQuery>["filter"]>;
 export const STATUSES = ["QUEUED", "PROVISIONING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"] as const;
 export type JobStatus = (typeof STATUSES)[number];
-export const METHODS = ["GRPO", "SFT_VIDEO_GEN"] as const;
-type Method = (typeof METHODS)[number];
 
 export const CODECS = {
   q: text(),
@@ -24,7 +23,6 @@ export type FilterView = ReturnType<typeof readUrl<typeof CODECS>>;
 export const NO_FILTER: FilterView = readUrl(CODECS, {});
 
 const isStatus = (word: string): word is JobStatus => (STATUSES as readonly string[]).includes(word);
-const isMethod = (word: string): word is Method => (METHODS as readonly string[]).includes(word);
 
 export const statusesOf = (view: FilterView): JobStatus[] => view.status.map((word) => word.toUpperCase()).filter(isStatus);
 

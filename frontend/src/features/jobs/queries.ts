@@ -36,10 +36,12 @@ export const JobRowFields = graphql(`
       code
       message
     }
-    latestMetrics(keys: ["reward"]) {
+    latestMetrics(keys: ["reward", "loss", "rewards/margins"]) {
+      key
       value
     }
-    metrics(keys: ["reward"], maxPoints: 40) {
+    metrics(keys: ["reward", "loss", "rewards/margins"], maxPoints: 40) {
+      key
       steps
       values
     }

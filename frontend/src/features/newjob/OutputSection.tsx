@@ -53,17 +53,24 @@ export function OutputSection({ number, draft, hasAdapter, change, suggested, er
         </Field>
         <WeightsField draft={draft} hasAdapter={hasAdapter} error={errors["checkpointDestination.weights"]} onChange={to} />
         {destination.type === "s3" && (
-          <Field label="Folder" error={errors["checkpointDestination.uri"]} className="sm:col-start-2 sm:row-start-2">
-            {(ids) => (
-              <Input
-                {...ids}
-                value={destination.uri}
-                placeholder="s3://bucket/folder"
-                spellCheck={false}
-                onChange={(event) => to({ uri: event.target.value })}
-              />
-            )}
-          </Field>
+          <div className="flex flex-col gap-2 sm:col-start-2 sm:row-start-2">
+            <Field label="Folder" error={errors["checkpointDestination.uri"]}>
+              {(ids) => (
+                <Input
+                  {...ids}
+                  value={destination.uri}
+                  placeholder="s3://bucket/folder"
+                  spellCheck={false}
+                  onChange={(event) => to({ uri: event.target.value })}
+                />
+              )}
+            </Field>
+            <Checkbox
+              label="As one .tar.gz"
+              checked={destination.archive}
+              onChange={(event) => to({ archive: event.target.checked })}
+            />
+          </div>
         )}
         {destination.type === "hf" && (
           <div className="flex flex-col gap-2 sm:col-start-2 sm:row-start-2">

@@ -217,6 +217,7 @@ export const JobToCloneQuery = graphql(`
         repo
         private
         weights
+        archive
       }
       environments
       dataset {

@@ -31,7 +31,7 @@ export interface Draft {
   /** What was typed, by name; what is not here has its default. */
   params: Record<string, string>;
   maxCost: string;
-  destination: { type: DestinationType; uri: string; repo: string; private: boolean; weights: Weights };
+  destination: { type: DestinationType; uri: string; repo: string; private: boolean; weights: Weights; archive: boolean };
   resumeFrom: string;
   heartbeat: boolean;
 }
@@ -49,7 +49,7 @@ export const EMPTY: Draft = {
   provider: "",
   params: {},
   maxCost: "",
-  destination: { type: "veri", uri: "", repo: "", private: true, weights: "" },
+  destination: { type: "veri", uri: "", repo: "", private: true, weights: "", archive: false },
   resumeFrom: "",
   heartbeat: false,
 };
@@ -73,6 +73,7 @@ export interface Body {
     repo?: string;
     private?: boolean;
     weights?: Exclude<Weights, "">;
+    archive?: boolean;
   };
   hyperparameters?: Record<string, Json>;
 }
@@ -80,7 +81,7 @@ export interface Body {
 function destinationOf({ destination }: Draft): Body["checkpoint_destination"] {
   const { type, uri, repo, private: isPrivate } = destination;
   const weights = destination.weights ? { weights: destination.weights } : {};
-  if (type === "s3") return { type, uri: uri.trim(), ...weights };
+  if (type === "s3") return { type, uri: uri.trim(), ...weights, ...(destination.archive && { archive: true }) };
   if (type === "hf") return { type, repo: repo.trim(), private: isPrivate, ...weights };
   return destination.weights ? { type, ...weights } : undefined;
 }
@@ -213,6 +214,7 @@ export function fromBody(value: unknown, specs: readonly Hyperparameter[]): Draf
       repo: text(to.repo),
       private: to.private !== false,
       weights: weightsOf(to.weights),
+      archive: to.archive === true,
     },
     resumeFrom: text(value.resume_from),
     heartbeat: value.requires_heartbeat === true,
@@ -223,7 +225,7 @@ export function fromBody(value: unknown, specs: readonly Hyperparameter[]): Draf
 export function fromJob(job: JobToClone, specs: readonly Hyperparameter[]): Draft {
   const values = job.hyperparameters as Record<string, Json>;
   const given = Object.fromEntries(Object.entries(values).filter(([name]) => !job.hyperparametersDefaulted.includes(name)));
-  const { type, uri, repo, private: isPrivate, weights } = job.checkpointDestination;
+  const { type, uri, repo, private: isPrivate, weights, archive } = job.checkpointDestination;
   const environments = typed(job.environments);
   return {
     ...EMPTY,
@@ -245,6 +247,7 @@ export function fromJob(job: JobToClone, specs: readonly Hyperparameter[]): Draf
       repo: repo ?? "",
       private: isPrivate ?? true,
       weights: weightsOf(weights),
+      archive: archive === true,
     },
     heartbeat: job.requiresHeartbeat,
   };

@@ -42,7 +42,7 @@ const DRAFT = {
   gpuCount: 2,
   params: { learning_rate: "3e-5", max_steps: "60", load_in_4bit: "true" },
   maxCost: "12.5",
-  destination: { type: "hf" as const, uri: "", repo: "me/adder", private: false, weights: "both" as const },
+  destination: { type: "hf" as const, uri: "", repo: "me/adder", private: false, weights: "both" as const, archive: false },
 };
 
 test("a text is read as its hyperparameter's type, within its range", () => {
@@ -191,7 +191,7 @@ test("a clone has what the job was given, and the next name", () => {
     requiresHeartbeat: true,
     maxCost: { amount: "12.500000" },
     hardwareRequested: { type: "L4-24GB", count: 1, provider: null },
-    checkpointDestination: { type: "VERI", uri: null, repo: null, private: null, weights: "ADAPTER" },
+    checkpointDestination: { type: "VERI", uri: null, repo: null, private: null, weights: "ADAPTER", archive: null },
     environments: null,
     dataset: { id: "ds_1" },
     rewardFunction: { id: "rf_1" },
@@ -239,6 +239,13 @@ test("a method without a reward sends none, whatever was chosen before", () => {
   const sent = toBody({ ...ACTING, method: "sft" }, SPECS, "maze", false);
   expect([sent.method, sent.environments, sent.reward_function_id]).toEqual(["sft", undefined, undefined]);
   expect(toBody({ ...DRAFT, method: "dpo" }, SPECS, "maze", false).reward_function_id).toBeUndefined();
+});
+
+test("a folder can be given the model as one archive", () => {
+  const destination = { ...EMPTY.destination, type: "s3" as const, uri: " s3://b/f ", archive: true };
+  const body = toBody({ ...EMPTY, destination }, SPECS, "");
+  expect(body.checkpoint_destination).toEqual({ type: "s3", uri: "s3://b/f", archive: true });
+  expect(fromBody(body, SPECS).destination).toEqual({ ...destination, uri: "s3://b/f" });
 });
 
 test("weights can be chosen for the platform's own storage too", () => {
