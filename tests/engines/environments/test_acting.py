@@ -44,10 +44,18 @@ def make_spec(
 
 
 @pytest.fixture(scope="module")
-def learned(make_spec: Callable[..., Spec], tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run of ten steps over all tasks of a split, shared by the tests that only look at it."""
+def learned(make_spec: Callable[..., Spec], environments: EnvironmentServer, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of ten steps over all tasks of a split, shared by the tests that only look at it. After each no session is open."""
     spec = make_spec([{"prompt": "of no use here"}], [source("sums")], max_steps=10)
-    return Parent(tmp_path_factory.mktemp("kept")).run(spec)
+    still_open = []
+
+    def look(message: dict[str, Any]) -> None:
+        if message["type"] == "metrics":
+            still_open.append(environments.state()["open"])
+
+    run = Parent(tmp_path_factory.mktemp("kept")).run(spec, look)
+    assert still_open == [0] * 10
+    return run
 
 
 def completions(run: Run) -> list[dict[str, Any]]:

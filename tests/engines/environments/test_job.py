@@ -48,7 +48,7 @@ async def test_a_job_learns_in_an_environment_and_leaves_no_session(
 
     job = await jobs.create(ctx, jobs.JobInput.model_validate(body))
     async with supervising(server):
-        row: Job = await until(ended(ctx, job.id), 120)
+        row: Job = await until(ended(ctx, job.id), 240)
 
     assert (row.status, row.error, row.current_step) == ("completed", None, 2)
     groups = [group for chunk in await jobs.rows(ctx, job.id, "rollouts") for group in chunk.data["groups"]]
