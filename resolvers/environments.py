@@ -5,12 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from burnish.kit.core import Core
-from burnish.kit.db import Session
 from burnish.kit.errors import BurnishError, Invalid, SchemaInvalid
 from engines.compute.hardware import Shape
 from engines.training.grpo_spec import EnvironmentChoice
-from models import integration
 from resolvers.inputs import parse
 
 ID = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,127}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -36,9 +33,9 @@ def check_shape(shape: Shape) -> None:
         raise Invalid("A job that learns in environments runs on one GPU.", param="gpu.count", hint="Ask for a count of 1.")
 
 
-async def problem(session: Session, core: Core, account_id: str) -> BurnishError | None:
-    """Return why this account cannot learn in environments here, None where it can."""
-    if await integration.secret(session, core.secrets, account_id, "openreward") is None:
+def problem(*, has_key: bool) -> BurnishError | None:
+    """Return why an account, with or without the integration's key, cannot learn in environments here; None where it can."""
+    if not has_key:
         message = "OpenReward environments need their integration, which is not configured."
         return Invalid(message, code="integration_not_configured", param="environments")
     if importlib.util.find_spec(LIBRARY) is None:

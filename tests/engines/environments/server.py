@@ -19,7 +19,8 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-KEY = "or-key-of-the-tests"
+from tests.engines.environments.names import KEY
+
 STATE = {"set_up": 0, "torn_down": 0, "pings": 0, "hung": 0}
 
 

@@ -1,0 +1,3 @@
+"""What the tests and the environment server both know."""
+
+KEY = "or-key-of-the-tests"
