@@ -44,11 +44,9 @@ export function DatasetFacts({ dataset, statistics }: { dataset: OneDataset; sta
         items={[
           ["Rows", dataset.rowCount === null ? "not read yet" : count(dataset.rowCount)],
           isRead && ["Repeated", <Repeated key="repeated" statistics={statistics} />],
-          statistics?.methods &&
-            dataset.rowCount !== null && [
-              "Serves",
-              <Serves key="serves" fits={statistics.methods} rows={Number(dataset.rowCount)} />,
-            ],
+          statistics?.methods && dataset.rowCount !== null
+            ? ["Serves", <Serves key="serves" fits={statistics.methods} rows={Number(dataset.rowCount)} />]
+            : null,
           clips > 0 && ["Clips", statistics?.clips ? clipsText(statistics.clips) : count(clips)],
           isRead && ["Size", `${bytes(dataset.sizeBytes)} as JSONL`],
           place !== null && ["Source", <Copyable key="place" text={place} />],
