@@ -34,6 +34,3 @@ export function traitsOf(method: string): Traits {
   const name = method.toUpperCase();
   return TRAITS[isMethod(name) ? name : "GRPO"];
 }
-
-/** The metrics that lists of jobs ask for: of each job one of them is shown. */
-export const LEADS: readonly string[] = [...new Set(METHODS.map((method) => TRAITS[method].lead.key))];

@@ -3,6 +3,7 @@ import { useQuery } from "urql";
 import { sentence } from "@/lib/errors";
 import { measure } from "@/lib/format";
 import { graphql } from "@/lib/graphql";
+import { traitsOf } from "@/lib/methods";
 import { Button } from "@/ui/Button";
 import { Dialog } from "@/ui/Dialog";
 import { ErrorNote, Skeleton } from "@/ui/Empty";
@@ -14,6 +15,13 @@ import { MOST } from "./view";
 const JOBS = graphql(`query JobsToCompare($filter: JobFilter) {
   jobs(first: 30, filter: $filter) { nodes { id outputName status baseModel createdAt method latestMetrics(keys: ["reward", "loss", "rewards/margins"]) { key value } } }
 }`);
+
+/** The newest value of the metric that says best how a run of its method does. */
+function told({ method, latestMetrics }: { method: string; latestMetrics: readonly { key: string; value: number }[] }): string {
+  const { key, label } = traitsOf(method).lead;
+  const found = latestMetrics.find((one) => one.key === key);
+  return found ? `${label.toLowerCase()} ${measure(found.value)}` : "";
+}
 
 /** Pick what to compare from the newest jobs, or those found by name. */
 export function Chooser({
@@ -75,9 +83,7 @@ export function Chooser({
                 onChange={() => toggle(job.id)}
               />
               <span className="min-w-0 flex-1 truncate font-medium">{job.outputName}</span>
-              <span className="text-ink-3 text-xs tabular-nums max-sm:hidden">
-                {told(job)}
-              </span>
+              <span className="text-ink-3 text-xs tabular-nums max-sm:hidden">{told(job)}</span>
               <Status status={job.status} className="w-24 max-sm:hidden" />
               <span className="w-20 text-right text-ink-3 text-xs">
                 <Ago at={job.createdAt} />

@@ -2,6 +2,10 @@ import { measure } from "@/lib/format";
 import { Panel } from "@/ui/Panel";
 import { RunTable } from "./Settings";
 
+/** Of these more is better, and of those less; of the training loss of different methods neither can be said. */
+const MORE = new Set(["reward", "eval_reward", "rewards/margins", "rewards/accuracies", "mean_token_accuracy"]);
+const LESS = new Set(["eval_loss"]);
+
 interface FinalsProps {
   runs: readonly { id: string; name: string; color: string }[];
   keys: readonly string[];
@@ -15,8 +19,8 @@ export function Finals({ runs, keys, value }: FinalsProps) {
       <RunTable label="Newest values by run" runs={runs} first="Metric">
         {keys.map((key) => {
           const values = runs.map((run) => value(run.id, key));
-          const best =
-            key === "reward" || key === "eval_reward" ? Math.max(...values.map((one) => one ?? Number.NEGATIVE_INFINITY)) : null;
+          const there = values.filter((one) => one !== null);
+          const best = MORE.has(key) ? Math.max(...there) : LESS.has(key) ? Math.min(...there) : null;
           return (
             <tr key={key} className="border-line border-b last:border-0">
               <th scope="row" className="h-8 whitespace-nowrap px-3 text-left font-normal text-ink-2">
@@ -24,11 +28,11 @@ export function Finals({ runs, keys, value }: FinalsProps) {
               </th>
               {runs.map((run, index) => {
                 const one = values[index] ?? null;
-                const highest = runs.length > 1 && one !== null && one === best;
+                const isBest = runs.length > 1 && one !== null && one === best;
                 return (
-                  <td key={run.id} className={highest ? "h-8 px-3 text-right font-semibold text-good" : "h-8 px-3 text-right"}>
+                  <td key={run.id} className={isBest ? "h-8 px-3 text-right font-semibold text-good" : "h-8 px-3 text-right"}>
                     {measure(one)}
-                    {highest && <span className="sr-only"> (highest)</span>}
+                    {isBest && <span className="sr-only"> (best)</span>}
                   </td>
                 );
               })}

@@ -4,6 +4,7 @@ import { Skeleton } from "@/ui/Empty";
 import { Facts, Panel } from "@/ui/Panel";
 import { Ago } from "@/ui/Time";
 import type { OneDataset, Statistics } from "./documents";
+import { clipsText, partly, servedBy } from "./fit";
 import { sourcePlace } from "./source";
 
 function Repeated({ statistics }: { statistics: Statistics | undefined }) {
@@ -14,6 +15,21 @@ function Repeated({ statistics }: { statistics: Statistics | undefined }) {
     <span className="text-warn">
       {count(repeated)} {repeated === 1 ? "prompt" : "prompts"} occurred before
     </span>
+  );
+}
+
+/** For which methods it is of use. */
+function Serves({ fits, rows }: { fits: NonNullable<Statistics["methods"]>; rows: number }) {
+  const served = servedBy(fits, rows);
+  return (
+    <>
+      {served.length > 0 ? served.join(", ") : "no method with all of its rows"}
+      {partly(fits, rows).map((text) => (
+        <span key={text} className="block text-warn text-xs">
+          {text}
+        </span>
+      ))}
+    </>
   );
 }
 
@@ -28,7 +44,10 @@ export function DatasetFacts({ dataset, statistics }: { dataset: OneDataset; sta
         items={[
           ["Rows", dataset.rowCount === null ? "not read yet" : count(dataset.rowCount)],
           isRead && ["Repeated", <Repeated key="repeated" statistics={statistics} />],
-          clips > 0 && ["Clips", count(clips)],
+          statistics?.methods && dataset.rowCount !== null
+            ? ["Serves", <Serves key="serves" fits={statistics.methods} rows={Number(dataset.rowCount)} />]
+            : null,
+          clips > 0 && ["Clips", statistics?.clips ? clipsText(statistics.clips) : count(clips)],
           isRead && ["Size", `${bytes(dataset.sizeBytes)} as JSONL`],
           place !== null && ["Source", <Copyable key="place" text={place} />],
           dataset.sha256 !== "" && ["SHA-256", <Copyable key="sha" text={dataset.sha256} shown={dataset.sha256.slice(0, 16)} />],

@@ -97,7 +97,7 @@ function Shown({ dataset, above }: { dataset: OneDataset; above: React.ReactNode
     >
       <div className="grid gap-4 lg:grid-cols-2">
         <DatasetFacts dataset={dataset} statistics={statistics} />
-        <Panel title="Prompt lengths">
+        <Panel title="Row lengths">
           <div className="flex flex-col gap-3">
             <div className="grid grid-cols-[minmax(0,1fr)_7rem] gap-2">
               <Field label="Base model">{(ids) => <BaseModelInput {...ids} value={typed.text} onChange={typed.type} />}</Field>

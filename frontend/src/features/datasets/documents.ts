@@ -59,6 +59,25 @@ export const DatasetContentsQuery = graphql(`
         rowCount
         duplicatePrompts
         videoRows
+        methods {
+          method
+          rowCount
+          issues {
+            line
+            message
+          }
+        }
+        clips {
+          rowCount
+          minFrames
+          maxFrames
+          shapes {
+            width
+            height
+            fps
+            rowCount
+          }
+        }
         columns {
           name
           types
@@ -72,13 +91,14 @@ export const DatasetContentsQuery = graphql(`
 export type Statistics = NonNullable<ResultOf<typeof DatasetContentsQuery>["dataset"]>["statistics"];
 
 export const DatasetTokensQuery = graphql(`
-  query DatasetTokens($id: ID!, $baseModel: String!, $maxPromptLength: Int) {
+  query DatasetTokens($id: ID!, $baseModel: String!, $method: Method, $maxPromptLength: Int, $maxLength: Int) {
     dataset(id: $id) {
       id
-      statistics(baseModel: $baseModel, maxPromptLength: $maxPromptLength) {
+      statistics(baseModel: $baseModel, method: $method, maxPromptLength: $maxPromptLength, maxLength: $maxLength) {
         tokens {
           baseModel
           baseRevision
+          method
           min
           mean
           p50
@@ -87,6 +107,7 @@ export const DatasetTokensQuery = graphql(`
           p99
           max
           maxPromptLength
+          maxLength
           overLimit
         }
       }

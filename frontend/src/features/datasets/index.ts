@@ -2,6 +2,7 @@
 export { BaseModelInput, useBaseModels } from "./BaseModelInput";
 export { ConnectDialog } from "./connect/ConnectDialog";
 export { DatasetContentsQuery, DatasetRowsQuery } from "./documents";
+export { clipsText } from "./fit";
 export { sampleFile } from "./sample";
 export { TokenLengths } from "./TokenLengths";
 export { UploadDialog } from "./upload/UploadDialog";

@@ -142,8 +142,8 @@ function Memory({ job }: { job: Job }) {
         <MemoryBar estimate={estimate} measured={measured} />
       ) : (
         <p className="text-sm">
-          <span className="font-medium tabular-nums">{gigabytes(measured ?? 0)}</span> measured at the peak. There was no estimate:
-          the size of its base model was not known before.
+          <span className="font-medium tabular-nums">{gigabytes(measured ?? 0)}</span> measured at the peak. There was no
+          estimate: the size of its base model was not known before.
         </p>
       )}
     </Panel>

@@ -1,12 +1,13 @@
 import { ListFilter, X } from "lucide-react";
 import { type Ref, useState } from "react";
 import { useQuery } from "urql";
-import { words } from "@/lib/format";
+import { methodName, words } from "@/lib/format";
+import { METHODS } from "@/lib/methods";
 import { Button } from "@/ui/Button";
 import { cx } from "@/ui/cx";
 import { Field, Input, Select } from "@/ui/Field";
 import { SearchInput } from "@/ui/SearchInput";
-import { type FilterView, finerCount, METHODS, NO_FILTER, STATUSES, statusesOf, toggled } from "./filters";
+import { type FilterView, finerCount, NO_FILTER, STATUSES, statusesOf, toggled } from "./filters";
 import { ChoicesQuery } from "./queries";
 
 interface Props {

@@ -96,7 +96,13 @@ export function jobColumns(select: (row: JobRow) => React.ReactNode, menu: (row:
     },
     { id: "progress", header: "Steps", from: "md", width: "11rem", cell: (row) => <Steps row={row} /> },
     { id: "reward", header: "Score", numeric: true, from: "sm", width: "11rem", cell: (row) => <Score row={row} /> },
-    { id: "method", header: "Method", from: "lg", width: "8rem", cell: (row) => <span className="text-ink-2">{methodName(row.method)}</span> },
+    {
+      id: "method",
+      header: "Method",
+      from: "lg",
+      width: "8rem",
+      cell: (row) => <span className="text-ink-2">{methodName(row.method)}</span>,
+    },
     {
       id: "model",
       header: "Base model",

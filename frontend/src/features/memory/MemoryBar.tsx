@@ -1,5 +1,6 @@
 import { cx } from "@/ui/cx";
 import { type Mark, StackedBar } from "@/ui/StackedBar";
+import { withCode } from "@/ui/withCode";
 import type { MemoryEstimate } from "./documents";
 import { against, gigabytes, partsOf, verdict } from "./figures";
 
@@ -11,7 +12,7 @@ interface MemoryBarProps {
 
 /** What a job is expected to take, part by part, against what there is and what it took. */
 export function MemoryBar({ estimate, measured = null }: MemoryBarProps) {
-  const { availableBytes, fits, basis } = estimate;
+  const { availableBytes, fits, basis, advice } = estimate;
   const told = against(measured, estimate);
   const marks: Mark[] = [
     ...(availableBytes === null ? [] : [{ name: "available", value: Number(availableBytes), kind: "limit" as const }]),
@@ -26,7 +27,8 @@ export function MemoryBar({ estimate, measured = null }: MemoryBarProps) {
         </p>
       )}
       <StackedBar label="Memory" parts={partsOf(estimate)} marks={marks} format={gigabytes} />
-      <p className="text-ink-3 text-xs">{basis}</p>
+      {fits === false && advice && <p className="text-warn text-xs">{withCode(advice)}</p>}
+      <p className="text-ink-3 text-xs">Estimated from {basis}.</p>
     </div>
   );
 }

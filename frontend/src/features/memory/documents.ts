@@ -11,6 +11,7 @@ export const MemoryEstimate = graphql(`
     availableBytes
     fits
     basis
+    advice
   }
 `);
 export type MemoryEstimate = ResultOf<typeof MemoryEstimate>;

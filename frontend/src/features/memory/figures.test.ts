@@ -7,12 +7,13 @@ const ESTIMATE: MemoryEstimate = {
   totalBytes: 30 * GIB,
   parts: [
     { name: "weights", bytes: 8 * GIB },
-    { name: "kv_cache", bytes: String(22 * GIB) },
+    { name: "KV cache", bytes: String(22 * GIB) },
     { name: "reference_model", bytes: 0 },
   ],
   availableBytes: 80 * GIB,
   fits: true,
-  basis: "From config.json.",
+  basis: "its config.json",
+  advice: null,
 };
 
 test("memory is told in the units of the cards", () => {
@@ -28,7 +29,7 @@ test("memory is told in the units of the cards", () => {
 
 test("the largest part comes first, and parts of nothing are not drawn", () => {
   expect(partsOf(ESTIMATE)).toEqual([
-    { name: "Kv cache", value: 22 * GIB },
+    { name: "KV cache", value: 22 * GIB },
     { name: "Weights", value: 8 * GIB },
   ]);
 });

@@ -1,5 +1,4 @@
 /** Memory in the units that graphics cards are sold in, and how an estimate held against what was measured. */
-import { words } from "@/lib/format";
 import type { Part } from "@/ui/StackedBar";
 import type { MemoryEstimate } from "./documents";
 
@@ -12,10 +11,13 @@ export function gigabytes(bytes: number | string): string {
   return megabytes >= 1 || megabytes === 0 ? `${Math.round(megabytes)} MiB` : "< 1 MiB";
 }
 
+/** A short form that is written in capitals stays so. */
+const named = (name: string): string => `${name.charAt(0).toUpperCase()}${name.slice(1).replaceAll("_", " ")}`;
+
 /** The parts as they are drawn, the largest first; those of nothing are left out. */
 export const partsOf = ({ parts }: MemoryEstimate): Part[] =>
   parts
-    .map((one) => ({ name: words(one.name), value: Number(one.bytes) }))
+    .map((one) => ({ name: named(one.name), value: Number(one.bytes) }))
     .filter((one) => one.value > 0)
     .toSorted((a, b) => b.value - a.value);
 

@@ -4,6 +4,7 @@ import { useDeferredValue, useState } from "react";
 import { useQuery } from "urql";
 import {
   ConnectDialog,
+  clipsText,
   DatasetContentsQuery,
   type MadeDataset,
   sampleFile,
@@ -11,6 +12,7 @@ import {
   UploadDialog,
 } from "@/features/datasets";
 import { count } from "@/lib/format";
+import { isMethod } from "@/lib/methods";
 import { Button } from "@/ui/Button";
 import { ErrorNote, Note } from "@/ui/Empty";
 import { Ago } from "@/ui/Time";
@@ -81,13 +83,7 @@ export function DataSection(props: DataSectionProps) {
           </Chosen>
           {error && <ErrorNote>{error}</ErrorNote>}
           {dataset && dataset.rowCount !== null && (
-            <Checks
-              dataset={dataset}
-              takesReward={takesReward}
-              countsTokens={method !== "sft_video_gen"}
-              baseModel={baseModel}
-              maxLength={maxLength}
-            />
+            <Checks dataset={dataset} takesReward={takesReward} method={method} baseModel={baseModel} maxLength={maxLength} />
           )}
         </>
       ) : (
@@ -136,21 +132,24 @@ function DatasetPicker({ onPick, onSample }: { onPick: (id: string) => void; onS
 
 interface ChecksProps {
   dataset: ChosenDataset;
+  method: string;
   takesReward: boolean;
-  countsTokens: boolean;
   baseModel: string;
   maxLength: number | null;
 }
 
 /** What is worth knowing of the data before anything is paid. */
-function Checks({ dataset, takesReward, countsTokens, baseModel, maxLength }: ChecksProps) {
+function Checks({ dataset, method: named, takesReward, baseModel, maxLength }: ChecksProps) {
   const [{ data }] = useQuery({ query: DatasetContentsQuery, variables: { id: dataset.id }, requestPolicy: "cache-first" });
   const statistics = data?.dataset?.statistics;
+  const upper = named.toUpperCase();
+  const method = isMethod(upper) ? upper : undefined;
   const rows = Number(dataset.rowCount ?? 0);
   const repeated = Number(statistics?.duplicatePrompts ?? 0);
   const gaps = statistics?.columns?.filter((column) => Number(column.missing) > 0) ?? [];
   return (
     <div className="flex flex-col gap-3">
+      {statistics?.clips && <p className="text-ink-2 text-sm">{clipsText(statistics.clips)}</p>}
       {repeated > 0 && (
         <Note mood="warn">
           {count(repeated)} of {count(rows)} prompts occurred before: they weigh more than the others.
@@ -162,12 +161,12 @@ function Checks({ dataset, takesReward, countsTokens, baseModel, maxLength }: Ch
           function gets None there.
         </Note>
       )}
-      {countsTokens && (
+      {method && method !== "SFT_VIDEO_GEN" && (
         <div className="flex flex-col gap-1.5">
           <h3 className="font-medium text-xs">
             {takesReward ? "Prompt" : "Row"} lengths in tokens{baseModel && ` of ${baseModel}`}
           </h3>
-          <TokenLengths datasetId={dataset.id} baseModel={baseModel} limit={maxLength} rowCount={rows} />
+          <TokenLengths datasetId={dataset.id} baseModel={baseModel} method={method} limit={maxLength} rowCount={rows} />
         </div>
       )}
     </div>
