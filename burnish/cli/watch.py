@@ -128,8 +128,8 @@ class JobWatch:
 
     def _show(self, progress: Progress, task: TaskID) -> None:
         status, done, total = self._job["status"], self._job.get("current_step") or 0, self._job.get("total_steps")
-        shown = SHOWN if "reward" in self._values else SHOWN_OF_LOSS
-        numbers = "  ".join(f"{label} {self._values[key]:.3g}" for key, label in shown.items() if key in self._values)
+        labels = SHOWN if "reward" in self._values else SHOWN_OF_LOSS
+        numbers = "  ".join(f"{label} {self._values[key]:.3g}" for key, label in labels.items() if key in self._values)
         if not progress.disable:
             shown = f"[{STYLES[status]}]{status}[/]" if status in STYLES else status
             progress.update(task, description=shown, completed=done, total=total, numbers=numbers)
