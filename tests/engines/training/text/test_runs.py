@@ -260,7 +260,11 @@ def test_the_examples_teach_the_tiny_model(workshop: Workshop, example: str, tas
     assert (job["method"], "reward" in job) == (task.removeprefix("training."), False)
     run = workshop.run(task, workshop.spec(folder / job["dataset"], **job["hyperparameters"]))
     assert learning(run, "loss")[0] > loss[0] and learning(run, "loss")[-1] < loss[1]
-    assert said(run, "final-40") == {"0+0=": "0.", "1+1=": "2.", "2+2=": "4.", "3+3=": "6."}
+    # Preferences tell which answer is not wanted; of those that are, the model has seen enough only in the answers.
+    if task == "training.sft":
+        assert said(run, "final-40") == {"0+0=": "0.", "1+1=": "2.", "2+2=": "4.", "3+3=": "6."}
+    else:
+        assert learning(run, "rewards/accuracies")[-1] == 1.0 and learning(run, "rewards/margins")[-1] > 0.4
 
 
 def test_a_stop_ends_a_run_with_nothing_final(workshop: Workshop, conversations: Path) -> None:
