@@ -19,7 +19,7 @@ app = group("Base models by name (operator: works on this machine's database).")
 def add(
     name: Annotated[str, typer.Argument(help="The name by which jobs and deployments ask for it.")],
     path: Annotated[
-        Path, typer.Argument(help="A folder of this machine with config.json and *.safetensors, or a pipeline of diffusers.")
+        Path, typer.Argument(help="A folder of this machine with a model in safetensors, or a pipeline of diffusers.")
     ],
     as_json: AsJson = False,
 ) -> None:
