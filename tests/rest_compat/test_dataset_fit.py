@@ -16,7 +16,7 @@ from tests.rest_compat import things
 
 pytestmark = pytest.mark.anyio
 TALK = [{"role": "user", "content": "1+1"}, {"role": "assistant", "content": "2"}]
-ROWS = {
+ROWS: dict[str, list[dict[str, Any]]] = {
     "sft": [{"messages": TALK}, {"messages": TALK[:1]}, {"messages": TALK}],
     "dpo": [{"prompt": "a", "chosen": "b", "rejected": "c"}, {"prompt": "a", "chosen": "b"}],
 }
