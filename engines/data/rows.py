@@ -8,8 +8,8 @@
 | `sft_video_gen` | `prompt` or `caption`, and a clip |
 
 What is asked and answered is text everywhere in a row, or lists of messages everywhere. A conversation may have `tools` that it
-calls: a list of objects, or the JSON of one. A column that is null is none. The rows that a job learns from all have one form: no
-trainer can put two of them into one batch.
+calls: a list of objects, or the JSON of one. A row that names a task of an environment needs no prompt. A column that is null is
+none. The rows that a job learns from all have one form: no trainer can put two of them into one batch.
 """
 
 import json
@@ -110,7 +110,7 @@ def forms_of(row: Row, *, archived: bool = False) -> Forms:
 
 def refusal(row: Row, forms: Forms) -> Problem | None:
     """Return why a row serves no method at all, in the words of the one that it is likeliest meant for; None where it serves."""
-    if not all(isinstance(form, Problem) for form in forms.values()):
+    if not all(isinstance(form, Problem) for form in forms.values()) or task_of(row) is not None:
         return None
     if rules.video_of(row) is not None:
         likeliest = "sft_video_gen"
@@ -127,10 +127,18 @@ def refusal(row: Row, forms: Forms) -> Problem | None:
 
 
 def subject_of(row: Row, forms: Forms) -> Any:
-    """Return what a row is about, by which repetitions are found: its prompt, its conversation, or its text."""
+    """Return what a row is about, by which repetitions are found: its prompt, its conversation, its text, or its task."""
     if not isinstance(forms["grpo"], Problem) or not isinstance(forms["sft_video_gen"], Problem):
         return rules.prompt_of(row)
-    return row["messages"] if row.get("messages") is not None else row["text"]
+    if not isinstance(forms["sft"], Problem):
+        return row["messages"] if row.get("messages") is not None else row["text"]
+    return [task_of(row), row.get("environment"), row.get("split")]
+
+
+def task_of(row: Row) -> Any:
+    """Return what names a task of an environment, which asks itself, so that the row needs no prompt; None of any other row."""
+    found = row.get("task_index", row.get("task"))
+    return found if isinstance(found, dict) or (isinstance(found, int) and not isinstance(found, bool)) else None
 
 
 def tools_of(row: Row) -> list[dict[str, Any]] | None:

@@ -142,6 +142,13 @@ def test_a_row_that_serves_nothing_is_told_what_it_lacks_most_likely(tmp_path: P
     assert inspect([{"prompt": "a"}, row], tmp_path).problems == [{"line": 2, "message": message}]
 
 
+def test_a_row_that_names_a_task_of_an_environment_needs_no_prompt(tmp_path: Path) -> None:
+    report = inspect([{"task_index": 0}, {"task_index": 0, "split": "test"}, {"task": {"n": 1}}, {"task": {"n": 1}}], tmp_path)
+    assert (report.problems, report.num_rows, report.duplicate_prompts) == ([], 4, 1)
+    assert report.methods["grpo"] == {"rows": 0, "problems": [{"line": 1, "message": "no 'prompt'"}]}
+    assert inspect([{"task_index": "0"}], tmp_path).problems != []
+
+
 def test_what_is_kept_of_problems_is_bounded(tmp_path: Path) -> None:
     report = inspect([{"prompt": "a", "completion": "b"}] + [{"prompt": "a"}] * 100, tmp_path)
     fit = report.methods["sft"]
