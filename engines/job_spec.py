@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlmodel import col, select
 
 from burnish.kit.db import Session
+from burnish.kit.storage import Corrupt
 from engines.data import reading
 from engines.protocol import ChildFailure
 from engines.rewards.jail import rules_of
@@ -66,7 +67,11 @@ async def _resumed(session: Session, checkpoint_id: str) -> Checkpoint:
 
 async def _fetched(run: "JobRun", checkpoint: Checkpoint, folder: Path) -> str:
     path = folder / f"resume-{checkpoint.step}"
-    await run.core.storage.fetch_folder(checkpoint.storage_prefix, path, checksums=checkpoint.checksums)
+    try:
+        await run.core.storage.fetch_folder(checkpoint.storage_prefix, path, checksums=checkpoint.checksums)
+    except Corrupt as error:
+        message = f"The checkpoint of step {checkpoint.step} cannot be gone on from: {error}."
+        raise ChildFailure("worker_lost", message, "platform") from error
     of = "" if checkpoint.job_id == run.id else f" of {checkpoint.job_id}"
     await run.say(f"Resuming from the checkpoint of step {checkpoint.step}{of}")
     return str(path)

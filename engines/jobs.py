@@ -202,13 +202,14 @@ class JobRun(LeasedRun):
             session.add(row)
 
     async def take_prompts(self, total: int, dropped: int, limit: int) -> None:
-        """Note how many prompts are longer than the limit; the first attempt tells of it."""
+        """Note how many prompts, or rows, are longer than the limit; the first attempt tells of it."""
         async with self.writing() as session:
             row = await session.get_one(Job, self.id)
             told, row.dropped_prompts = row.dropped_prompts is not None, dropped
             session.add(row)
             if dropped and not told:
-                metadata = {"dropped": dropped, "total": total, "max_prompt_length": limit}
+                name = "max_prompt_length" if "max_prompt_length" in row.hyperparameters else "max_length"
+                metadata = {"dropped": dropped, "total": total, name: limit}
                 await events.record(session, self.account_id, self.id, "prompts_dropped", metadata, attempt=self.attempt)
 
     async def take_memory(self, peak_bytes: int) -> None:

@@ -25,8 +25,9 @@ async def add(core: Core, name: str, path: Path) -> BaseModel:
     if not NAME.fullmatch(name):
         raise Invalid("A model name has letters, digits, '.', '_' and '-', at most 96.", param="name")
     folder = path.expanduser().resolve()
-    if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
-        raise Invalid(f"{folder} holds no model: config.json and *.safetensors are needed.", param="path")
+    if not _holds_model(folder):
+        message = f"{folder} holds no model: config.json and *.safetensors are needed."
+        raise Invalid(message, param="path", hint="A video model is a pipeline of diffusers, with a model_index.json.")
     async with core.db.transaction() as session:
         row = await session.get(BaseModel, name)
         if row is None:
@@ -36,6 +37,13 @@ async def add(core: Core, name: str, path: Path) -> BaseModel:
         elif row.path != str(folder):
             raise Conflict(f"The name {name} stands for {row.path} already.", param="name")
     return row
+
+
+def _holds_model(folder: Path) -> bool:
+    """Say whether a folder holds a model of transformers, or a pipeline of diffusers, in safetensors."""
+    if (folder / "model_index.json").is_file():
+        return any((folder / "transformer").glob("*.safetensors"))
+    return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
 
 
 async def all_(core: Core) -> list[BaseModel]:

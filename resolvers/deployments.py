@@ -25,6 +25,7 @@ from resolvers.context import Context
 from resolvers.creating import once, unchanged
 from resolvers.deployment_inputs import DeploymentInput
 from resolvers.hardware import GpuInput
+from resolvers.methods import VIDEO
 from resolvers.streams import Streams
 
 RETRY_AFTER_S = 60
@@ -310,6 +311,10 @@ async def checkpoint_of(session: Session, ctx: Context, reference: str) -> str:
     if row is None or row.account_id != ctx.account.id or row.deleted_at is not None:
         what = "checkpoint" if reference.startswith("ckpt_") else "training job"
         raise NotFound(f"No such {what}: {reference}", param="model")
+    if row.method == VIDEO.name:
+        message = f"The job {job_id} trained a video model, and deployments answer with text."
+        hint = "Download its LoRA, and load it with diffusers on the base model."
+        raise InvalidState(message, param="model", hint=hint)
     if checkpoint is not None:
         if checkpoint.deleted_at is not None:
             raise NotFound(f"No such checkpoint: {reference}", param="model")

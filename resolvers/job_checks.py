@@ -96,7 +96,7 @@ def of_itself(core: Core, spec: "JobInput", given: Set[str]) -> Found:
     if spec.volume is not None:
         message = "Volumes are a thing of another service: this installation has none. Upload or connect a dataset."
         found.problems.append(Invalid(message, code="volume_unavailable", param="volume"))
-    _check_count(core, found)
+    _check_count(core, found, spec)
     if isinstance(found.hyperparameters, GrpoHyperparameters):
         _check_fit(core, found, found.hyperparameters)
     return found
@@ -153,10 +153,11 @@ def _check_reward(method: Method | None, spec: "JobInput") -> None:
         raise Invalid(f"A {method.name} job needs a reward function.", param="reward_function_id")
 
 
-def _check_count(core: Core, found: Found) -> None:
-    """Refuse more GPUs than one where the method's trainer would leave the others unused."""
-    if _gpus(core, found) > 1 and found.method is not None and found.method is not GRPO:
-        message = f"A {found.method.name} job runs on one GPU."
+def _check_count(core: Core, found: Found, spec: "JobInput") -> None:
+    """Refuse more GPUs than one where the trainer would leave the others unused."""
+    if _gpus(core, found) > 1 and found.method is not None and (found.method is not GRPO or spec.environments is not None):
+        what = "job with environments" if found.method is GRPO else f"{found.method.name} job"
+        message = f"A {what} runs on one GPU."
         found.problems.append(Invalid(message, param="gpu.count", hint="Ask for a count of 1."))
 
 

@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, cast
 
-from burnish.cli.client import Json
+from burnish.cli.client import Advance, Json
 from burnish.cli.command import Cli
 from burnish.cli.exits import ERROR, USAGE, ApiError, CliError
 from burnish.cli.patience import Patience, patiently
@@ -113,9 +113,14 @@ def _fill(cli: Cli, source: Source, file: Json, draft: Path) -> None:
         advance = start(size)
         advance(out.tell())
         before = out.tell()
+
+        def begin(_: int | None) -> Advance:
+            patience.connected()
+            return advance
+
         while out.tell() < size:
             try:
-                cli.api.download(url, out, lambda _: advance, go_on=True)
+                cli.api.download(url, out, begin, go_on=True)
                 return
             except ApiError as error:
                 if error.error_code != "download_expired":

@@ -18,7 +18,7 @@ app = group("Base models by name (operator: works on this machine's database).")
 @app.command("add")
 def add(
     name: Annotated[str, typer.Argument(help="The name by which jobs and deployments ask for it.")],
-    path: Annotated[Path, typer.Argument(help="A folder of this machine with config.json and *.safetensors.")],
+    path: Annotated[Path, typer.Argument(help="A folder of this machine with config.json and *.safetensors, or a pipeline of diffusers.")],
     as_json: AsJson = False,
 ) -> None:
     """Register a folder as a base model. Doing it again for the same folder changes nothing."""

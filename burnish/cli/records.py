@@ -14,6 +14,8 @@ from burnish.cli.patience import patiently
 from burnish.cli.saving import Start
 
 TELLING = ("reward", "reward_std", "frac_reward_zero_std", "kl", "entropy", "grad_norm", "completions/mean_length", "step_time")
+# Without a reward the loss tells, which with one does not.
+TELLING_OF_LOSS = ("loss", "eval_loss", "mean_token_accuracy", "rewards/margins", "rewards/accuracies", "grad_norm", "step_time")
 ROLLOUTS = """query Rollouts($id: ID!, $step: Int, $first: Int!, $after: Cursor) {
   job(id: $id) { rolloutGroups(step: $step, first: $first, after: $after) {
     edges { cursor node { step datasetRow prompt rewardMean rewardStd completions {
@@ -195,7 +197,8 @@ def _points(cli: Cli, job: str, asked: Asked) -> Json:
 def _columns(keys: str | None, available: Sequence[str]) -> list[str]:
     if keys == "all":
         return list(available)
-    wanted = [key.strip() for key in keys.split(",") if key.strip()] if keys else TELLING
+    telling = TELLING if "reward" in available else TELLING_OF_LOSS
+    wanted = [key.strip() for key in keys.split(",") if key.strip()] if keys else telling
     return [key for key in wanted if key in available]
 
 

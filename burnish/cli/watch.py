@@ -20,6 +20,8 @@ POLL_S = 1.0
 DRAIN_S = 35.0
 PLAIN_EVERY_S = 10.0
 SHOWN = {"reward": "reward", "kl": "KL", "completions/mean_length": "length"}
+# Without a reward the loss tells, which with one does not.
+SHOWN_OF_LOSS = {"loss": "loss", "eval_loss": "held out", "rewards/margins": "margin"}
 
 
 def job(api: Api, out: Output, job_id: str, *, lines: bool, timeout_s: float | None = None) -> Json:
@@ -112,7 +114,7 @@ class JobWatch:
         path = f"/v1/training_jobs/{self._id}"
         try:
             self._job = self._api.get(path)
-            metrics = self._api.get(f"{path}/metrics", keys=",".join(SHOWN), from_step=self._next_step)
+            metrics = self._api.get(f"{path}/metrics", keys=",".join(SHOWN | SHOWN_OF_LOSS), from_step=self._next_step)
         except Unreachable:
             if time.monotonic() - self._answered_at > OUTAGE_S:
                 raise
@@ -126,7 +128,8 @@ class JobWatch:
 
     def _show(self, progress: Progress, task: TaskID) -> None:
         status, done, total = self._job["status"], self._job.get("current_step") or 0, self._job.get("total_steps")
-        numbers = "  ".join(f"{label} {self._values[key]:.3g}" for key, label in SHOWN.items() if key in self._values)
+        shown = SHOWN if "reward" in self._values else SHOWN_OF_LOSS
+        numbers = "  ".join(f"{label} {self._values[key]:.3g}" for key, label in shown.items() if key in self._values)
         if not progress.disable:
             shown = f"[{STYLES[status]}]{status}[/]" if status in STYLES else status
             progress.update(task, description=shown, completed=done, total=total, numbers=numbers)

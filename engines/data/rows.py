@@ -23,6 +23,9 @@ TEXTS, MESSAGES = "texts", "messages"
 HTTPS = "https://"
 # What is in none of these columns is no row of any method.
 NOTHING = "no 'prompt', 'messages' or 'text'"
+NO_PROMPT = "no 'prompt'"
+NO_ANSWER = "no 'messages', no 'completion' and no 'text' to learn from"
+NO_CLIP = f"no clip: a row has one of {', '.join(rules.VIDEO_KEYS)}"
 
 Row = Mapping[str, Any]
 Forms = dict[str, str | Problem]
@@ -33,7 +36,7 @@ def grpo(row: Row) -> str:
     if row.get("prompt") is None:
         raise Problem("no 'prompt'")
     if row.get("prompt") is None:
-        raise Problem("no 'prompt'")
+        raise Problem(NO_PROMPT)
     return _form_of(rules.prompt_of(row))
 
 
@@ -48,7 +51,7 @@ def sft(row: Row) -> str:
     if row.get("completion") is not None:
         return f"'prompt' and 'completion' as {_answered(row, 'completion')}"
     if row.get("text") is None:
-        raise Problem("no 'messages', no 'completion' and no 'text' to learn from")
+        raise Problem(NO_ANSWER)
     if not isinstance(row["text"], str):
         raise Problem("'text' is a text")
     if not row["text"].strip():
@@ -72,7 +75,7 @@ def video(row: Row, *, archived: bool = False) -> str:
     """
     path = rules.video_of(row)
     if path is None:
-        raise Problem(f"no clip: a row has one of {', '.join(rules.VIDEO_KEYS)}")
+        raise Problem(NO_CLIP)
     if not isinstance(rules.prompt_of(row), str):
         raise Problem("'prompt' of a clip is a text")
     if not archived and not path.startswith(HTTPS):
@@ -81,16 +84,27 @@ def video(row: Row, *, archived: bool = False) -> str:
 
 
 METHODS: Mapping[str, Callable[[Row], str]] = {"grpo": grpo, "sft": sft, "dpo": dpo, "sft_video_gen": video}
+# Most rows have none of the columns of most methods: to raise that anew for each row would double what a row costs.
+ABSENT: Mapping[str, tuple[frozenset[str], Problem]] = {
+    "grpo": (frozenset(("prompt",)), Problem(NO_PROMPT)),
+    "sft": (frozenset(("messages", "completion", "text")), Problem(NO_ANSWER)),
+    "dpo": (frozenset(("chosen",)), Problem("no 'chosen'")),
+    "sft_video_gen": (frozenset(rules.VIDEO_KEYS), Problem(NO_CLIP)),
+}
 
 
 def forms_of(row: Row, *, archived: bool = False) -> Forms:
     """Return for each method the form of a row, or why it is none of its rows."""
     found: Forms = {}
     for name, form in METHODS.items():
+        columns, problem = ABSENT[name]
+        if columns.isdisjoint(row):
+            found[name] = problem
+            continue
         try:
             found[name] = video(row, archived=archived) if name == "sft_video_gen" else form(row)
-        except Problem as problem:
-            found[name] = problem
+        except Problem as refused:
+            found[name] = refused
     return found
 
 
@@ -108,9 +122,8 @@ def refusal(row: Row, forms: Forms) -> Problem | None:
         likeliest = "sft"
     else:
         return Problem(NOTHING)
-    problem = forms[likeliest]
-    assert isinstance(problem, Problem)
-    return problem
+    # A new one: what is raised holds on to the frames that it went through.
+    return Problem(str(forms[likeliest]))
 
 
 def subject_of(row: Row, forms: Forms) -> Any:
@@ -138,7 +151,7 @@ def tools_of(row: Row) -> list[dict[str, Any]] | None:
 def _answered(row: Row, key: str) -> str:
     """Return whether a prompt and its answer are texts or messages; Problem where one is neither, or each is another."""
     if row.get("prompt") is None:
-        raise Problem("no 'prompt'")
+        raise Problem(NO_PROMPT)
     kind = _form_of(rules.prompt_of(row))
     answer = row[key]
     if kind == TEXTS:

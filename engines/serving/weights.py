@@ -125,7 +125,7 @@ def _with_evidence(model: Path, adapter: Adapter | None, folder: Path) -> Files:
 
 async def _untrained(run: "ReplicaRun", version: DeploymentVersion, folder: Path, source: dict[str, Any]) -> Path:
     if "path" in source:
-        return Path(source["path"])
+        return of_text(version.model, Path(source["path"]))
     result = await _from_hub(run, folder, source, await _token(run))
     await _pin(run, version.number, str(result["revision"]))
     return Path(result["path"])
@@ -182,3 +182,11 @@ async def _pin(run: "ReplicaRun", version: int, revision: str) -> None:
         if deployment.version == version:
             deployment.revision = revision
             session.add(deployment)
+
+
+def of_text(name: str, folder: Path) -> Path:
+    """Return the folder of a registered model; ChildFailure where it is a pipeline of diffusers, which no engine here serves."""
+    if (folder / "model_index.json").is_file():
+        message = f"{name} is a pipeline of diffusers: it can be trained on clips, and deployments answer with text."
+        raise protocol.ChildFailure("model_unavailable", message)
+    return folder

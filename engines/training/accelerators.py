@@ -3,15 +3,20 @@
 The CPU gets neither. All processes of a run come to the same answer: they look at the same files and the same kind of GPU.
 """
 
+import gc
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import set_seed
 
 from engines.protocol import Reporter
+from engines.training import ranks
 from engines.training.grpo_spec import GrpoHyperparameters, GrpoSpec
+from engines.training.trainer import RolloutTrainer
 
 # Bytes a trained parameter takes: weight, gradient and AdamW's two moments, all in float32.
 TRAINED_BYTES = 16
@@ -23,6 +28,7 @@ STAYING_SHARE = 0.7
 VLLM_SHARE_MAX = 0.6
 VLLM_CACHE_MIN_BYTES = 2 * 2**30
 SERVED_BYTES = 2
+VLLM_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 TRANSFORMERS_SAMPLES = "completions are sampled by transformers, which is slower"
 
 
@@ -107,3 +113,35 @@ def sampled_by_vllm(job: GrpoSpec, longest_prompt: int, share: float) -> Mapping
         "vllm_enable_sleep_mode": True,
         "vllm_max_model_length": longest_prompt + job.hyperparameters.max_response_length,
     }
+
+
+def with_or_without_vllm(
+    make: Callable[[Mapping[str, Any]], RolloutTrainer], options: Mapping[str, Any], job: GrpoSpec, reporter: Reporter
+) -> RolloutTrainer:
+    """Return the trainer that `make` makes of the options; where vLLM does not start or take the weights, of those without it."""
+    if not options.get("use_vllm"):
+        return make(options)
+    trainer = None
+    try:
+        trainer = make(options)
+        trainer.vllm_generation.sync_weights()
+        why = None
+    except Exception as error:
+        if trainer is None and job.gpus > 1:
+            # Processes in which it did start wait for this one, and hear of nothing.
+            raise
+        why = f"{type(error).__name__}: {error}"
+    reasons = [reason for reason in ranks.gather([why]) if reason is not None]
+    if trainer is not None and not reasons:
+        # vLLM has set the seeds of this process to its own.
+        set_seed(job.hyperparameters.seed, device_specific=True)
+        return trainer
+    reporter.log(f"vLLM cannot be used ({reasons[0]}): {TRANSFORMERS_SAMPLES}", level="warning")
+    del trainer
+    if job.gpus == 1:
+        # By these it was told to be one process of one, which would be taken for a run of several.
+        for name in VLLM_VARIABLES:
+            os.environ.pop(name, None)
+    gc.collect()
+    torch.cuda.empty_cache()
+    return make({key: value for key, value in options.items() if "vllm" not in key})

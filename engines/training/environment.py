@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+import warnings
 from pathlib import Path
 
 OFFLINE = {
@@ -33,7 +34,7 @@ def thread_count(model: Path, limit: int | None) -> int:
     return 1 if size < SMALL_MODEL_BYTES else limit or len(os.sched_getaffinity(0))
 
 
-def settle(threads: int, device: str, gpus: int = 1) -> None:
+def settle(threads: int, device: str, gpus: int = 1, samples: bool = False) -> None:
     """Set variables so that nothing imported from here on reaches for the network, chatters, or takes more threads."""
     os.environ.update(OFFLINE | QUIET | THREADS, OMP_NUM_THREADS=str(threads))
     if device == "cpu":
@@ -42,11 +43,12 @@ def settle(threads: int, device: str, gpus: int = 1) -> None:
         _keep_gpus(gpus)
     if "huggingface_hub" in sys.modules:  # The fetch has imported it, and it read the variable then.
         sys.modules["huggingface_hub"].constants.HF_HUB_OFFLINE = True
-    if device == "cpu":
+    if device == "cpu" or not samples:
         # TRL imports vllm where it finds it: seconds and hundreds of megabytes for a generation backend that is not used.
         sys.modules["vllm"] = None  # type: ignore[assignment]
     else:
         os.environ.update(ENGINE)
+        warnings.filterwarnings("ignore", message="TRL currently supports vLLM versions")
     _keep_memory()
 
 

@@ -33,7 +33,7 @@ def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
             base, revision = interrupt.call(lambda: locate(job.model, reporter), reporter.stop_requested)
             job = pinned(job, revision)
             threads = max(1, environment.thread_count(base, job.threads) // job.gpus)
-            environment.settle(threads, job.device, job.gpus)
+            environment.settle(threads, job.device, job.gpus, samples=True)
             if job.openreward is not None:
                 openreward_network.close_to([job.openreward.api_url, job.openreward.session_url])
             reporter.phase("starting")

@@ -50,15 +50,14 @@ class VideoModel:
     layers: int
     width: int
     patch: int
-    channels: int
     text_tokens: int
     autoencoder_width: int
 
 
 # THUDM/CogVideoX-2b and -5b by their own configuration; both read captions with the encoder of T5-XXL.
 KNOWN = {
-    "2": VideoModel("the name of CogVideoX-2b", 1_693_783_872, 4_762_310_656, 215_583_907, 30, 1920, 2, 16, 226, 128),
-    "5": VideoModel("the name of CogVideoX-5b", 5_570_283_072, 4_762_310_656, 215_583_907, 42, 3072, 2, 16, 226, 128),
+    "2": VideoModel("the name of CogVideoX-2b", 1_693_783_872, 4_762_310_656, 215_583_907, 30, 1920, 2, 226, 128),
+    "5": VideoModel("the name of CogVideoX-5b", 5_570_283_072, 4_762_310_656, 215_583_907, 42, 3072, 2, 226, 128),
 }
 
 
@@ -78,7 +77,6 @@ def of_folder(folder: Path) -> VideoModel:
             layers=int(transformer["num_layers"]),
             width=int(transformer["num_attention_heads"]) * int(transformer["attention_head_dim"]),
             patch=int(transformer["patch_size"]),
-            channels=int(transformer["in_channels"]),
             text_tokens=int(transformer["max_text_seq_length"]),
             autoencoder_width=int(autoencoder["block_out_channels"][0]),
         )

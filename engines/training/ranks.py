@@ -50,9 +50,9 @@ class Ranks:
 
     def __init__(self, job: GrpoSpec, base: Path, threads: int, reporter: Reporter) -> None:
         self._job = job
-        self._task = {"job": job.model_dump(mode="json"), "base": str(base), "threads": threads}
+        self._task = {"job": job.model_dump(mode="json"), "base": str(base), "threads": threads, "parent": os.getpid()}
         self._reporter = reporter
-        self._others: list[subprocess.Popen[bytes]] = []
+        self.others: list[subprocess.Popen[bytes]] = []
         self._closing = threading.Event()
 
     def __enter__(self) -> Self:
@@ -64,7 +64,7 @@ class Ranks:
         for rank in range(1, self._job.gpus):
             env = {**os.environ, **_variables(rank, self._job.gpus)}
             other = subprocess.Popen(command, stdin=subprocess.PIPE, env=env)
-            self._others.append(other)
+            self.others.append(other)
             assert other.stdin is not None
             # Through a pipe: the spec may hold a key, which neither arguments nor environment are a place for.
             with contextlib.suppress(BrokenPipeError):
@@ -79,7 +79,7 @@ class Ranks:
             if error is not None and not isinstance(error, ChildFailure | interrupt.Stopped):
                 self._blame(error)
         finally:
-            for other in self._others:
+            for other in self.others:
                 other.kill()
                 other.wait()
                 assert other.stdin is not None
@@ -88,7 +88,7 @@ class Ranks:
 
     def _blame(self, error: BaseException) -> None:
         """Raise what another process failed of, where this one failed only because of it."""
-        for rank, other in enumerate(self._others, 1):
+        for rank, other in enumerate(self.others, 1):
             try:
                 code = other.wait(REASON_S)
             except subprocess.TimeoutExpired:
@@ -114,7 +114,7 @@ class Ranks:
         """Die without a failure: the parent goes on from the newest checkpoint."""
         how = f"of {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         self._reporter.log(f"process {rank + 1} of {self._job.gpus} of the training died {how}", level="error")
-        for other in self._others:
+        for other in self.others:
             other.kill()
         os._exit(1)
 
@@ -182,9 +182,11 @@ def main() -> int:
     """Take part in a run as one of the others; the exit code tells rank 0 how it ended."""
     die_with_parent(signal.SIGKILL)
     task: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
+    if os.getppid() != task["parent"]:
+        return protocol.EXIT_PARENT_GONE
     job, rank = GrpoSpec.model_validate(task["job"]), int(os.environ["RANK"])
     try:
-        environment.settle(task["threads"], job.device, job.gpus)
+        environment.settle(task["threads"], job.device, job.gpus, samples=True)
         from engines.training import run
 
         rows = prompts.read_rows(Path(job.dataset_path))

@@ -20,13 +20,13 @@ def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     ChildFailure `model_unavailable` where there is no tokenizer. A row that cannot be read with it has a `problem` instead.
     """
     tokenizer, revision = tokenizer_of(spec["model"], reporter)
-    render = _Renderer(spec["method"], tokenizer)
+    render = Renderer(spec["method"], tokenizer)
     with Path(spec["rows_path"]).open(encoding="utf-8") as lines:
         rendered = [render(number, row) for number, row in map(json.loads, lines)]
     return {"rendered": rendered, "revision": revision}
 
 
-class _Renderer:
+class Renderer:
     def __init__(self, method: str, tokenizer: Any) -> None:
         self._read = RowReader(method, tokenizer)
         self._tokenizer = tokenizer

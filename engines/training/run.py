@@ -3,7 +3,7 @@
 import logging
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 import datasets
 import torch
 import transformers
-from accelerate.utils import set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from engines.protocol import ChildFailure, Reporter
@@ -139,23 +138,27 @@ def prepare(
     if hyper.eval_fraction is not None:
         reporter.log(held_line(hyper, held))
     scorer = Scorer(judge, fitted.rows, hyper.rollouts_per_prompt, reporter, lambda row: token_ids(row, tokenizer))
-    args = config(job, fitted.longest, len(held), accelerators.options(job, base, fitted.longest, reporter))
-    model, dtype = weights.load_policy(base, hyper, job.device)
-    trainer = trainer_of(
-        model=model,
-        tokenizer=tokenizer,
-        args=args,
-        rows=learned,
-        held=held,
-        reward=scorer.reward,
-        on_phase=Phases(reporter),
-        witness=Rollouts(scorer, hyper.rollouts_per_prompt, reporter, complete),
-        stop_due=StopClock(reporter),
-        peft_config=weights.adapter_config(hyper),
-    )
-    if args.use_vllm:
-        # vLLM has set the seeds of this process to its own.
-        set_seed(hyper.seed, device_specific=True)
+    options = accelerators.options(job, base, fitted.longest, reporter)
+
+    dtypes: list[torch.dtype] = []
+
+    def made(options: Mapping[str, Any]) -> RolloutTrainer:
+        model, dtype = weights.load_policy(base, hyper, job.device)
+        dtypes.append(dtype)
+        return trainer_of(
+            model=model,
+            tokenizer=tokenizer,
+            args=config(job, fitted.longest, len(held), options),
+            rows=learned,
+            held=held,
+            reward=scorer.reward,
+            on_phase=Phases(reporter),
+            witness=Rollouts(scorer, hyper.rollouts_per_prompt, reporter, complete),
+            stop_due=StopClock(reporter),
+            peft_config=weights.adapter_config(hyper),
+        )
+
+    trainer = accelerators.with_or_without_vllm(made, options, job, reporter)
     looks = watch(job, trainer, held, reporter) if held else None
     if judge is not None:
         trainer.add_callback(Progress(reporter, checkpoints, looks))
@@ -163,7 +166,7 @@ def prepare(
     trainer.add_callback(Agreement())
     trainer.remove_callback(PrinterCallback)
     reporter.log(describe(job, trainer, len(learned)))
-    return Prepared(trainer, dtype, looks)
+    return Prepared(trainer, dtypes[-1], looks)
 
 
 def held_line(hyper: GrpoHyperparameters, held: list[Row]) -> str:

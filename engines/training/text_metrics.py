@@ -11,7 +11,7 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from engines.protocol import Reporter
 from engines.training.checkpoints import Checkpoints
-from engines.training.heldout import is_look
+from engines.training.heldout import HeldOut, is_look
 from engines.training.metrics import refuse_divergence
 from engines.training.progress import Progress
 
@@ -22,8 +22,8 @@ DPO_LINE = {"loss": "loss", "rewards/margins": "margin", "rewards/accuracies": "
 class TextProgress(Progress):
     """Reports each step; `shown` says which of its numbers the log line has, and how they are called there."""
 
-    def __init__(self, reporter: Reporter, checkpoints: Checkpoints, shown: Mapping[str, str]) -> None:
-        super().__init__(reporter, checkpoints)
+    def __init__(self, reporter: Reporter, checkpoints: Checkpoints, held_out: HeldOut | None, shown: Mapping[str, str]) -> None:
+        super().__init__(reporter, checkpoints, held_out)
         self._shown = shown
         self._began = 0.0
         self._tokens = 0.0

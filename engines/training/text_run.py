@@ -16,7 +16,7 @@ from engines.training.heldout import HeldOut, digest, split
 from engines.training.interrupt import Stopped
 from engines.training.peak import PeakMemory
 from engines.training.prompts import NAMED_ROWS_MAX
-from engines.training.run import ACK_POLL_S, CPU_ALLOCATION, StopClock, check_resume, quieten
+from engines.training.run import ACK_POLL_S, CPU_ALLOCATION, SPLIT_SEED, StopClock, check_resume, quieten
 from engines.training.text_metrics import DPO_LINE, SFT_LINE, TextProgress
 from engines.training.text_rows import Example, Pair
 from engines.training.text_spec import DpoSpec, SftSpec
@@ -35,7 +35,7 @@ def sft(job: SftSpec, base: Path, rows: Sequence[Example], threads: int, reporte
     fitted = fit(rows, reader.example, hyper.max_length)
     _tell_rows(fitted, hyper.max_length, reporter)
     _tell_template(reader, reporter)
-    learned, held_out = split(fitted.rows, hyper.eval_fraction, hyper.seed)
+    learned, held_out = split(fitted.rows, hyper.eval_fraction, SPLIT_SEED)
     model, dtype = _policy(base, job)
     trainer = ExampleTrainer(
         model=model,
@@ -63,7 +63,7 @@ def dpo(job: DpoSpec, base: Path, rows: Sequence[Pair], threads: int, reporter: 
     fitted = fit(_teaching(rows, reporter), reader.pair, hyper.max_length)
     _tell_rows(fitted, hyper.max_length, reporter)
     _tell_template(reader, reporter)
-    learned, held_out = split(fitted.rows, hyper.eval_fraction, hyper.seed)
+    learned, held_out = split(fitted.rows, hyper.eval_fraction, SPLIT_SEED)
     model, dtype = _policy(base, job)
     trainer = PairTrainer(
         model=model,
@@ -140,9 +140,11 @@ def _describe(job: Job, trainer: Trainer, rows: str) -> str:
 def _held_out(
     job: Job, trainer: Trainer, rows: Sequence[tuple[Any, list[Any]]], of: tuple[Any, ...], reporter: Reporter
 ) -> HeldOut | None:
-    if not rows:
-        return None
     hyper = job.hyperparameters
+    if not rows:
+        if hyper.eval_fraction is not None:
+            reporter.log("a single row cannot be shared between training and evaluation: none is held out")
+        return None
     reporter.log(f"{len(rows)} rows are held out and never trained on")
     return HeldOut(
         reporter,
@@ -169,7 +171,7 @@ def _run(
     reporter: Reporter,
 ) -> dict[str, Any]:
     checkpoints = Checkpoints(reporter, job.hyperparameters.checkpoint_every)
-    for callback in (held_out, TextProgress(reporter, checkpoints, line), PeakMemory(reporter, job.device)):
+    for callback in (held_out, TextProgress(reporter, checkpoints, held_out, line), PeakMemory(reporter, job.device)):
         if callback is not None:
             trainer.add_callback(callback)
     _learn(trainer, job.resume_path)
@@ -177,7 +179,8 @@ def _run(
     if reporter.stop_requested.is_set():
         reporter.log(f"stopped after step {step}")
         return {}
-    if reporter.save_requested.is_set() and step < trainer.state.max_steps:
+    ended = step >= trainer.state.max_steps or (held_out is not None and held_out.ended)
+    if reporter.save_requested.is_set() and not ended:
         checkpoints.wait_taken(reporter.stop_requested)
         reporter.log(f"stopped after step {step}, whose checkpoint is stored")
         return {}
@@ -206,15 +209,15 @@ def _finish(
     job: Job, base: Path, trainer: Trainer, held_out: HeldOut | None, dtype: torch.dtype, asked: list[Any], reporter: Reporter
 ) -> dict[str, Any]:
     """Save the final model and wait until the parent has it; a stop meanwhile raises `Stopped`."""
-    step, folder, score = trainer.state.global_step, Path(job.work_dir) / "final", None
+    step, folder = trainer.state.global_step, Path(job.work_dir) / "final"
+    model, score = trainer.accelerator.unwrap_model(trainer.model), None
     reporter.phase("saving")
     if held_out is not None:
         score = held_out.score_at(step)
         if better := held_out.better_than(step):
-            reporter.log(f"the trained model is that of step {held_out.best_step}, the best on the held-out rows")
-            trainer._load_from_checkpoint(str(better))
-            score = held_out.best_score
-    weights.save_final(trainer.accelerator.unwrap_model(trainer.model), base, job.model.called, dtype, folder)
+            reporter.log(f"the trained model is that of step {held_out.best_step}, which did best on the held-out rows")
+            model, score = weights.load_trained(base, better, job.hyperparameters.lora_rank is not None), held_out.best_score
+    weights.save_final(model, base, job.model.called, dtype, folder)
     try:
         if asked:
             parity.write(folder, base, job.model, trainer.processing_class, asked, job.device)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import torch
 from datasets import Dataset
+from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerControl
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import RepeatSampler
@@ -125,6 +126,11 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
             processing_class=tokenizer,
             **kwargs,
         )
+        if self.is_fsdp_enabled:
+            # Accelerate shards without telling transformers, whose sampling must then go on until every process is done.
+            sampling: Any = self.model
+            sampling = sampling.get_base_model() if isinstance(sampling, PeftModel) else sampling
+            sampling._is_fsdp_managed_module = True
         # Of an adapted model the embeddings alone are reached by a call, not past it, in sampling and in training.
         self.model.get_input_embeddings().register_forward_pre_hook(self._break_off)
 
@@ -145,7 +151,7 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
         schedule._last_lr = [group["lr"] for group in schedule.optimizer.param_groups]
 
     def _get_train_sampler(self, dataset: Dataset | None = None) -> EpochSampler:
-        return EpochSampler(
+        self._sampler = EpochSampler(
             data_source=dataset or self.train_dataset,
             mini_repeat_count=self.num_generations,
             batch_size=self.args.generation_batch_size // self.num_generations,
@@ -153,6 +159,12 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
             shuffle=self.shuffle_dataset,
             seed=self.args.seed,
         )
+        return self._sampler
+
+    def _run_epoch(self, *, epoch: int, **kwargs: Any) -> None:
+        """Tell the sampler its epoch: of several processes that go on within one, the loader does not reach it."""
+        self._sampler.set_epoch(epoch)
+        super()._run_epoch(epoch=epoch, **kwargs)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         rows = [self.rows[example["row"]] for example in inputs]

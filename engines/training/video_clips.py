@@ -15,10 +15,12 @@ from engines.data.clips import opened
 from engines.data.rules import Problem
 from engines.training.video_shapes import Shape, cover, taken
 
+# By default the conversion rounds as the place of a picture in memory happens to suggest; a resumed job must see the same bytes.
+SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT
 # Codecs that browsers play come first.
 ENCODERS = ("libx264", "libopenh264", "h264_nvenc", "libvpx-vp9", "mpeg4")
-# The constant quality of x264 and of VP9 at which nothing of a small clip is lost to the eye.
-QUALITY = {"libx264": "18", "libvpx-vp9": "24"}
+# The constant quality at which nothing of a small clip is lost to the eye; and the same frames are the same file.
+QUALITY = {"libx264": {"crf": "18", "x264-params": "cpu-independent=1"}, "libvpx-vp9": {"crf": "24"}}
 
 
 def read(path: Path, shape: Shape, fps: int) -> "np.ndarray[Any, Any]":
@@ -52,7 +54,7 @@ def _cut(frame: VideoFrame, shape: Shape) -> "np.ndarray[Any, Any]":
     turns = _turns(frame)
     height, width = cover(*_size(frame), shape)
     scaled = (width, height) if turns % 2 == 0 else (height, width)
-    picture = frame.reformat(*scaled, format="rgb24", interpolation=Interpolation.BICUBIC).to_ndarray()
+    picture = frame.reformat(*scaled, format="rgb24", interpolation=SCALING).to_ndarray()
     picture = np.rot90(picture, turns)
     top, left = (height - shape.height) // 2, (width - shape.width) // 2
     cut: np.ndarray[Any, Any] = np.ascontiguousarray(picture[top : top + shape.height, left : left + shape.width])
@@ -62,10 +64,10 @@ def _cut(frame: VideoFrame, shape: Shape) -> "np.ndarray[Any, Any]":
 def write(path: Path, frames: "np.ndarray[Any, Any]", fps: int) -> None:
     """Write frames, bytes [frames, height, width, RGB], as an mp4 that a browser plays while it loads."""
     encoder = next(name for name in ENCODERS if name in av.codecs_available)
-    with av.open(path, "w", format="mp4", container_options={"movflags": "faststart"}) as opened:
-        options = {"crf": QUALITY[encoder]} if encoder in QUALITY else {}
-        stream: Any = opened.add_stream(encoder, rate=fps, options=options)
+    with av.open(path, "w", format="mp4", container_options={"movflags": "faststart"}) as made:
+        stream: Any = made.add_stream(encoder, rate=fps, options=QUALITY.get(encoder, {}))
         stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
         for picture in frames:
-            opened.mux(stream.encode(VideoFrame.from_ndarray(picture, format="rgb24")))
-        opened.mux(stream.encode(None))
+            frame = VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p", interpolation=SCALING)
+            made.mux(stream.encode(frame))
+        made.mux(stream.encode(None))

@@ -57,7 +57,7 @@ def gather(rows: list[VideoRow], job: VideoSpec, problems: Problems, reporter: R
 
 def shown(video: str) -> str:
     """Return a clip's name as messages have it, without what may be a signature in its URL."""
-    name = video.partition("?")[0] if video.startswith("https://") else video
+    name = video.partition("?")[0] if "://" in video else video
     return f"'{name[:SHOWN]}'"
 
 

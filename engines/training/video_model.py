@@ -112,7 +112,7 @@ def sampling_scheduler(base: Base) -> Any:
 def save_adapter(model: Any, folder: Path) -> None:
     """Write the adapter as `load_lora_weights` of diffusers reads it, its rank and alpha with it."""
     metadata = model.peft_config[ADAPTER_NAME].to_dict()
-    # It is a set by now: the same adapter is the same file.
+    # It is a set by now, whose order changes from run to run.
     metadata["target_modules"] = sorted(metadata["target_modules"])
     CogVideoXPipeline.save_lora_weights(
         folder,

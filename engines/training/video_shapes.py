@@ -75,9 +75,12 @@ def shape_for(hyper: VideoHyperparameters, frames: int, height: int, width: int)
 
 def _size(hyper: VideoHyperparameters, aspect: Fraction) -> tuple[int, int]:
     """Return height and width of an aspect with about the pixels of the job's own shape."""
-    width = max(PIXELS_AT_ONCE, round(math.sqrt(hyper.height * hyper.width * aspect) / PIXELS_AT_ONCE) * PIXELS_AT_ONCE)
-    height = max(PIXELS_AT_ONCE, round(hyper.height * hyper.width / width / PIXELS_AT_ONCE) * PIXELS_AT_ONCE)
-    return height, width
+    area = hyper.height * hyper.width
+    return _whole(math.sqrt(area / aspect)), _whole(math.sqrt(area * aspect))
+
+
+def _whole(pixels: float) -> int:
+    return max(1, round(pixels / PIXELS_AT_ONCE)) * PIXELS_AT_ONCE
 
 
 def cover(height: int, width: int, shape: Shape) -> tuple[int, int]:

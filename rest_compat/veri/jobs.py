@@ -43,8 +43,8 @@ class JobError(Wire):
 class MemoryPartObject(Wire):
     """Something that memory is taken for."""
 
-    name: str
-    bytes: int
+    name: str = Field(description="What for, such as `weights` or `KV cache`.")
+    bytes: int = Field(description="How much.")
 
 
 class MemoryObject(Wire):

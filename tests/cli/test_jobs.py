@@ -18,6 +18,7 @@ from tests.cli.conftest import JOB, Commands
 from tests.conftest import Server
 
 pytestmark = pytest.mark.anyio
+UNKNOWN_SIZE = "its files are not on this machine, and its name does not tell how many parameters it has"
 
 
 async def created(burnish: Commands, job_file: Path) -> str:
@@ -83,6 +84,7 @@ async def test_dry_run_tells_the_price_and_the_credit(burnish: Commands, job_fil
     assert result.stderr.splitlines() == [
         "The job runs on CPU at 0.10 USD an hour; 0.10 USD is set aside at the start.",
         "100.00 USD are free, which covers the start.",
+        f"The memory that it takes cannot be told: {UNKNOWN_SIZE}.",
         "Nothing was uploaded or created.",
     ]
     plan = (await burnish.json("jobs", "create", "-f", str(job_file), "--dry-run"))["plan"]
@@ -170,7 +172,7 @@ async def test_methods_with_their_ranges(burnish: Commands) -> None:
     assert lines[0].split() == ["METHOD", "NAME", "TYPE", "DEFAULT", "RANGE", "DESCRIPTION"]
     assert "0 < x < 1" in next(line for line in lines if " learning_rate " in line)
     assert "2 ≤ x ≤ 64" in next(line for line in lines if " rollouts_per_prompt " in line)
-    assert [method["name"] for method in await burnish.json("jobs", "methods")] == ["grpo", "sft_video_gen"]
+    assert [method["name"] for method in await burnish.json("jobs", "methods")] == ["grpo", "sft", "dpo", "sft_video_gen"]
 
 
 async def test_heartbeat_and_delete(burnish: Commands, job_file: Path) -> None:

@@ -44,6 +44,18 @@ async def test_a_folder_without_a_safe_model_is_refused(core: Core, folder: Path
     assert await base_models.all_(core) == []
 
 
+async def test_a_pipeline_of_diffusers_is_registered_where_its_transformer_is_safe(core: Core, tmp_path: Path) -> None:
+    folder = tmp_path / "pipeline"
+    (folder / "transformer").mkdir(parents=True)
+    (folder / "model_index.json").write_text("{}")
+    weights = folder / "transformer" / "diffusion_pytorch_model.bin"
+    weights.write_bytes(b"")
+    with pytest.raises(Invalid, match="holds no model"):
+        await base_models.add(core, "clips", folder)
+    weights.rename(weights.with_suffix(".safetensors"))
+    assert (await base_models.add(core, "clips", folder)).path == str(folder)
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "../a", ".a", "-a", "a b", "a" * 97, "a\n"])
 async def test_a_name_that_is_none_is_refused(core: Core, folder: Path, name: str) -> None:
     with pytest.raises(Invalid):

@@ -15,7 +15,7 @@ from burnish.kit.errors import Invalid, InvalidState, NotFound, Unavailable
 from burnish.kit.storage import Storage
 from models.base_model import BaseModel
 from models.dataset import Dataset
-from resolvers import dataset_rows, datasets, keeping, rendering
+from resolvers import dataset_rows, datasets, keeping, rendering, statistics
 from resolvers.context import Context
 from resolvers.dataset_rows import RowPage
 from resolvers.datasets import DatasetInput
@@ -215,3 +215,45 @@ async def test_what_is_slow_to_work_out_does_not_keep_other_work_waiting(ctx: Co
     assert await keeping.kept(ctx, "rows", quick, "the index") == b"quick"
     blocked.set()
     assert await asyncio.gather(*counting) == [b"slow"] * keeping.AT_ONCE
+
+
+async def test_rows_are_rendered_and_counted_for_the_method_that_they_serve(
+    ctx: Context, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "WAIT_S", 60.0)
+    async with ctx.db.transaction() as session:
+        session.add(BaseModel(name="tiny", path=str(tiny_model), created_at=clock.now()))
+    pairs = [{"prompt": "ab", "chosen": "c" * size, "rejected": "d"} for size in (1, 3, 8)]
+    dataset = await made(ctx, pairs, tmp_path)
+    (one,) = await rendering.read(ctx, dataset.id, "tiny", method="dpo", start=1, limit=1)
+    assert (one.tokens, [(piece.text, piece.learned) for piece in one.pieces][:2]) == (6, [("ab", False), ("ccc", True)])
+    assert one.rejected[0].text == "d"
+    found = (await statistics.read(ctx, dataset.id, base_model="tiny", max_length=6)).tokens
+    # Two letters, the longer answer and its end.
+    assert found == statistics.TokenLengths("tiny", None, "dpo", 4, 7.0, 6, 11, 11, 11, 11, None, 6, 1)
+    # Kept beside the dataset, each method by itself.
+    monkeypatch.setattr("engines.task.run", None)
+    assert await rendering.read(ctx, dataset.id, "tiny", method="dpo", start=1, limit=1) == [one]
+    again = (await statistics.read(ctx, dataset.id, base_model="tiny", method="dpo", max_length=4)).tokens
+    assert again is not None and again.over_limit == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "param", "message"),
+    [
+        ({"base_model": "tiny", "method": "sft"}, "dataset_id", "None of the rows serves sft. Line 1: no 'messages'"),
+        ({"base_model": "tiny", "method": "ppo"}, "method", "Unknown method 'ppo'; there are grpo, sft, dpo, sft_video_gen."),
+        ({"base_model": "tiny", "method": "grpo", "max_length": 5}, "max_length", "A grpo job has no max_length."),
+        ({"base_model": "tiny", "method": "dpo", "max_prompt_length": 5}, "max_prompt_length", "A dpo job has no max_prompt"),
+        ({"method": "grpo"}, "method", "Lengths need the model whose tokens are counted: base_model."),
+        ({"max_length": 5}, "max_length", "Lengths need the model whose tokens are counted: base_model."),
+    ],
+)
+async def test_lengths_that_cannot_be_counted_are_refused_before_anything_starts(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], param: str, message: str
+) -> None:
+    monkeypatch.setattr("engines.task.run", None)
+    dataset = await made(ctx, [{"prompt": "a", "chosen": "b", "rejected": "c"}], tmp_path)
+    with pytest.raises(Invalid) as caught:
+        await statistics.read(ctx, dataset.id, **given)
+    assert (caught.value.param, caught.value.message[: len(message)]) == (param, message)

@@ -136,6 +136,19 @@ async def test_a_job_that_is_not_completed_has_nothing_to_deploy(ctx: Context, j
     assert (await held(ctx))[1] == 0
 
 
+async def test_a_video_model_is_not_deployed(ctx: Context, jsonl: Path) -> None:
+    job_id = await completed_job(ctx, jsonl)
+    async with ctx.db.transaction() as session:
+        (await session.get_one(Job, job_id)).method = "sft_video_gen"
+    for reference in (job_id, f"ckpt_2_10_True_{job_id}"):
+        with pytest.raises(InvalidState) as caught:
+            await make(ctx, model=reference, source="training_job")
+        assert caught.value.message == f"The job {job_id} trained a video model, and deployments answer with text."
+        assert (caught.value.status, caught.value.param) == (400, "model")
+    assert await all_of(ctx) == []
+    assert (await held(ctx))[1] == 0
+
+
 async def test_another_accounts_job_is_as_unknown_as_one_that_never_was(ctx: Context, tenants: Tenants, jsonl: Path) -> None:
     theirs = await completed_job(await tenants("other"), jsonl)
     for job_id in (theirs, "job_nonsense", "../../etc/passwd", "tiny"):

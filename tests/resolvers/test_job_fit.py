@@ -10,6 +10,12 @@ from tests.resolvers.test_jobs import make, nothing_left, request
 pytestmark = pytest.mark.anyio
 
 
+async def test_grpo_trains_on_several_gpus(ctx: Context, jsonl: Path) -> None:
+    ctx.core.settings.cpu_fallback = False
+    made = await make(ctx, await request(ctx, jsonl, gpu={"type": "h100", "count": 2}))
+    assert made.gpu_requested == {"type": "h100", "count": 2}
+
+
 @pytest.mark.parametrize(
     ("changes", "param"),
     [

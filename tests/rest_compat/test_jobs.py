@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from unittest.mock import ANY
 
 import httpx2
 import pytest
@@ -48,10 +49,14 @@ BEYOND = {
     "environments": None,
     "checkpoint_destination": {"type": "veri"},
     "destination_url": None,
+    "best_step": None,
     "resumed_from": None,
     "requires_heartbeat": False,
     "heartbeat_at": None,
     "max_cost_usd": None,
+    # What it is made of is the business of test_memory.
+    "memory_estimate": ANY,
+    "peak_memory_bytes": None,
 }
 WRONG: list[tuple[dict[str, Any], int, str | None, str]] = [
     ({"gpu": {"type": "B2000", "count": 1}}, 400, "INVALID_GPU_TYPE", "gpu.type"),

@@ -74,6 +74,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "jobs.plan": ("Mutation.planTrainingJob",),
     "jobs.rows": ("TrainingJob.logs", "TrainingJob.events"),
     "loads.read": ("Deployment.loads",),
+    "memory.estimate": ("TrainingJobPlan.memory", "TrainingJobPlan.memoryUnknown", "TrainingJob.memoryEstimate"),
     "methods.all_": ("Query.methods",),
     "passwords.set_": ("Mutation.setPassword",),
     "metrics.columns": ("TrainingJob.metrics",),

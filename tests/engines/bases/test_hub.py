@@ -26,10 +26,28 @@ MODEL = {
 }
 WANTED = {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja", "merges.txt"}
 
+PIPELINE = {
+    "model_index.json": b"{}",
+    "scheduler/scheduler_config.json": b"{}",
+    "text_encoder/model.safetensors": b"t5",
+    "tokenizer/spiece.model": b"pieces",
+    "transformer/config.json": b"{}",
+    "transformer/diffusion_pytorch_model.safetensors": b"weights",
+    "vae/diffusion_pytorch_model.safetensors": b"vae",
+}
+BESIDE_PIPELINE = {
+    "transformer/diffusion_pytorch_model.fp16.safetensors": b"the same weights",
+    "transformer/old/config.json": b"{}",
+    "vae/diffusion_pytorch_model.bin": b"the same weights, pickled",
+    "feature_extractor/config.json": b"{}",
+    "model.safetensors": b"another format",
+}
+
 
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     repos = {"acme/tiny": MODEL, "acme/pickled": {"config.json": b"{}", "pytorch_model.bin": b"x"}, "acme/bare": {"a.md": b"x"}}
+    repos["acme/clips"] = PIPELINE | BESIDE_PIPELINE
     with serving(Hub(repos)) as served:
         monkeypatch.setenv("HF_ENDPOINT", served.url)
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -123,3 +141,18 @@ def test_a_hub_that_never_answers_fails_fast(monkeypatch: pytest.MonkeyPatch, tm
         monkeypatch.setattr(hub, "REQUEST_TIMEOUT_S", 0.3)
         failure = failure_of("acme/tiny", tmp_path)
     assert "the hub is not reachable (ReadTimeout" in failure.message
+
+
+def test_of_a_pipeline_the_folders_of_its_parts_are_fetched(stub: Hub, tmp_path: Path) -> None:
+    path, sha = hub.fetch("acme/clips", None, None, tmp_path, print, layout=hub.PIPELINE)
+    files = [file for file in Path(path).rglob("*") if file.is_file()]
+    assert sha == COMMIT
+    assert {file.relative_to(path).as_posix(): file.read_bytes() for file in files} == PIPELINE
+
+
+def test_what_is_no_pipeline_is_refused_as_one(stub: Hub, tmp_path: Path) -> None:
+    with pytest.raises(ChildFailure) as caught:
+        hub.fetch("acme/tiny", None, None, tmp_path, print, layout=hub.PIPELINE)
+    assert caught.value.code == "model_unavailable"
+    assert caught.value.message == "The model acme/tiny has no model_index.json, so it is not a pipeline of diffusers."
+    assert stub.downloads() == []

@@ -90,6 +90,20 @@ async def test_a_bucket_gets_one_archive_with_its_own_checksum(server: Server, b
     assert events["checkpoint_delivered"] == {"url": f"{uri}/out.tar.gz"}
 
 
+async def test_a_state_that_is_not_what_was_stored_is_not_gone_on_from(server: Server, tmp_path: Path) -> None:
+    ctx = await server.context()
+    job = await new_job(server, ctx, tmp_path, hyperparameters=HYPER)
+    await things.checkpoint(server, job.id, 2, files=things.STATE)
+    await ctx.core.storage.put(f"{job.account_id}/{job.id}/1/2/optimizer.pt", b"st4te")
+    async with supervising(server):
+        row: Job = await until(ended(ctx, job.id), 60)
+    assert row.error is not None
+    assert (row.status, row.error["code"], row.error["attribution"], row.cost_micros) == ("failed", "worker_lost", "platform", 0)
+    assert row.error["message"].startswith(
+        "The checkpoint of step 2 cannot be gone on from: optimizer.pt is not what was stored: its sha256 is "
+    )
+
+
 @pytest.mark.parametrize("archive", [False, True])
 async def test_a_file_that_is_not_what_was_stored_is_never_delivered(
     server: Server, settings: Settings, bucket: tuple[str, Any], tmp_path: Path, archive: bool

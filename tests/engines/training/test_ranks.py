@@ -3,10 +3,11 @@
 import json
 import os
 import select
-import signal
-from collections.abc import Callable
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -19,13 +20,15 @@ from tests.engines.training.conftest import Parent, Run
 TOLD = "tests.engines.training.told"
 STEPS = 6
 ENDING_S = 30
+OPTIONS = {"max_steps": STEPS, "checkpoint_every": 3, "eval_fraction": 0.2, "eval_every": 2}
 
 
 @pytest.fixture(scope="module")
 def told(make_spec: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Run]:
     """The same run by one process and by two, with the same completions: what they learn of them can be compared."""
-    spec = {"max_steps": STEPS, "checkpoint_every": 4, "eval_fraction": 0.2, "eval_every": 2, "max_response_length": 3}
-    return {gpus: Parent(tmp_path_factory.mktemp("kept")).run(make_spec(**spec) | {"gpus": gpus}, module=TOLD) for gpus in (1, 2)}
+    return {
+        gpus: Parent(tmp_path_factory.mktemp("kept")).run(make_spec(**OPTIONS) | {"gpus": gpus}, module=TOLD) for gpus in (1, 2)
+    }
 
 
 def test_two_processes_report_the_numbers_of_one(told: dict[int, Run]) -> None:
@@ -57,67 +60,75 @@ def whole(group: dict[str, Any]) -> list[Any]:
 def test_two_processes_make_the_model_of_one(told: dict[int, Run]) -> None:
     from safetensors import safe_open
 
-    paths = [run.kept / "step-4" / "model.safetensors" for run in told.values() if run.kept is not None]
+    paths = [run.kept / "step-3" / "model.safetensors" for run in told.values() if run.kept is not None]
     with safe_open(paths[0], "np") as one, safe_open(paths[1], "np") as two:
         for name in one.keys():  # noqa: SIM118
             assert abs(one.get_tensor(name) - two.get_tensor(name)).max() < 1e-4
     kept = told[2].kept
     assert kept is not None
     assert {"rng_state_0.pth", "rng_state_1.pth", "optimizer.pt", "heldout.json"} <= {
-        path.name for path in (kept / "step-4").iterdir()
+        path.name for path in (kept / "step-3").iterdir()
     }
 
 
-def child_of(pid: int) -> int:
-    """Return the process that rank 0 has started, the other of its run."""
-    others = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        others += [int(child) for child in (task / "children").read_text().split()]
-    (found,) = [other for other in others if b"engines.training.ranks" in Path(f"/proc/{other}/cmdline").read_bytes()]
-    return found
+def test_two_processes_go_on_exactly_where_they_stopped(told: dict[int, Run], parent: Parent, make_spec: Any) -> None:
+    """Step 3 lies within the second pass over the rows, so that each process must find their order again."""
+    first = told[2]
+    assert first.kept is not None
+    again = parent.run(make_spec(**OPTIONS, resume_path=first.kept / "step-3") | {"gpus": 2}, module=TOLD)
+
+    assert [message["step"] for message in again.of("metrics")] == [4, 4, 5, 6, 6]
+    assert again.of("rollouts") == [message | {"after_s": ANY} for message in first.of("rollouts")[3:]]
+    assert parent.kept_bytes("final-6") == (first.kept / "final-6" / "model.safetensors").read_bytes()
 
 
-class Killer:
-    """Kills a process of a run at its second step, and keeps a handle of the other rank's."""
+def test_shards_of_a_model_are_put_together_for_what_is_handed_over(parent: Parent, make_spec: Any) -> None:
+    options = {"max_steps": 4, "checkpoint_every": 3, "eval_fraction": 0.2, "eval_every": 2, "lora_rank": 4}
+    run = parent.run(make_spec(**options) | {"gpus": 2}, module="tests.engines.training.sharded")
 
-    def __init__(self, victim: Callable[[int, int], int]) -> None:
-        self._victim = victim
-        self._first = 0
-        self.other = -1
-
-    def __call__(self, message: dict[str, Any]) -> None:
-        if message["type"] == "hello":
-            self._first = message["pid"]
-        elif message["type"] == "metrics" and message["step"] == 2:
-            other = child_of(self._first)
-            self.other = os.pidfd_open(other)
-            os.kill(self._victim(self._first, other), signal.SIGKILL)
-
-    def other_is_gone(self) -> bool:
-        """Say whether the other process has ended, after a while at most."""
-        ended, _, _ = select.select([self.other], [], [], ENDING_S)
-        os.close(self.other)
-        return bool(ended)
+    assert run.exit_code == protocol.EXIT_OK
+    assert [len(message["groups"]) for message in run.of("rollouts")] == [10] * 4
+    assert {message["step"] for message in run.of("metrics") if "eval_reward" in message["values"]} == {2, 4}
+    # FSDP's own file beside the weights as they are elsewhere: a run that shards goes on from it.
+    assert {"adapter_model.safetensors", "pytorch_model_fsdp.bin", "optimizer.bin"} <= names(parent.kept("step-3"))
+    assert {"model.safetensors", "adapter", "parity.json", "tokenizer.json"} <= names(parent.kept("final-4"))
+    said = json.loads((parent.kept("final-4") / "parity.json").read_text())
+    assert {form for prompt in said["prompts"] for form in prompt["logprobs"]} == {"adapter", "model"}
 
 
-def test_the_others_die_with_rank_0(parent: Parent, make_spec: Any) -> None:
-    killer = Killer(lambda first, other: first)
-    run = parent.run(make_spec(max_steps=10_000, checkpoint_every=10_000) | {"gpus": 2}, killer)
-
-    assert run.exit_code == -signal.SIGKILL
-    assert killer.other_is_gone()
-    # Until then it was a run like any other, which samples for itself.
-    assert [len(message["groups"]) for message in run.of("rollouts")][:2] == [10, 10]
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
 
 
-def test_the_death_of_another_is_no_failure_of_the_job(parent: Parent, make_spec: Any) -> None:
-    """Its host goes on from the newest checkpoint, as when rank 0 dies."""
-    killer = Killer(lambda first, other: other)
-    run = parent.run(make_spec(max_steps=10_000, checkpoint_every=10_000) | {"gpus": 2}, killer)
+def hold(spec: dict[str, Any], module: str) -> subprocess.Popen[bytes]:
+    """Start a rank 0 that holds another process of `module`; its messages come from its stdout, the other's number first."""
+    command = [sys.executable, "-P", "-m", "tests.engines.training.holding_rank", module]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    held = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    assert held.stdin is not None
+    held.stdin.write(json.dumps(spec).encode() + b"\n")
+    held.stdin.flush()
+    return held
 
-    assert run.exit_code == 1 and run.of("failed") == [] and run.of("done") == []
-    assert run.logs()[-1] == "process 2 of 2 of the training died of SIGKILL"
-    assert killer.other_is_gone()
+
+def test_the_others_die_with_rank_0(make_spec: Any) -> None:
+    with hold(make_spec() | {"gpus": 2}, "engines.training.ranks") as held:
+        assert held.stdout is not None
+        other = os.pidfd_open(int(protocol.decode(held.stdout.readline())["message"]))
+        held.kill()
+        ended, _, _ = select.select([other], [], [], ENDING_S)
+        os.close(other)
+    assert ended
+
+
+def test_the_death_of_another_is_no_failure_of_the_job(make_spec: Any) -> None:
+    """Rank 0 follows it without a word, so that the host goes on from the newest checkpoint, as when rank 0 dies."""
+    with hold(make_spec() | {"gpus": 2}, "tests.engines.training.failing_rank") as held:
+        assert held.stdout is not None
+        messages = [protocol.decode(line) for line in held.stdout]
+        assert held.wait(ENDING_S) == 1
+    assert {message["type"] for message in messages} == {"log"}
+    assert "process 2 of 2 of the training died of SIGKILL" in [message["message"] for message in messages]
 
 
 @pytest.fixture

@@ -1,16 +1,29 @@
 """Real TRL runs of SFT and DPO on the tiny model, from the first message to the folder that is served."""
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engines import evidence, protocol
-from tests.engines.training.conftest import Run
+from tests.engines.training.conftest import ROOT, Run
 from tests.engines.training.text.conftest import SUMS, Workshop, bfloat16, decoded, learning, taught, untimed, weights
 
-SFT = {"learning_rate": 2e-3, "max_steps": 36, "global_batch_size": 20, "checkpoint_every": 13, "eval_fraction": 0.2}
-DPO = {"learning_rate": 1e-3, "max_steps": 24, "global_batch_size": 10, "checkpoint_every": 9, "eval_fraction": 0.2}
+SFT: dict[str, Any] = {
+    "learning_rate": 2e-3,
+    "max_steps": 36,
+    "global_batch_size": 20,
+    "checkpoint_every": 13,
+    "eval_fraction": 0.2,
+}
+DPO: dict[str, Any] = {
+    "learning_rate": 1e-3,
+    "max_steps": 24,
+    "global_batch_size": 10,
+    "checkpoint_every": 9,
+    "eval_fraction": 0.2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +148,7 @@ def test_the_best_weights_are_those_of_the_best_step(workshop: Workshop, convers
     assert run.of("best")[-1]["step"] == best and len(losses) == best + 2 < 36
     final = run.of("checkpoint")[-1]
     assert (final["final"], final["step"], final["score"]) == (True, best + 2, min(losses))
-    assert f"the trained model is that of step {best}, the best on the held-out rows" in run.logs()
+    assert f"the trained model is that of step {best}, which did best on the held-out rows" in run.logs()
     assert f"training ends early, after step {best + 2}" in " ".join(run.logs())
     assert run.kept is not None
     kept, last, made = (run.kept / name for name in (f"step-{best}", f"step-{best + 1}", f"final-{best + 2}"))
@@ -149,7 +162,7 @@ def test_the_best_weights_are_those_of_the_best_step(workshop: Workshop, convers
 
 
 def test_packed_rows_do_not_see_each_other(workshop: Workshop, conversations: Path) -> None:
-    hyper = {"learning_rate": 1e-3, "max_steps": 3, "global_batch_size": 25}
+    hyper: dict[str, Any] = {"learning_rate": 1e-3, "max_steps": 3, "global_batch_size": 25}
     apart = workshop.run("training.sft", workshop.spec(conversations, **hyper))
     packed = workshop.run("training.sft", workshop.spec(conversations, **hyper, packing=True))
     assert "a step takes 5 of the 5 sequences that 25 rows make" in packed.logs()[1]
@@ -181,9 +194,17 @@ def test_the_model_learns_which_answer_is_preferred(dpo: Run) -> None:
     assert learning(dpo, "rewards/margins")[-1] > 0.4 and learning(dpo, "rewards/accuracies")[-1] == 1.0
     assert learning(dpo, "loss")[-1] < 0.55
     assert learning(dpo, "logps/rejected")[-1] < learning(dpo, "logps/rejected")[0] - 3
-    assert learning(dpo, "eval_loss")[-1] < learning(dpo, "eval_loss")[0]
+    looks = [message for message in dpo.of("metrics") if "eval_loss" in message["values"]]
+    assert [message["step"] for message in looks] == [9, 18, 24]
+    assert {"eval_rewards/margins", "eval_rewards/accuracies", "eval_logps/chosen"} <= looks[0]["values"].keys()
+    assert [message["score"] for message in dpo.of("checkpoint")] == learning(dpo, "eval_loss")
+
+
+def test_the_trained_model_gives_no_rejected_answer(workshop: Workshop, preferences: Path) -> None:
+    run = workshop.run("training.dpo", workshop.spec(preferences, **DPO | {"eval_fraction": None}))
     rejected = {f"{x}+{y}=": f"{x + y}." for x, y in SUMS}
-    assert all(answer != rejected[prompt] for prompt, answer in said(dpo, "final-24").items())
+    answers = said(run, "final-24")
+    assert len(answers) == 4 and all(answer != rejected[prompt] for prompt, answer in answers.items())
 
 
 def test_every_step_of_dpo_has_metrics_under_trl_names(dpo: Run) -> None:
@@ -209,7 +230,13 @@ def test_an_adapter_is_kept_by_itself_and_merged_and_resumes_exactly(
     workshop: Workshop, tiny_model: Path, request: pytest.FixtureRequest, task: str, rows: str
 ) -> None:
     dataset = request.getfixturevalue(rows)
-    hyper = {"learning_rate": 1e-2, "max_steps": 6, "global_batch_size": 10, "checkpoint_every": 4, "lora_rank": 4}
+    hyper: dict[str, Any] = {
+        "learning_rate": 1e-2,
+        "max_steps": 6,
+        "global_batch_size": 10,
+        "checkpoint_every": 4,
+        "lora_rank": 4,
+    }
     run = workshop.run(task, workshop.spec(dataset, **hyper))
     assert "training a LoRA adapter of 8,192 parameters on 90,688 on 1 CPU thread(s)" in " ".join(run.logs())
     assert run.kept is not None
@@ -222,6 +249,18 @@ def test_an_adapter_is_kept_by_itself_and_merged_and_resumes_exactly(
     again = workshop.run(task, workshop.spec(dataset, **hyper, resume_path=run.kept / "step-4"))
     assert untimed(again) == untimed(run, after=4)
     assert weights(again, "final-6") == weights(run, "final-6")
+
+
+@pytest.mark.parametrize(
+    ("example", "task", "loss"), [("answers", "training.sft", (0.5, 0.05)), ("preferences", "training.dpo", (0.69, 0.45))]
+)
+def test_the_examples_teach_the_tiny_model(workshop: Workshop, example: str, task: str, loss: tuple[float, float]) -> None:
+    folder = ROOT / "examples" / example
+    job = tomllib.loads((folder / "job.toml").read_text())
+    assert (job["method"], "reward" in job) == (task.removeprefix("training."), False)
+    run = workshop.run(task, workshop.spec(folder / job["dataset"], **job["hyperparameters"]))
+    assert learning(run, "loss")[0] > loss[0] and learning(run, "loss")[-1] < loss[1]
+    assert said(run, "final-40") == {"0+0=": "0.", "1+1=": "2.", "2+2=": "4.", "3+3=": "6."}
 
 
 def test_a_stop_ends_a_run_with_nothing_final(workshop: Workshop, conversations: Path) -> None:
