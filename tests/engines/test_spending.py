@@ -9,6 +9,7 @@ from sqlmodel import col, select
 from burnish.kit import stream
 from burnish.kit.core import Core
 from burnish.kit.settings import Settings
+from engines import job_spec
 from engines.compute.hardware import Shape
 from engines.compute.local import Inventory, Placement
 from engines.data import reading
@@ -88,10 +89,10 @@ async def test_a_limit_reached_while_the_dataset_is_read_is_named(core: Core, mo
     run = JobRun(core, Inventory(core.settings), "job_1", "host", Placement(Shape("CPU", 1), (), 0))
     run.purse.limit = Limit(CAP, 500_000, 10)
 
-    async def interrupted(folder: Path) -> None:
+    async def interrupted(run: JobRun, folder: Path) -> None:
         raise reading.Interrupted
 
-    monkeypatch.setattr(run, "_spec", interrupted)
+    monkeypatch.setattr(job_spec, "build", interrupted)
     failure = await run._attempt()
     assert isinstance(failure, ChildFailure)
     assert (failure.code, failure.attribution) == ("QUOTA_EXCEEDED", "user")
