@@ -123,8 +123,6 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "sft lora": ("sft", "some", LORA),
     "dpo": ("dpo", "some", {}),
     "dpo lora": ("dpo", "some", LORA),
-    "video baseline": ("sft_video_gen", "video none", LORA),
-    "video": ("sft_video_gen", "video some", LORA),
 }
 
 
