@@ -51,6 +51,10 @@ def completion(**more: Any) -> dict[str, Any]:
     return plain | more
 
 
+def clip(step: int, row: int) -> dict[str, Any]:
+    return completion(media=f"none/{step}-{row}.mp4")
+
+
 def acted() -> dict[str, Any]:
     call = {"type": "function", "function": {"name": "count", "arguments": '{"of": "apples"}'}}
     messages = [
@@ -97,7 +101,8 @@ def rollouts(job_id: str) -> list[dict[str, Any]]:
 def metrics(job_id: str, step: int) -> dict[str, float]:
     shared = {"loss": 2.0 / step, "grad_norm": 1.0, "learning_rate": 1e-5, "step_time": 2.0}
     held_out = {"eval_loss": [0.9, 0.5, 0.8][step // 5]} if step % 5 == 0 or step == STEPS else {}
-    of = {
+    answers = {"rewards/chosen": -2.0, "rewards/rejected": -3.0}
+    of: dict[str, dict[str, float]] = {
         SFT: {"mean_token_accuracy": step / STEPS, "num_tokens": 100.0 * step, **held_out},
         DPO: {
             "rewards/margins": step / 10,
@@ -161,7 +166,7 @@ async def write_job(session: Session, account_id: str, dataset_id: str, job_id: 
     await session.flush()
     for step, score in ((5, 0.5), (10, 0.8)):
         saved = Checkpoint(
-            id=f"ckpt_{job_id[4:-2]}{step:02d}",
+            id=f"ckpt_01m8nma799f8h9sqj6nhzj{job_id[-1]}{step:03d}",
             job_id=job_id,
             account_id=account_id,
             attempt=1,
@@ -174,7 +179,6 @@ async def write_job(session: Session, account_id: str, dataset_id: str, job_id: 
             score=score,
             created_at=now,
         )
-        saved.id = f"{saved.id[:-3]}{job_id[-1]}{step:02d}"
         session.add(saved)
     await stream.append(session, job_id, "metrics", told, attempt=1)
     await stream.append(session, job_id, "rollouts", rollouts(job_id), attempt=1)
