@@ -104,13 +104,7 @@ def metrics(job_id: str, step: int) -> dict[str, float]:
     answers = {"rewards/chosen": -2.0, "rewards/rejected": -3.0}
     of: dict[str, dict[str, float]] = {
         SFT: {"mean_token_accuracy": step / STEPS, "num_tokens": 100.0 * step, **held_out},
-        DPO: {
-            "rewards/margins": step / 10,
-            "rewards/accuracies": 0.75,
-            "rewards/chosen": -2.0,
-            "rewards/rejected": -3.0,
-            **held_out,
-        },
+        DPO: {"rewards/margins": step / 10, "rewards/accuracies": 0.75, **answers, **held_out},
         VIDEO: {},
         ACTING: {"reward": 0.5, "tools/call_frequency": 1.5, "tools/failure_frequency": 0.0},
     }
