@@ -180,6 +180,8 @@ async def write_job(session: Session, account_id: str, dataset_id: str, job_id: 
 
 
 def clean(page: Page, name: str) -> None:
+    # What is being asked for anew is pale for as long.
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
     if pictures := os.environ.get("METHOD_PICTURES"):
         page.screenshot(path=f"{pictures}/{name}.png", full_page=True)
     assert violations(page) == []
