@@ -45,6 +45,11 @@ test("what was left out, spent, or delivered is told with its figures", () => {
     detail: "They are longer than max_prompt_length, 16 tokens.",
     mood: "warn",
   });
+  expect(told("prompts_dropped", { dropped: 3, total: 1000, max_length: 16 })).toEqual({
+    text: "3 of 1,000 prompts were left out",
+    detail: "They are longer than max_length, 16 tokens.",
+    mood: "warn",
+  });
   expect(told("limit_reached", { limit: "cap", seconds: 30, cost_usd: "1.98" })).toEqual({
     text: "A limit was reached: cap",
     detail: "$1.98 was spent. It saves what it has within 30 s and stops.",

@@ -51,10 +51,13 @@ function checkpointSaved(metadata: Fields): EventText {
 }
 
 function promptsDropped(metadata: Fields): EventText {
-  const [dropped, total, limit] = [numeric(metadata.dropped), numeric(metadata.total), numeric(metadata.max_prompt_length)];
+  const [dropped, total] = [numeric(metadata.dropped), numeric(metadata.total)];
+  // The hyperparameter that they are longer than is the method's own.
+  const name = metadata.max_length === undefined ? "max_prompt_length" : "max_length";
+  const limit = numeric(metadata[name]);
   return {
     text: `${dropped === undefined ? "Some" : count(dropped)}${total === undefined ? "" : ` of ${count(total)}`} prompts were left out`,
-    detail: limit === undefined ? undefined : `They are longer than max_prompt_length, ${count(limit)} tokens.`,
+    detail: limit === undefined ? undefined : `They are longer than ${name}, ${count(limit)} tokens.`,
     mood: "warn",
   };
 }
