@@ -1,7 +1,6 @@
 """Estimates against what real trainings take on the CPU: the growth of their process over the libraries that it had loaded.
 
-Stated accuracy: no further than a factor of 1.4 from what was measured, for each method of text. What layers keep was counted, so it
-agrees closely.
+Stated accuracy: no further than a factor of 1.4 from what was measured, for each method of text. What layers keep was counted.
 """
 
 import json
