@@ -141,7 +141,7 @@ async def test_dry_run_of_one_mistake(
 
 async def test_dry_run_of_a_video_job_says_what_is_wrong_with_its_rows(burnish: Commands, job_file: Path) -> None:
     result = await burnish("jobs", "create", "-f", str(job_file), "--dry-run", "--method", "sft_video_gen", code=2)
-    assert result.stderr.splitlines()[2:] == [
+    assert result.stderr.splitlines()[3:] == [
         f"Error: {job_file}:3: reward_function_id: A sft_video_gen job learns from its rows: leave the reward out.",
         f"  {job_file.parent}/prompts.jsonl: 2 of 2 rows do not serve sft_video_gen",
         f"  {job_file.parent}/prompts.jsonl: line 1: no clip: a row has one of video, video_path, file_name",

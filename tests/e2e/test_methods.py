@@ -39,7 +39,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 
 def completion(**more: Any) -> dict[str, Any]:
-    plain = {
+    plain: dict[str, Any] = {
         "text": "",
         "reward": None,
         "components": {},
