@@ -109,17 +109,17 @@ def media_url(core: Core, job_id: str, key: str) -> str:
 
 async def open_media(platform: Platform, row: Job, key: str) -> Download:
     """Return a clip of a job; NotFound where it is not stored any more."""
-    storage = platform.core.storage
-    for found, size in await storage.list(str(PurePosixPath(key).parent)):
-        if found == key and key.startswith(f"{row.account_id}/{row.id}/"):
-            name = PurePosixPath(key).name
-            kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    storage, name = platform.core.storage, PurePosixPath(key).name
+    size = await storage.size(key) if key.startswith(f"{row.account_id}/{row.id}/") else None
+    if size is None:
+        raise NotFound("This clip is not stored any more.")
 
-            def part(start: int, end: int) -> AsyncIterator[bytes]:
-                return storage.stream(key, offset=start, end=end)
+    def part(start: int, end: int) -> AsyncIterator[bytes]:
+        return storage.stream(key, offset=start, end=end)
 
-            return Download(name, kind, size, storage.stream(key), part, name)
-    raise NotFound("This clip is not stored any more.")
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    # Its name is drawn by chance for these bytes.
+    return Download(name, kind, size, storage.stream(key), part, f'"{name}"')
 
 
 def signed_url(core: Core, name: str, **claims: str) -> str:

@@ -131,6 +131,13 @@ class Storage:
         if missing := sorted(known.keys() - found):
             raise Corrupt(f"{missing[0]} is not stored any more")
 
+    async def size(self, key: str) -> int | None:
+        """Return the size of a file in bytes, None where there is none."""
+        try:
+            return int((await obstore.head_async(self._store, key))["size"])
+        except (NotFoundError, FileNotFoundError):
+            return None
+
     async def list(self, prefix: str) -> list[tuple[str, int]]:
         """Return (key, size in bytes) of every file under `prefix/`, sorted."""
         found: list[tuple[str, int]] = []

@@ -1,6 +1,7 @@
 """The screens of every method of training in a real Chromium, over jobs whose rows are written through the database."""
 
 import asyncio
+import itertools
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from models.account import Account
 from models.dataset import Dataset
 from models.job import Checkpoint, Job
 from tests.e2e.browser import Visitor, browser, overflow, violations
+from tests.engines.training.video import clips
 from tests.running import BIN, Platform, up
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -51,10 +53,6 @@ def completion(**more: Any) -> dict[str, Any]:
     return plain | more
 
 
-def clip(step: int, row: int) -> dict[str, Any]:
-    return completion(media=f"none/{step}-{row}.mp4")
-
-
 def acted() -> dict[str, Any]:
     call = {"type": "function", "function": {"name": "count", "arguments": '{"of": "apples"}'}}
     messages = [
@@ -67,7 +65,7 @@ def acted() -> dict[str, Any]:
     return completion(text="There are seven.", reward=1.0, components={"me/shop": 1.0}, advantage=1.0, messages=messages)
 
 
-def rollouts(job_id: str) -> list[dict[str, Any]]:
+def rollouts(account_id: str, job_id: str) -> list[dict[str, Any]]:
     """A silent conversation beside one that acts, or two prompts' clips at the start, in the middle and at the end."""
     if job_id == ACTING:
         prompt = [{"role": "user", "content": "How many are left?"}]
@@ -88,7 +86,7 @@ def rollouts(job_id: str) -> list[dict[str, Any]]:
                 {
                     "dataset_row": row,
                     "prompt": caption,
-                    "completions": [completion(media=f"none/{step}-{row}.mp4")],
+                    "completions": [completion(media=f"{account_id}/{VIDEO}/1/media/{step}-{row}.mp4")],
                     "weights": {},
                 }
                 for row, caption in enumerate(("A red ball bounces.", "Rain on a window."))
@@ -120,6 +118,10 @@ async def write_jobs(home: Path) -> None:
             assert account is not None and dataset is not None
             for job_id, method in ((SFT, "sft"), (DPO, "dpo"), (VIDEO, "sft_video_gen"), (ACTING, "grpo")):
                 await write_job(session, account.id, dataset.id, job_id, method)
+        media = home / "storage" / account.id / VIDEO / "1" / "media"
+        media.mkdir(parents=True)
+        for number, (step, row) in enumerate(itertools.product((0, 6, STEPS), range(2))):
+            (media / f"{step}-{row}.mp4").write_bytes(clips.clip(25, 64, 96, number=number))
     finally:
         await database.dispose()
 
@@ -175,7 +177,7 @@ async def write_job(session: Session, account_id: str, dataset_id: str, job_id: 
         )
         session.add(saved)
     await stream.append(session, job_id, "metrics", told, attempt=1)
-    await stream.append(session, job_id, "rollouts", rollouts(job_id), attempt=1)
+    await stream.append(session, job_id, "rollouts", rollouts(account_id, job_id), attempt=1)
     await stream.end(session, job_id, ("metrics", "rollouts", "logs", "events"), "completed")
 
 
@@ -183,7 +185,12 @@ def clean(page: Page, name: str) -> None:
     # What is being asked for anew is pale for as long.
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
     if pictures := os.environ.get("METHOD_PICTURES"):
-        page.screenshot(path=f"{pictures}/{name}.png", full_page=True)
+        for scheme, width in itertools.product(("light", "dark"), (1440, 360)):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.set_viewport_size({"width": width, "height": 900})
+            page.screenshot(path=f"{pictures}/{name}-{scheme}-{width}.png", full_page=True)
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 1440, "height": 900})
     assert violations(page) == []
     assert overflow(page) == 0
 
@@ -245,6 +252,13 @@ def test_clips_stand_by_prompt_and_step_and_are_held_against_the_start(visitor: 
     expect(compared.get_by_label("Step on the right")).to_have_value("12")
     page.keyboard.press("ArrowLeft")
     expect(compared.get_by_label("Step on the right")).to_have_value("6")
+    # They are fetched and decoded, stand still for a reader who asked for less motion, and run when told to.
+    ready = "() => [...document.querySelectorAll('video')].every((clip) => clip.readyState >= 2 && clip.videoWidth === 96)"
+    page.wait_for_function(ready)
+    assert page.evaluate("document.querySelectorAll('video').length") == 8
+    page.get_by_role("button", name="Play all").click()
+    page.wait_for_function("() => [...document.querySelectorAll('video')].some((clip) => clip.currentTime > 0)")
+    page.get_by_role("button", name="Stop all").click()
     clean(page, "clips")
 
 

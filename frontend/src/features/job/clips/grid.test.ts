@@ -60,8 +60,8 @@ test("the start and the newest are held against each other until others are aske
 
 test("an address is kept while it holds, and asked for anew once it has run out", () => {
   const addresses = new Addresses();
-  expect(addresses.of({ id: "a", mediaUrl: "/1" })).toBe("/1");
-  expect(addresses.of({ id: "a", mediaUrl: "/2" })).toBe("/1");
+  expect(addresses.of({ id: "a", mediaUrl: "http://gpu-box:8400/1?a=b" })).toBe("/1?a=b");
+  expect(addresses.of({ id: "a", mediaUrl: "/2" })).toBe("/1?a=b");
   expect(addresses.of({ id: "b", mediaUrl: null })).toBeNull();
   addresses.forget();
   expect(addresses.of({ id: "a", mediaUrl: "/2" })).toBe("/2");

@@ -57,6 +57,12 @@ export function along({ clips }: PromptRow, step: number, by: number): number {
   return steps[Math.min(Math.max(at + by, 0), steps.length - 1)] ?? step;
 }
 
+/** A signed address without its host: the page may have been opened by another name of the server, where its rules refuse this one. */
+export const local = (url: string): string => {
+  const { pathname, search } = new URL(url, "http://server");
+  return pathname + search;
+};
+
 /** Addresses of clips that stay the same while new ones are asked for: another address would start a clip anew. */
 export class Addresses {
   private readonly known = new Map<string, string>();
@@ -64,8 +70,9 @@ export class Addresses {
   of = ({ id, mediaUrl }: { id: string; mediaUrl: string | null }): string | null => {
     const kept = this.known.get(id);
     if (kept !== undefined) return kept;
-    if (mediaUrl !== null) this.known.set(id, mediaUrl);
-    return mediaUrl;
+    if (mediaUrl === null) return null;
+    this.known.set(id, local(mediaUrl));
+    return local(mediaUrl);
   };
 
   /** Those that were signed ran out: the next answer brings others. */
