@@ -30,6 +30,7 @@ from resolvers.destinations import CheckpointDestination
 from resolvers.hardware import GpuInput, Offer
 from resolvers.inputs import Input, problems_of
 from resolvers.job_checks import Found
+from resolvers.methods import VIDEO
 from resolvers.memory import Fit
 from resolvers.streams import Streams
 
@@ -352,7 +353,7 @@ def allowed(ctx: Context, row: Job) -> list[str]:
     possible = {
         "cancel": write and not ended,
         "delete": write and ended,
-        "deploy": write and with_model,
+        "deploy": write and with_model and row.method != VIDEO.name,
         "download": "read" in ctx.scopes and with_model,
     }
     return [verb for verb, may in possible.items() if may]
