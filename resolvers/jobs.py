@@ -30,8 +30,8 @@ from resolvers.destinations import CheckpointDestination
 from resolvers.hardware import GpuInput, Offer
 from resolvers.inputs import Input, problems_of
 from resolvers.job_checks import Found
-from resolvers.methods import VIDEO
 from resolvers.memory import Fit
+from resolvers.methods import VIDEO
 from resolvers.streams import Streams
 
 OUTPUT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"

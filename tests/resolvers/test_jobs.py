@@ -377,14 +377,6 @@ async def test_a_page_is_of_what_was_asked_for(ctx: Context, jsonl: Path) -> Non
             await jobs.page(ctx, **wrong)
 
 
-async def test_what_a_job_learned_of_clips_is_downloaded_and_not_deployed(ctx: Context, jsonl: Path) -> None:
-    row = await made(ctx, jsonl)
-    row.status = "completed"
-    assert jobs.allowed(ctx, row) == ["delete", "deploy", "download"]
-    row.method = "sft_video_gen"
-    assert jobs.allowed(ctx, row) == ["delete", "download"]
-
-
 async def test_only_a_completed_job_has_a_model(ctx: Context, jsonl: Path) -> None:
     row = await made(ctx, jsonl)
     with pytest.raises(Invalid) as caught:

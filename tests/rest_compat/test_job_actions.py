@@ -14,9 +14,11 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_methods_say_what_a_form_needs(client: httpx2.AsyncClient) -> None:
-    grpo, video = (await client.get("/v1/training_jobs/methods")).json()["items"]
-    assert (grpo["object"], grpo["name"], grpo["unavailable"]) == ("training_method", "grpo", None)
-    assert (video["name"], video["takes_reward"]) == ("sft_video_gen", False)
+    every = (await client.get("/v1/training_jobs/methods")).json()["items"]
+    told = [(found["object"], found["name"], found["takes_reward"], found["unavailable"]) for found in every]
+    rewarded = {"grpo": True, "sft": False, "dpo": False, "sft_video_gen": False}
+    assert told == [("training_method", name, takes_reward, None) for name, takes_reward in rewarded.items()]
+    grpo = every[0]
     assert grpo["hyperparameters"][3] == {
         "name": "rollouts_per_prompt",
         "type": "integer",
@@ -39,7 +41,7 @@ async def test_a_plan_has_the_price_and_the_credit(client: httpx2.AsyncClient, s
     found = answer.json()
     assert answer.status_code == 200
     assert list(found["hyperparameters"])[:2] == ["learning_rate", "num_epochs"]
-    assert {key: value for key, value in found.items() if key != "hyperparameters"} == {
+    assert {key: value for key, value in found.items() if key not in ("hyperparameters", "memory")} == {
         "object": "training_job_plan",
         "valid": True,
         "errors": [],
@@ -50,7 +52,9 @@ async def test_a_plan_has_the_price_and_the_credit(client: httpx2.AsyncClient, s
         "balance_usd": 100.0,
         "free_usd": 100.0,
         "covered": True,
+        "memory_unknown": None,
     }
+    assert found["memory"]["basis"].startswith("the 4B parameters in its name")
     assert await things.everything(server) == before
 
 
