@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from burnish.kit.errors import BurnishError, Invalid, SchemaInvalid
-from engines.compute.hardware import Shape
 from engines.training.grpo_spec import EnvironmentChoice
 from resolvers.inputs import parse
 
@@ -25,12 +24,6 @@ def check(wanted: Mapping[str, Any]) -> None:
         if not ID.fullmatch(name):
             raise SchemaInvalid(f"'{name}' is no environment: they are called owner/name or name.", param="environments")
         parse(EnvironmentChoice, options or {}, at=f"environments.{name}")
-
-
-def check_shape(shape: Shape) -> None:
-    """Raise where the hardware is more than a job with environments makes use of."""
-    if shape.count > 1 and not shape.is_cpu:
-        raise Invalid("A job that learns in environments runs on one GPU.", param="gpu.count", hint="Ask for a count of 1.")
 
 
 def problem(*, has_key: bool) -> BurnishError | None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from resolvers.jobs import JobInput
 
 RETRY_AFTER_S = 60
+# What of the hyperparameters a checkpoint's weights hang on.
+STAYING = ("lora_rank", "lora_alpha")
 
 
 @dataclass
@@ -84,8 +86,6 @@ def of_itself(core: Core, spec: "JobInput", given: Set[str]) -> Found:
             found.note(lambda: _check_reward(found.method, spec))
     if found.method is GRPO and "environments" in given and (wanted := spec.environments) is not None:
         found.note(lambda: environments.check(wanted))
-        if (shape := found.shape) is not None and not local.falls_back(core.settings):
-            found.note(lambda: environments.check_shape(shape))
     if found.hyperparameters is not None and "checkpoint_destination" in given:
         is_adapter = getattr(found.hyperparameters, "lora_rank", None) is not None
         wrong = destinations.weights_problem(spec.checkpoint_destination, spec.method, is_adapter=is_adapter)
@@ -150,7 +150,7 @@ def _check_reward(method: Method | None, spec: "JobInput") -> None:
     elif spec.environments is not None and spec.reward_function_id is not None:
         raise Invalid("A job has one source of reward: a reward function or environments, not both.", param="environments")
     elif spec.environments is None and spec.reward_function_id is None:
-        raise Invalid(f"A {method.name} job needs a reward function.", param="reward_function_id")
+        raise Invalid(f"A {method.name} job needs a reward function, or environments.", param="reward_function_id")
 
 
 def _check_count(core: Core, found: Found, spec: "JobInput") -> None:
@@ -190,11 +190,19 @@ async def _resumed(session: Session, ctx: Context, spec: "JobInput", given: Set[
     if found.method is not None and found.method.name != before.method:
         raise Invalid(f"{checkpoint.id} is of a {before.method} job: a job goes on with the same method.", param="method")
     if found.hyperparameters is not None:
-        asked = found.hyperparameters.model_dump(include={"lora_rank", "max_steps"})
-        rank, old_rank = asked["lora_rank"], before.hyperparameters.get("lora_rank")
-        if rank != old_rank:
-            message = f"{checkpoint.id} was trained with a lora_rank of {old_rank or 'null'}: a job goes on with the same."
-            raise Invalid(message, param="hyperparameters.lora_rank")
+        asked = found.hyperparameters.model_dump()
+        for name in STAYING:
+            now, then = asked.get(name), before.hyperparameters.get(name)
+            if now != then and name in asked:
+                message = f"{checkpoint.id} was trained with a {name} of {then or 'null'}: a job goes on with the same."
+                raise Invalid(message, param=f"hyperparameters.{name}")
+        # Less may be held out, none, and never what has been trained on.
+        now, then = asked.get("eval_fraction"), before.hyperparameters.get("eval_fraction")
+        if now is not None and now != then:
+            message = (
+                f"{checkpoint.id} was trained with an eval_fraction of {then or 'null'}: others are of learned rows."
+            )
+            raise Invalid(message, param="hyperparameters.eval_fraction")
         steps = asked["max_steps"]
         if steps is not None and steps <= checkpoint.step:
             message = f"{checkpoint.id} has {checkpoint.step} steps behind it, and max_steps counts them: it must be more."

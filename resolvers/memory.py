@@ -49,8 +49,10 @@ class Fit:
 
 
 async def estimate(ctx: Context, method: Method, base: str, hyperparameters: BaseModel, asked: Shape) -> Fit | str:
-    """Return what a job would take of one GPU, or of the CPU's memory; why it cannot be told where it cannot."""
-    ctx.require("read")
+    """Return what a job would take of one GPU, or of the CPU's memory; why it cannot be told where it cannot.
+
+    Whoever may make or plan the job may know it: the caller has checked that.
+    """
     runs = runs_on(ctx.core, asked)
     async with ctx.db.read() as session:
         registered = await session.get(base_model.BaseModel, base)

@@ -34,8 +34,6 @@ Forms = dict[str, str | Problem]
 def grpo(row: Row) -> str:
     """Return the form of a row that is answered and scored; Problem where it asks nothing."""
     if row.get("prompt") is None:
-        raise Problem("no 'prompt'")
-    if row.get("prompt") is None:
         raise Problem(NO_PROMPT)
     return _form_of(rules.prompt_of(row))
 

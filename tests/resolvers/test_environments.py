@@ -68,7 +68,7 @@ async def test_a_job_with_environments_runs_on_one_gpu(settings: Settings, ctx: 
     gpus = {"type": "H100-80GB", "count": 2}
     body = await request(ctx, jsonl, environments={"a": {}}, reward_function_id=None, gpu=gpus)
     problems = (await jobs.plan(ctx, body)).problems
-    assert ("gpu.count", "A job that learns in environments runs on one GPU.") in [
+    assert ("gpu.count", "A job with environments runs on one GPU.") in [
         (each.param, each.message) for each in problems
     ]
 

@@ -393,3 +393,4 @@ async def test_writing_and_reading_need_their_scopes(ctx: Context, jsonl: Path) 
             await attempt
     assert (await jobs.get(ctx, row.id)).status == "queued"
     assert len(await all_of(ctx, Job)) == 1
+    assert (await make(writer, body)).status == "queued"

@@ -75,6 +75,7 @@ async def test_the_pace_counts_the_steps_of_the_job_itself(ctx: Context, jsonl: 
         ({"base_model": "Qwen/Qwen3-8B"}, "base_model"),
         ({"hyperparameters": {"max_steps": 40, "lora_rank": 16}}, "hyperparameters.lora_rank"),
         ({"hyperparameters": {"max_steps": 40}}, "hyperparameters.lora_rank"),
+        ({"hyperparameters": {"max_steps": 40, "lora_rank": 8, "eval_fraction": 0.1}}, "hyperparameters.eval_fraction"),
         ({"hyperparameters": {"max_steps": 20, "lora_rank": 8}}, "hyperparameters.max_steps"),
     ],
 )
