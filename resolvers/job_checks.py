@@ -199,9 +199,7 @@ async def _resumed(session: Session, ctx: Context, spec: "JobInput", given: Set[
         # Less may be held out, none, and never what has been trained on.
         now, then = asked.get("eval_fraction"), before.hyperparameters.get("eval_fraction")
         if now is not None and now != then:
-            message = (
-                f"{checkpoint.id} was trained with an eval_fraction of {then or 'null'}: others are of learned rows."
-            )
+            message = f"{checkpoint.id} was trained with an eval_fraction of {then or 'null'}: others are of learned rows."
             raise Invalid(message, param="hyperparameters.eval_fraction")
         steps = asked["max_steps"]
         if steps is not None and steps <= checkpoint.step:

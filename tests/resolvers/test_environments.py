@@ -68,9 +68,7 @@ async def test_a_job_with_environments_runs_on_one_gpu(settings: Settings, ctx: 
     gpus = {"type": "H100-80GB", "count": 2}
     body = await request(ctx, jsonl, environments={"a": {}}, reward_function_id=None, gpu=gpus)
     problems = (await jobs.plan(ctx, body)).problems
-    assert ("gpu.count", "A job with environments runs on one GPU.") in [
-        (each.param, each.message) for each in problems
-    ]
+    assert ("gpu.count", "A job with environments runs on one GPU.") in [(each.param, each.message) for each in problems]
 
 
 @pytest.mark.parametrize("url", ["ftp://host", "https://host/path", "https://", "host", "https://host?x=1"])
