@@ -89,7 +89,10 @@ class JobRun(LeasedRun):
         folder = self.settings.work / f"{self.id}-{self.attempt}-{self.token}"
         try:
             folder.mkdir(mode=0o700, parents=True)
-            return await _Session(self, folder).run(*await job_spec.build(self, folder))
+            stops = (self.ended, self.limited, self.halted)
+            # What it fetches may be many gigabytes: nobody waits for that to stop.
+            built = await reading.unless_stopped(job_spec.build(self, folder), stops)
+            return await _Session(self, folder).run(*built)
         except protocol.ChildFailure as failure:
             return failure
         except reading.Interrupted:

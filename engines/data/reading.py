@@ -6,11 +6,11 @@ both get the same rows, and a reading that dies leaves nothing that anything ref
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from burnish.kit import clock, ids
 from burnish.kit.core import Core
@@ -23,6 +23,7 @@ from engines.task import OnLog
 from models import integration
 from models.dataset import Dataset
 
+T = TypeVar("T")
 LOOK_S = 45.0
 
 
@@ -112,7 +113,7 @@ async def materialise(core: Core, dataset: Dataset, say: OnLog, stops: Sequence[
         raise ChildFailure("dataset_error", "The dataset has no rows and no source.", "platform")
     await say(f"Reading the dataset from its source, {dataset.source_uri or dataset.huggingface_dataset}")
     source = await with_token(core, Source.model_validate(dataset.connection), dataset.account_id)
-    values = await _unless_stopped(_read(core, source, dataset, say), stops)
+    values = await unless_stopped(_read(core, source, dataset, say), stops)
     key = await _keep(core, dataset.id, values)
     await say(f"The dataset is read: {values['num_rows']:,} rows, {values['size_bytes'] / 1e6:.1f} MB")
     return key
@@ -129,15 +130,15 @@ async def _read(core: Core, source: Source, dataset: Dataset, say: OnLog) -> dic
         ) from None
 
 
-async def _unless_stopped(reading: Any, stops: Sequence[asyncio.Event]) -> dict[str, Any]:
+async def unless_stopped(reading: Coroutine[Any, Any, T], stops: Sequence[asyncio.Event]) -> T:
+    """Return what a work returns; Interrupted, and the work broken off, as soon as one of `stops` is set."""
     work = asyncio.create_task(reading)
     waits = [asyncio.create_task(stop.wait()) for stop in stops]
     try:
         await asyncio.wait([work, *waits], return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             raise Interrupted
-        result: dict[str, Any] = work.result()
-        return result
+        return work.result()
     finally:
         for running in (work, *waits):
             running.cancel()

@@ -112,6 +112,9 @@ def sampled_by_vllm(job: GrpoSpec, longest_prompt: int, share: float) -> Mapping
         "vllm_gpu_memory_utilization": share,
         "vllm_enable_sleep_mode": True,
         "vllm_max_model_length": longest_prompt + job.hyperparameters.max_response_length,
+        # vLLM's probabilities are those within the nucleus, TRL's those of the whole vocabulary: their ratio, over all tokens of
+        # a completion, would take nearly all weight from it.
+        "vllm_importance_sampling_correction": job.hyperparameters.top_p == 1.0,
     }
 
 
@@ -124,7 +127,9 @@ def with_or_without_vllm(
     trainer = None
     try:
         trainer = make(options)
-        trainer.vllm_generation.sync_weights()
+        if not trainer.is_fsdp_enabled:
+            # The weights of a model that will be sharded can be pushed only once it is.
+            trainer.vllm_generation.sync_weights()
         why = None
     except Exception as error:
         if trainer is None and job.gpus > 1:

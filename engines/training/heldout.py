@@ -50,12 +50,15 @@ def digest(*parts: Any) -> str:
 
 @dataclass
 class Standing:
-    """What is known after the looks so far; `of` is the digest of what was looked at."""
+    """What is known after the looks so far; `of` is the digest of what was looked at. A look is `owed` where one was due when the
+    run had to save at once.
+    """
 
     of: str
     best_step: int | None = None
     best_score: float | None = None
     looks_without_better: int = 0
+    owed: bool = False
 
 
 class HeldOut(TrainerCallback):  # type: ignore[misc]
@@ -63,7 +66,8 @@ class HeldOut(TrainerCallback):  # type: ignore[misc]
 
     Must be added before the callback that reports checkpoints, whose folders it completes, and on every process of a run.
     `every` is in steps, None as often as a run saves by itself. `save` writes the model's weights into a folder, as
-    `Trainer.save_model` does; with `keep_best` they are kept in `folder` whenever the score is the best so far.
+    `Trainer.save_model` does; with `keep_best` they are kept in `folder` whenever the score is the best so far. A run that is to
+    save at once, for want of money or of its host, does not look first: `evaluate` makes up for it where the run goes on.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class HeldOut(TrainerCallback):  # type: ignore[misc]
         keep_best: bool,
         folder: Path,
         save: Callable[[str], None],
+        evaluate: Callable[[], Any],
         of: str,
         resume_path: str | None = None,
     ) -> None:
@@ -88,6 +93,7 @@ class HeldOut(TrainerCallback):  # type: ignore[misc]
         self._keep_best = keep_best
         self._folder = folder
         self._save = save
+        self._evaluate = evaluate
         self._resume_path = None if resume_path is None else Path(resume_path)
         self._standing = Standing(of)
         self._logged: dict[str, float | None] = {}
@@ -140,11 +146,14 @@ class HeldOut(TrainerCallback):  # type: ignore[misc]
             self._snapshot(state)
         elif self._keep_best and before.best_step is not None and state.is_world_process_zero:
             _link(weights, self._kept)
+        if before.owed:
+            self._evaluate()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         last = state.global_step >= state.max_steps
         due = last or state.global_step % interval(state.max_steps, self._every) == 0
-        control.should_evaluate = due and not self._reporter.stop_requested.is_set()
+        self._standing.owed = due and not last and self._reporter.save_requested.is_set()
+        control.should_evaluate = due and not self._standing.owed and not self._reporter.stop_requested.is_set()
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Mapping[str, Any], **_: Any
@@ -167,6 +176,7 @@ class HeldOut(TrainerCallback):  # type: ignore[misc]
                 self._snapshot(state)
         else:
             self._standing.looks_without_better += 1
+            self._standing.owed = False
         self._reporter.log(self._line(step, score))
         if self.ended and step < state.max_steps:
             looks = self._standing.looks_without_better

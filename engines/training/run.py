@@ -191,6 +191,7 @@ def watch(job: GrpoSpec, trainer: RolloutTrainer, held: list[Row], reporter: Rep
         keep_best=hyper.keep_best,
         folder=Path(job.work_dir) / "best",
         save=trainer.save_model,
+        evaluate=trainer.evaluate,
         of=heldout.digest([asdict(row) for row in held], reward, environments, sampling),
         resume_path=job.resume_path,
     )

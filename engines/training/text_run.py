@@ -155,6 +155,7 @@ def _held_out(
         keep_best=hyper.keep_best,
         folder=Path(job.work_dir) / "best",
         save=trainer.save_model,
+        evaluate=trainer.evaluate,
         of=digest([asdict(row) for row, _ in rows], *of),
         resume_path=job.resume_path,
     )

@@ -126,6 +126,11 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
             processing_class=tokenizer,
             **kwargs,
         )
+        if getattr(self.model, "is_loaded_in_4bit", False):
+            # TRL makes the adapter bfloat16 then, in which an update of 1e-6 vanishes.
+            for parameter in self.model.parameters():
+                if parameter.requires_grad:
+                    parameter.data = parameter.data.float()
         if self.is_fsdp_enabled:
             # Accelerate shards without telling transformers, whose sampling must then go on until every process is done.
             sampling: Any = self.model

@@ -54,8 +54,13 @@ class Loop:
             "keep_best": True,
             "of": digest("the same"),
         }
-        reporter = Reporter(self.out, io.BytesIO())
-        self.looks = HeldOut(reporter, "eval_score", folder=folder / "best", save=self._save, **(settings | options))
+        self.reporter = Reporter(self.out, io.BytesIO())
+        settings |= {"folder": folder / "best", "save": self._save, "evaluate": self._evaluate}
+        self.looks = HeldOut(self.reporter, "eval_score", **(settings | options))
+
+    def _evaluate(self) -> None:
+        score = self._scores[self.state.global_step]
+        self.looks.on_evaluate(self.args, self.state, self.control, {"eval_score": score, "epoch": 1.0})
 
     def _save(self, path: str) -> None:
         """Write a model as a trainer does: weights, and much that nobody needs to load them."""
@@ -78,7 +83,7 @@ class Loop:
             self.control.should_save = True
             if self.control.should_evaluate:
                 looked.append(step)
-                self.looks.on_evaluate(self.args, self.state, self.control, {"eval_score": self._scores[step], "epoch": 1.0})
+                self._evaluate()
         return looked
 
     def checkpoint(self) -> Path:
@@ -227,3 +232,19 @@ def test_only_the_first_process_writes(make: Make) -> None:
     loop.run(4)
     folder = loop.checkpoint()
     assert loop.saved == [2] and list(folder.iterdir()) == []
+
+
+def test_a_run_that_must_save_at_once_owes_its_look_to_the_one_that_goes_on(make: Make) -> None:
+    scores = {2: 0.1, 4: 0.4, 6: 0.3, 8: 0.2, 10: 0.1}
+    whole = make(scores)
+    whole.run()
+    broken = make(scores)
+    assert broken.run(3) == [2]
+    broken.reporter.save_requested.set()
+    assert broken.run(4) == []
+    resumed = make(scores, resume_path=str(broken.checkpoint()))
+    resumed.begin(4)
+    assert [message["step"] for message in resumed.said("metrics")] == [4]
+    assert resumed.run() == [6, 8, 10]
+    assert (resumed.looks.best_step, resumed.looks.best_score) == (whole.looks.best_step, whole.looks.best_score) == (4, 0.4)
+    assert resumed.lines()[-1] == whole.lines()[-1]
