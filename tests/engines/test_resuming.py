@@ -1,5 +1,6 @@
 """Jobs as a host runs them from another's checkpoint; what is there of a job while it runs; prompts that are left out."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,8 @@ async def test_a_running_jobs_checkpoints_can_be_listed_and_downloaded(server: S
             files = unpacked((await anybody.get(links["download_url"])).content)
         assert {"model.safetensors", "optimizer.pt", "trainer_state.json"} <= files.keys()
         assert json.loads(files["trainer_state.json"])["global_step"] == 2
+        sums = dict(line.split("  ")[::-1] for line in files.pop("SHA256SUMS").decode().splitlines())
+        assert sums == {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
         assert len(files) == found["file_count"] and sum(map(len, files.values())) == found["size_bytes"]
         assert (await client.get(path)).json()["status"] == "running"
         assert (await client.get(f"{path}/model")).status_code == 400
