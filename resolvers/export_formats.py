@@ -84,7 +84,7 @@ WRITERS: dict[str, Callable[[Sequence[str]], Writer]] = {"parquet": _parquet, "c
 
 
 class RolloutWriter:
-    """Parquet of rollouts, a row for each completion. What has no fixed shape, prompt and components, is JSON."""
+    """Parquet of rollouts, a row for each completion. What has no fixed shape (prompt, components, messages) is JSON."""
 
     _SCHEMA = pa.schema(
         [
@@ -101,16 +101,20 @@ class RolloutWriter:
             ("tokens", pa.int64()),
             ("truncated", pa.bool_()),
             ("score_error", pa.string()),
+            ("messages", pa.string()),
+            ("media", pa.string()),
         ]
     )
-    _JSON = ("prompt", "components")
+    _JSON = ("prompt", "components", "messages")
 
     def __init__(self) -> None:
         self._out = _Outbox()
         self._writer: Any = parquet.ParquetWriter(self._out, self._SCHEMA, compression="zstd")
 
     def write(self, rows: Sequence[dict[str, Any]]) -> bytes:
-        flat = [row | {name: orjson.dumps(row[name]).decode() for name in self._JSON} for row in rows]
+        # What is absent is null there too, and not the JSON of it.
+        json = [{name: orjson.dumps(row[name]).decode() for name in self._JSON if row[name] is not None} for row in rows]
+        flat = [row | columns for row, columns in zip(rows, json, strict=True)]
         self._writer.write_table(pa.Table.from_pylist(flat, schema=self._SCHEMA))
         return self._out.take()
 

@@ -1,10 +1,12 @@
-"""All rollouts of a job as one file: a row for each completion, with its step, its prompt and what it was worth.
+"""All rollouts of a job as one file: a row for each completion, with its step, its prompt and what it was worth. A clip
+is named by its file there: an address of it would not hold for as long as what is written down.
 
 The file is made while it is sent, a few steps at a time; no transaction lasts as long as the download.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import orjson
@@ -78,4 +80,6 @@ def _rows(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
                 "tokens": item["tokens"],
                 "truncated": item["truncated"],
                 "score_error": item["score_error"],
+                "messages": item.get("messages"),
+                "media": None if (key := item.get("media")) is None else PurePosixPath(key).name,
             }

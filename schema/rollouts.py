@@ -161,7 +161,9 @@ class RolloutFilter:
 @strawberry.enum(description="How rollouts are written into a file, a row for each completion.")
 class RolloutFormat(Enum):
     JSONL = strawberry.enum_value("jsonl", description="JSON lines.")
-    PARQUET = strawberry.enum_value("parquet", description="Apache Parquet, compressed; prompt and components are JSON in it.")
+    PARQUET = strawberry.enum_value(
+        "parquet", description="Apache Parquet, compressed; prompt, components, messages: JSON in it."
+    )
 
 
 @strawberry.type(description="The steps of a job that have rollouts. Their numbers are in its metrics, by the same steps.")

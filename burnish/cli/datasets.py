@@ -16,6 +16,10 @@ from burnish.cli.output import Output, counted
 
 FIELDS = ("id", "name", "source_type", "source_uri", "huggingface_dataset", "num_rows", "sha256", "created_at")
 COLUMNS = ("id", "name", "source_type", "num_rows", "created_at")
+NO_METHOD = (
+    "these rows serve no method by themselves; a grpo job with environments takes them, as its tasks where they have "
+    "task_index or task"
+)
 COUNTING_S = 1800.0
 ASK_AGAIN_S = 2.0
 
@@ -49,6 +53,8 @@ def check(
             return
         out.say(f"{file} is a dataset{f' for {method}' if method is not None else ''}.", style="green")
         dataset_files.show(out, found)
+        if not any(fit["num_rows"] for fit in found["methods"]):
+            out.say(_serves(found["methods"], found["num_rows"]))
 
 
 @app.command("upload")
@@ -124,7 +130,7 @@ def _serves(methods: list[dict[str, Any]], rows: int) -> str:
     """Return which methods all of so many rows serve, and how many rows others have where it is not none."""
     whole = [fit["name"] for fit in methods if rows and fit["num_rows"] == rows]
     parts = [f"{fit['num_rows']:,} of {rows:,} serve {fit['name']}" for fit in methods if 0 < fit["num_rows"] < rows]
-    return "; ".join([f"these rows serve {', '.join(whole)}"] * bool(whole) + parts) or "these rows serve no method"
+    return "; ".join([f"these rows serve {', '.join(whole)}"] * bool(whole) + parts) or NO_METHOD
 
 
 @app.command("list")

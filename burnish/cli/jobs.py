@@ -97,7 +97,7 @@ def create(
         job = watch.job(cli.api, cli.out, job["id"], lines=True, timeout_s=timeout)
         _show(cli, job)
         watch.check_completed(job)
-        cli.out.say(f"Deploy it with `burnish deploy create {job['id']} -g {_hardware(job)} -w`.")
+        cli.out.say(_what_next(job))
     else:
         _show(cli, job)
         cli.out.say(f"Follow it with `burnish jobs logs -f {job['id']}`.")
@@ -265,6 +265,13 @@ def download(
     """Download a job's trained model, or one of its checkpoints, as a .tar.gz, and verify what is in it."""
     source = fetching.Source(job, which, weights)
     records.download(cli, source, output or Path(f"{which or job}.tar.gz"), force=force)
+
+
+def _what_next(job: Json) -> str:
+    """Return what is done with a trained model: one that makes clips is not served here."""
+    if job["method"] == "sft_video_gen":
+        return f"Download it with `burnish jobs download {job['id']}`."
+    return f"Deploy it with `burnish deploy create {job['id']} -g {_hardware(job)} -w`."
 
 
 def _show(cli: Cli, job: Json) -> None:

@@ -32,8 +32,10 @@ def try_out(cli: Cli, spec: JobFile) -> None:
         if error["code"] != "insufficient_credit":
             problems.append(located(spec, error["param"], error["message"]))
             problems += [f"  line {item['line']}: {item['message']}" for item in (error.get("details") or [])[1:]]
+    # In environments no row needs a prompt: what a row may name there only the environments know.
+    method = None if body.get("environments") is not None else str(body.get("method", "grpo"))
     for key, path in files.items():
-        problems += _of_file(key, path, str(body.get("method", "grpo")))
+        problems += _of_file(key, path, method)
     _tell(cli, found)
     credit = [error["message"] for error in wrong if error["code"] == "insufficient_credit"]
     if problems or credit:
@@ -73,7 +75,7 @@ def _read(spec: JobFile) -> tuple[list[str], Json, dict[str, Path]]:
     return problems, body, files
 
 
-def _of_file(key: str, path: Path, method: str) -> list[str]:
+def _of_file(key: str, path: Path, method: str | None) -> list[str]:
     # Loaded here only: it costs half a second, which no other command should pay.
     from burnish.cli import checking
 

@@ -1,5 +1,6 @@
 """What a job has left behind, as its commands print it: log, metrics, rollouts, checkpoints."""
 
+import json
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -19,8 +20,10 @@ TELLING_OF_LOSS = ("loss", "eval_loss", "mean_token_accuracy", "rewards/margins"
 ROLLOUTS = """query Rollouts($id: ID!, $step: Int, $first: Int!, $after: Cursor) {
   job(id: $id) { rolloutGroups(step: $step, first: $first, after: $after) {
     edges { cursor node { step datasetRow prompt rewardMean rewardStd completions {
-      text reward advantage tokens truncated scoreError components { name value } } } }
+      text reward advantage tokens truncated scoreError messages mediaUrl components { name value } } } }
     pageInfo { hasNextPage endCursor } } } }"""
+NEWEST = """query Newest($id: ID!) {
+  job(id: $id) { rolloutGroups(first: 1, order: NEWEST_FIRST) { nodes { step } } } }"""
 
 LOGS = """query Logs($id: ID!, $after: Cursor) {
   deployment(id: $id) { status logs(first: 1000, after: $after) {
@@ -139,22 +142,29 @@ def rollouts(cli: Cli, job: str, step: int | None, limit: int) -> None:
 
 
 def rollout_groups(cli: Cli, job: str, step: int | None, limit: int) -> list[tuple[str, Json]]:
-    """Return up to `limit` groups of a step, the newest step by default, each with its cursor."""
-    if step is None:
-        step = cli.api.get(f"/v1/training_jobs/{job}/metrics", max_points=1)["latest_step"]
+    """Return up to `limit` groups of a step, by default the newest that has any, each with its cursor."""
     found: list[tuple[str, Json]] = []
+    if step is None:
+        newest = _rollouts_of(cli, NEWEST, job)["nodes"]
+        if not newest:
+            return found
+        step = newest[0]["step"]
     after: str | None = None
     while len(found) < limit:
-        variables = {"id": job, "step": step, "first": min(100, limit - len(found)), "after": after}
-        record = cli.api.graphql(ROLLOUTS, **variables)["job"]
-        if record is None:
-            raise CliError(f"No such training job: {job}", NOT_FOUND)
-        page = record["rolloutGroups"]
+        page = _rollouts_of(cli, ROLLOUTS, job, step=step, first=min(100, limit - len(found)), after=after)
         found += [(edge["cursor"], edge["node"]) for edge in page["edges"]]
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
             break
     return found
+
+
+def _rollouts_of(cli: Cli, query: str, job: str, **variables: Any) -> Json:
+    record: Json | None = cli.api.graphql(query, id=job, **variables)["job"]
+    if record is None:
+        raise CliError(f"No such training job: {job}", NOT_FOUND)
+    page: Json = record["rolloutGroups"]
+    return page
 
 
 def question(prompt: Any) -> str:
@@ -211,8 +221,27 @@ def _print_point(cli: Cli, point: Json, keys: Sequence[str]) -> None:
 
 
 def _print_completion(cli: Cli, completion: Json) -> None:
+    if completion["mediaUrl"] is not None:
+        cli.out.text(f"  clip of {completion['tokens']} frames: {completion['mediaUrl']}")
+        return
     reward, advantage = completion["reward"], completion["advantage"]
     numbers = f"{'skipped' if reward is None else f'{reward:.3g}':>8} {'' if advantage is None else f'{advantage:+.2f}':>6}"
     parts = " ".join(f"{part['name']}={part['value']:.3g}" for part in completion["components"] if part["value"] is not None)
     marks = " [truncated]" if completion["truncated"] else ""
     cli.out.text(f"  {numbers}  {completion['text'].strip()!r}{marks}  {parts}".rstrip())
+    for message in completion["messages"] or []:
+        _print_message(cli, message)
+
+
+def _print_message(cli: Cli, message: Json) -> None:
+    """Print one message of a conversation in an environment, with what it called or what that was worth."""
+    who = " ".join(str(message[key]) for key in ("role", "name") if message.get(key))
+    said = [repr(content.strip())] if isinstance(content := message.get("content"), str) and content.strip() else []
+    called = [f"{call['function']['name']}({_arguments(call)})" for call in message.get("tool_calls") or []]
+    worth = [f"reward={message['reward']:.3g}"] if message.get("reward") is not None else []
+    cli.out.text("    " + "  ".join([f"{who}:", *said, *called, *worth]))
+
+
+def _arguments(call: Json) -> str:
+    given = call["function"].get("arguments", "")
+    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)

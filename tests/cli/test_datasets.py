@@ -69,6 +69,18 @@ def test_a_file_is_checked_for_a_method(plain: Path) -> None:
     assert told == "Error: --method: there are grpo, sft, dpo, sft_video_gen, not ppo\n"
 
 
+TASKS = (
+    "these rows serve no method by themselves; a grpo job with environments takes them, as its tasks where they have "
+    "task_index or task\n"
+)
+
+
+async def test_rows_that_are_tasks_of_environments_are_told_so(burnish: Commands) -> None:
+    (burnish.folder / "a.jsonl").write_text('{"task_index": 0}\n')
+    assert (await burnish("datasets", "check", "a.jsonl")).stderr == f"a.jsonl is a dataset.\n{TASKS}"
+    assert (await burnish("datasets", "upload", "a.jsonl")).stderr.endswith(TASKS)
+
+
 def test_every_problem_of_a_bad_file_is_told_without_a_platform(plain: Path) -> None:
     (plain / "bad.jsonl").write_text('{"prompt": "1", "id": 1}\nnot json\n{"prompt": "2", "id": 1}\n')
     _, told = run("datasets", "check", "bad.jsonl", code=1)

@@ -348,23 +348,6 @@ async def test_price_is_told_before_the_start(burnish: Commands, job_file: Path)
     assert "USD an hour" not in (await burnish("jobs", "create", "-f", str(job_file), "-y")).stderr
 
 
-async def test_rollouts_are_groups_of_one_step_with_cursors(burnish: Commands, job_file: Path, server: Server) -> None:
-    job_id = await created(burnish, job_file)
-    completion = {
-        "text": "2", "reward": 1.1, "components": {"correct": 1.0, "format": 0.1}, "advantage": 0.5, "tokens": 2,
-        "truncated": False, "score_error": None,
-    }  # fmt: skip
-    groups = [{"dataset_row": row, "prompt": f"1+{row}", "completions": [completion]} for row in (1, 2, 3)]
-    async with server.platform.db.transaction() as session:
-        await stream.append(session, job_id, "rollouts", [{"step": 1, "groups": groups}], attempt=1)
-    found = await burnish.lines("jobs", "rollouts", job_id, "--step", "1", "--limit", "2")
-    assert [(group["prompt"], group["rewardMean"]) for group in found] == [("1+1", 1.1), ("1+2", 1.1)]
-    assert len({group["cursor"] for group in found}) == 2
-    shown = (await burnish("jobs", "rollouts", job_id, "--step", "1", "--limit", "1")).stdout
-    assert shown == "step 1  1+1  (mean reward 1.1)\n       1.1  +0.50  '2'  correct=1 format=0.1\n"
-    assert "No rollouts of step 2." in (await burnish("jobs", "rollouts", job_id, "--step", "2")).stderr
-
-
 async def test_output_has_no_colour_without_a_terminal(burnish: Commands, job_file: Path) -> None:
     await created(burnish, job_file)
     for arguments in (["jobs", "list"], ["jobs", "show", "job_x"]):

@@ -17,6 +17,7 @@ import pytest
 from burnish.cli.exits import USAGE
 from rest_compat.openapi import PATH
 from tests.cli.conftest import REWARD, Commands
+from tests.conftest import Server
 
 OFFERED = json.loads(Path(__file__).with_name("snippets.json").read_text())
 HERE = "http://burnish.example"
@@ -86,8 +87,12 @@ def test_python_calls_what_is_described(code: str) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("code", offered("cli"))
-async def test_commands_are_commands(burnish: Commands, code: str) -> None:
+async def test_commands_are_commands(burnish: Commands, server: Server, code: str) -> None:
     """Each runs for real. What it names is mostly not there, which is an answer; a wrong use is none."""
+    # What the installation and the account are set up with beforehand, where a job is delivered or learns in environments.
+    server.platform.core.settings.delivery_buckets = "bucket"
+    if "[environments." in code:
+        await burnish("integrations", "set", "openreward", text="key-of-openreward\n")
     (burnish.folder / "prompts.jsonl").write_text('{"prompt": "1+1", "answer": "2"}\n')
     line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "adder", "messages": []}}
     (burnish.folder / "requests.jsonl").write_text(json.dumps(line) + "\n")

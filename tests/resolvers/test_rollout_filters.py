@@ -201,11 +201,25 @@ async def test_all_rollouts_are_a_file_with_a_row_for_each_completion(ctx: Conte
         "tokens": 1,
         "truncated": False,
         "score_error": None,
+        "messages": None,
+        "media": None,
     }
     _, raw = await opened(ctx, job_id, "parquet")
     table = parquet.read_table(io.BytesIO(raw)).to_pylist()
     as_json = [{**row, "prompt": json.loads(row["prompt"]), "components": json.loads(row["components"])} for row in table]
     assert as_json == rows
+
+
+async def test_the_file_has_the_conversation_and_the_name_of_the_clip(ctx: Context, jsonl: Path) -> None:
+    made = await new_job(ctx, jsonl)
+    talk = [{"role": "assistant", "content": "east"}, {"role": "tool", "content": "a wall", "reward": 0.5}]
+    clip = completion("", None, media="acct/job/1/media/media_1.mp4")
+    await write(ctx, made, 1, group(0, completion("east", 0.5, messages=talk), clip))
+    rows = [json.loads(line) for line in (await opened(ctx, made, "jsonl"))[1].splitlines()]
+    assert [(row["messages"], row["media"]) for row in rows] == [(talk, None), (None, "media_1.mp4")]
+    table = parquet.read_table(io.BytesIO((await opened(ctx, made, "parquet"))[1])).to_pylist()
+    packed = json.dumps(talk, separators=(",", ":"))
+    assert [(row["messages"], row["media"]) for row in table] == [(packed, None), (None, "media_1.mp4")]
 
 
 async def test_a_job_without_rollouts_is_an_empty_file_and_a_deleted_one_is_gone(ctx: Context, jsonl: Path) -> None:

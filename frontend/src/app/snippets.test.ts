@@ -87,7 +87,11 @@ const OFFERED: Record<string, Snippets> = {
     hyperparameters: { beta: 0.2 },
   }),
   "new job: video": jobSnippets({ ...PLAIN, method: "sft_video_gen", hyperparameters: { num_frames: 49 } }),
-  "new job: environments": jobSnippets({ ...PLAIN, environments: { "me/maze": { splits: ["train"] } } }),
+  "new job: environments": jobSnippets({
+    ...PLAIN,
+    gpu: { type: "L4-24GB", count: 1 },
+    environments: { "me/maze": { splits: ["train"], variant: "hard" } },
+  }),
   "new job: adapter": jobSnippets({
     ...BODY,
     checkpoint_destination: { type: "veri", weights: "adapter" },

@@ -22,7 +22,7 @@ interface EnvironmentsProps {
   onChange: (environments: Environment[]) => void;
 }
 
-const BLANK: Environment = { id: "", splits: "" };
+const BLANK: Environment = { id: "", splits: "", variant: "" };
 
 /** Environments of OpenReward that the model acts in: what they give for its calls is its reward. */
 export function Environments({ environments, error, onChange }: EnvironmentsProps) {
@@ -50,7 +50,7 @@ export function Environments({ environments, error, onChange }: EnvironmentsProp
       <ul className="flex flex-col gap-3">
         {rows.map((one, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: an environment that is being typed has nothing else to be known by
-          <li key={index} className="grid items-start gap-2 sm:grid-cols-[minmax(0,1fr)_minmax(0,12rem)_auto]">
+          <li key={index} className="grid items-start gap-2 sm:grid-cols-[minmax(0,1fr)_minmax(0,9rem)_minmax(0,9rem)_auto]">
             <Field label={rows.length > 1 ? `Environment ${index + 1}` : "Environment"} hint={index === 0 && "As owner/name."}>
               {(ids) => (
                 <Input
@@ -73,6 +73,20 @@ export function Environments({ environments, error, onChange }: EnvironmentsProp
                   placeholder="train (default)"
                   spellCheck={false}
                   onChange={(event) => set(index, { splits: event.target.value })}
+                />
+              )}
+            </Field>
+            <Field
+              label={rows.length > 1 ? `Variant of ${index + 1}` : "Variant"}
+              hint={index === 0 && "Where a server has several."}
+            >
+              {(ids) => (
+                <Input
+                  {...ids}
+                  value={one.variant}
+                  placeholder="the server's own"
+                  spellCheck={false}
+                  onChange={(event) => set(index, { variant: event.target.value })}
                 />
               )}
             </Field>

@@ -8,10 +8,11 @@ export type DestinationType = "veri" | "s3" | "hf";
 /** Empty: what the server makes of it. */
 export type Weights = "" | "merged" | "adapter" | "both";
 
-/** An environment to act in: the splits as they are typed, with commas between them. */
+/** An environment to act in: the splits as they are typed, with commas between them; no variant is the server's own. */
 export interface Environment {
   id: string;
   splits: string;
+  variant: string;
 }
 
 export interface Draft {
@@ -59,7 +60,7 @@ export interface Body {
   base_model: string;
   dataset_id: string;
   reward_function_id?: string;
-  environments?: Record<string, { splits?: string[] }>;
+  environments?: Record<string, { splits?: string[]; variant?: string }>;
   output_name: string;
   method?: string;
   gpu: { type: string; count: number };
@@ -90,9 +91,10 @@ const splitsOf = (typed: string): string[] => typed.split(",").flatMap((one) => 
 
 /** Without splits named, the server says which. */
 function environmentsOf(environments: readonly Environment[]): Body["environments"] {
-  const named = environments.flatMap(({ id, splits }) => {
+  const named = environments.flatMap(({ id, splits, variant }) => {
     const given = splitsOf(splits);
-    return id.trim() ? [[id.trim(), given.length > 0 ? { splits: given } : {}] as const] : [];
+    const said = { ...(given.length > 0 && { splits: given }), ...(variant.trim() && { variant: variant.trim() }) };
+    return id.trim() ? [[id.trim(), said] as const] : [];
   });
   return named.length > 0 ? Object.fromEntries(named) : undefined;
 }
@@ -155,6 +157,7 @@ export class NoJob extends Error {}
 
 const isRecord = (value: unknown): value is Record<string, Json> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
+const isTexts = (value: Json): value is string[] => Array.isArray(value) && value.every((one) => typeof one === "string");
 const text = (value: unknown): string => (typeof value === "string" ? value : typeof value === "number" ? String(value) : "");
 
 const KNOWN = new Set([
@@ -175,9 +178,15 @@ const idOf = (prefix: string, ...values: unknown[]): string => values.map(text).
 function typed(value: unknown): Environment[] {
   if (value === null || value === undefined) return [];
   if (!isRecord(value)) throw new NoJob("environments is an object of environments by their ids.");
-  return Object.entries(value).map(([id, one]) => {
-    const splits = isRecord(one) ? one.splits : undefined;
-    return { id, splits: Array.isArray(splits) ? splits.map(text).filter(Boolean).join(", ") : "" };
+  return Object.entries(value).map(([id, given]) => {
+    const one = given ?? {};
+    if (!isRecord(one)) throw new NoJob(`environments.${id} is an object of splits and variant.`);
+    const { splits = null, variant = null, ...others } = one;
+    const strange = Object.keys(others);
+    if (strange.length > 0) throw new NoJob(`An environment has no ${strange.join(", ")}.`);
+    if (splits !== null && !isTexts(splits)) throw new NoJob(`environments.${id}.splits is a list of texts.`);
+    if (variant !== null && typeof variant !== "string") throw new NoJob(`environments.${id}.variant is a text.`);
+    return { id, splits: (splits ?? []).join(", "), variant: variant ?? "" };
   });
 }
 

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Json } from "@/lib/graphql";
 import { METHODS } from "@/lib/methods";
 import type { Hyperparameter, JobToClone, PlanError } from "./documents";
 import { EMPTY, fromBody, fromJob, nextName, suggestName, toBody, toInput } from "./draft";
@@ -209,30 +210,46 @@ test("a clone has what the job was given, and the next name", () => {
     destination: { ...EMPTY.destination, weights: "adapter" },
     heartbeat: true,
   });
+  const acting = fromJob(
+    { ...job, environments: { "me/maze": { splits: ["train"], variant: "hard" } }, rewardFunction: null },
+    SPECS,
+  );
+  expect(toBody(acting, SPECS, "").environments).toEqual({ "me/maze": { splits: ["train"], variant: "hard" } });
 });
 
 const ACTING = {
   ...DRAFT,
   rewardFrom: "environments" as const,
   environments: [
-    { id: " me/maze ", splits: "train, hard," },
-    { id: "me/shop", splits: " " },
-    { id: "", splits: "train" },
+    { id: " me/maze ", splits: "train, hard,", variant: " hard " },
+    { id: "me/shop", splits: " ", variant: " " },
+    { id: "", splits: "train", variant: "hard" },
   ],
 };
 
-test("environments stand in the place of the reward, with the splits that were named", () => {
+test("environments stand in the place of the reward, with the splits and the variant that were named", () => {
   const body = toBody(ACTING, SPECS, "maze");
-  expect(body.environments).toEqual({ "me/maze": { splits: ["train", "hard"] }, "me/shop": {} });
+  expect(body.environments).toEqual({ "me/maze": { splits: ["train", "hard"], variant: "hard" }, "me/shop": {} });
   expect(body.reward_function_id).toBeUndefined();
   expect(toInput(body).environments).toEqual(body.environments);
   const again = fromToml(toToml(body), SPECS);
   expect(again.rewardFrom).toBe("environments");
   expect(again.environments).toEqual([
-    { id: "me/maze", splits: "train, hard" },
-    { id: "me/shop", splits: "" },
+    { id: "me/maze", splits: "train, hard", variant: "hard" },
+    { id: "me/shop", splits: "", variant: "" },
   ]);
   expect(() => fromBody({ environments: ["me/maze"] }, SPECS)).toThrow("environments is an object of environments by their ids.");
+});
+
+test("an environment's keys are refused where they would be lost", () => {
+  const refused = (one: Json) => () => fromBody({ environments: { "me/maze": one } }, SPECS);
+  expect(refused({ variants: ["hard"] })).toThrow("An environment has no variants.");
+  expect(fromBody({ environments: { "me/maze": null } }, SPECS).environments).toEqual([
+    { id: "me/maze", splits: "", variant: "" },
+  ]);
+  expect(refused("train")).toThrow("environments.me/maze is an object of splits and variant.");
+  expect(refused({ splits: "train" })).toThrow("environments.me/maze.splits is a list of texts.");
+  expect(refused({ variant: 2 })).toThrow("environments.me/maze.variant is a text.");
 });
 
 test("a method without a reward sends none, whatever was chosen before", () => {
@@ -303,7 +320,7 @@ test("what is not filled in yet is a step and not an error", () => {
   expect(missing(EMPTY, true, "").map(({ id }) => id)).toEqual(["data", "reward", "model", "hardware", "output"]);
   expect(missing(EMPTY, false, "tiny").map(({ id }) => id)).toEqual(["data", "model", "hardware"]);
   expect(missing(DRAFT, true, "tiny")).toEqual([]);
-  expect(missing({ ...ACTING, environments: [{ id: " ", splits: "" }] }, true, "tiny")).toEqual([
+  expect(missing({ ...ACTING, environments: [{ id: " ", splits: "", variant: "" }] }, true, "tiny")).toEqual([
     { id: "reward", label: "Name an environment" },
   ]);
   expect(missing(ACTING, true, "tiny")).toEqual([]);

@@ -11,10 +11,11 @@ interface ClipProps {
   ref?: Ref<HTMLVideoElement>;
   /** Its address ran out, or it cannot be played. */
   onFail: () => void;
+  onLoad: () => void;
 }
 
 /** One clip: silent, over and over, for as long as it is in sight. */
-export function Clip({ url, label, playing, controls = false, className, ref, onFail }: ClipProps) {
+export function Clip({ url, label, playing, controls = false, className, ref, onFail, onLoad }: ClipProps) {
   const video = useRef<HTMLVideoElement>(null);
   useImperativeHandle(ref, () => video.current as HTMLVideoElement, []);
   useEffect(() => {
@@ -57,6 +58,7 @@ export function Clip({ url, label, playing, controls = false, className, ref, on
       preload="auto"
       controls={controls}
       onError={onFail}
+      onLoadedData={onLoad}
     />
   );
 }

@@ -96,6 +96,7 @@ export default function ClipsView({ jobId }: { jobId: string }) {
           onTo={(at) => setView({ at })}
           onClose={() => setView({ prompt: "", base: null, at: null })}
           onFail={clips.failed}
+          onLoad={clips.loaded}
         />
       )}
       <Table
@@ -105,6 +106,7 @@ export default function ClipsView({ jobId }: { jobId: string }) {
         at={pair?.[1].step ?? null}
         onOpen={(prompt, at) => setView({ prompt: prompt.key, at }, { push: view.prompt === "" })}
         onFail={clips.failed}
+        onLoad={clips.loaded}
       />
     </div>
   );
@@ -116,10 +118,11 @@ interface TableProps {
   chosen: string;
   at: number | null;
   onOpen: (prompt: PromptRow, step: number) => void;
-  onFail: () => void;
+  onFail: (id: string) => void;
+  onLoad: (id: string) => void;
 }
 
-function Table({ grid, playing, chosen, at, onOpen, onFail }: TableProps) {
+function Table({ grid, playing, chosen, at, onOpen, onFail, onLoad }: TableProps) {
   const box = useRef<HTMLElement>(null);
   const newest = grid.steps.at(-1);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new step stands at the right end
@@ -159,7 +162,8 @@ function Table({ grid, playing, chosen, at, onOpen, onFail }: TableProps) {
                           label={`${stepName(step)}: ${prompt.caption}`}
                           playing={playing}
                           className="aspect-video w-full object-contain"
-                          onFail={onFail}
+                          onFail={() => onFail(clip.id)}
+                          onLoad={() => onLoad(clip.id)}
                         />
                         <span className="text-ink-2 tabular-nums">{stepName(step)}</span>
                       </button>

@@ -13,14 +13,15 @@ interface PairProps {
   onFrom: (step: number) => void;
   onTo: (step: number) => void;
   onClose: () => void;
-  onFail: () => void;
+  onFail: (id: string) => void;
+  onLoad: (id: string) => void;
 }
 
 /** More than this apart, in seconds, two clips are not seen as one. */
 const APART_S = 0.08;
 
 /** The same prompt and seed at two steps, in time with each other. */
-export function Pair({ prompt, clips: [first, second], playing, onFrom, onTo, onClose, onFail }: PairProps) {
+export function Pair({ prompt, clips: [first, second], playing, onFrom, onTo, onClose, onFail, onLoad }: PairProps) {
   const left = useRef<HTMLVideoElement>(null);
   const right = useRef<HTMLVideoElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: other clips are other elements to keep in time
@@ -71,7 +72,8 @@ export function Pair({ prompt, clips: [first, second], playing, onFrom, onTo, on
             playing={playing}
             controls
             className="w-full"
-            onFail={onFail}
+            onFail={() => onFail(first.id)}
+            onLoad={() => onLoad(first.id)}
           />
         </figure>
         <figure className="flex min-w-0 flex-col gap-1.5">
@@ -104,7 +106,8 @@ export function Pair({ prompt, clips: [first, second], playing, onFrom, onTo, on
             label={`${stepName(second.step)}: ${prompt.caption}`}
             playing={playing}
             className="w-full"
-            onFail={onFail}
+            onFail={() => onFail(second.id)}
+            onLoad={() => onLoad(second.id)}
           />
         </figure>
       </div>

@@ -63,6 +63,8 @@ test("an address is kept while it holds, and asked for anew once it has run out"
   expect(addresses.of({ id: "a", mediaUrl: "http://gpu-box:8400/1?a=b" })).toBe("/1?a=b");
   expect(addresses.of({ id: "a", mediaUrl: "/2" })).toBe("/1?a=b");
   expect(addresses.of({ id: "b", mediaUrl: null })).toBeNull();
-  addresses.forget();
+  addresses.runOut();
+  expect(addresses.of({ id: "a", mediaUrl: "/1?a=b" })).toBe("/1?a=b");
   expect(addresses.of({ id: "a", mediaUrl: "/2" })).toBe("/2");
+  expect(addresses.of({ id: "a", mediaUrl: "/3" })).toBe("/2");
 });

@@ -66,17 +66,21 @@ export const local = (url: string): string => {
 /** Addresses of clips that stay the same while new ones are asked for: another address would start a clip anew. */
 export class Addresses {
   private readonly known = new Map<string, string>();
+  private readonly old = new Set<string>();
 
   of = ({ id, mediaUrl }: { id: string; mediaUrl: string | null }): string | null => {
     const kept = this.known.get(id);
-    if (kept !== undefined) return kept;
+    if (kept !== undefined && !this.old.has(id)) return kept;
     if (mediaUrl === null) return null;
-    this.known.set(id, local(mediaUrl));
-    return local(mediaUrl);
+    const given = local(mediaUrl);
+    // Pages come one by one: until a clip's own does, what is known of it is the address that ran out.
+    if (given !== kept) this.old.delete(id);
+    this.known.set(id, given);
+    return given;
   };
 
   /** Those that were signed ran out: the next answer brings others. */
-  forget(): void {
-    this.known.clear();
+  runOut(): void {
+    for (const id of this.known.keys()) this.old.add(id);
   }
 }

@@ -4,9 +4,7 @@ import type { Group } from "../rollouts/documents";
 import { useGroups } from "../rollouts/useGroups";
 import { useRun } from "../rollouts/useRun";
 import { Addresses, type Grid, gridOf } from "./grid";
-
-/** A clip that cannot be played at all would ask for ever. */
-const MOST_RENEWALS = 3;
+import { Renewals } from "./renewals";
 
 /** So many are asked for without being told to. */
 const AT_ONCE = 500;
@@ -22,12 +20,15 @@ export interface Clips {
   more: () => void;
   retry: () => void;
   /** A clip could not be loaded. */
-  failed: () => void;
+  failed: (id: string) => void;
+  /** A clip is there. */
+  loaded: (id: string) => void;
 }
 
 export function useClips(jobId: string): Clips {
   const live = useRun(jobId, false);
   const [addresses] = useState(() => new Addresses());
+  const [renewals] = useState(() => new Renewals());
   const [renewed, setRenewed] = useState(0);
   const last = live.steps?.last ?? null;
   const [version, setVersion] = useState(0);
@@ -51,13 +52,18 @@ export function useClips(jobId: string): Clips {
   useEffect(() => {
     if (hasMore && !fetching && loaded < AT_ONCE) more();
   }, [hasMore, fetching, loaded, more]);
-  const failed = useCallback(() => {
-    setRenewed((was) => {
-      if (was >= MOST_RENEWALS) return was;
-      addresses.forget();
-      return was + 1;
-    });
-  }, [addresses]);
+  const isWhole = !found.old && !fetching && (!hasMore || loaded >= AT_ONCE);
+  useEffect(() => {
+    if (isWhole) renewals.answer();
+  }, [isWhole, renewals]);
+  const failed = useCallback(
+    (id: string) => {
+      if (!renewals.fail(id)) return;
+      addresses.runOut();
+      setRenewed((was) => was + 1);
+    },
+    [addresses, renewals],
+  );
   return {
     grid,
     running: live.run !== null && ["RUNNING", "QUEUED", "PROVISIONING"].includes(live.run.status) && live.state !== "ended",
@@ -68,5 +74,6 @@ export function useClips(jobId: string): Clips {
     more,
     retry: live.retry,
     failed,
+    loaded: useCallback((id: string) => renewals.load(id), [renewals]),
   };
 }

@@ -60,7 +60,8 @@ export function toJsonl(groups: readonly Group[]): string {
         tokens: one.tokens,
         truncated: one.truncated,
         score_error: one.scoreError,
-        ...(one.messages !== null && { messages: one.messages }),
+        messages: one.messages,
+        media: one.mediaUrl && new URL(one.mediaUrl, "http://server").pathname.replace(/^.*\//, ""),
       }),
     ),
   );

@@ -68,7 +68,12 @@ test("a list shows the last message of a prompt, in one line", () => {
 });
 
 test("rows of an export are one for each completion", () => {
-  const rows = toJsonl([group(4, [completion("a\nb", 1, 0.5), completion("c", null)])])
+  const clip = {
+    ...completion("c", null),
+    messages: [{ role: "user", content: "a" }],
+    mediaUrl: "http://h/downloads/t.s/media_1.mp4?a=b",
+  };
+  const rows = toJsonl([group(4, [completion("a\nb", 1, 0.5), clip])])
     .trimEnd()
     .split("\n")
     .map((row) => JSON.parse(row));
@@ -78,6 +83,10 @@ test("rows of an export are one for each completion", () => {
   ]);
   expect(rows[0].components).toEqual({ right: 0.5 });
   expect(rows[0].dataset_row).toBe(3);
+  expect(rows.map((row) => [row.messages, row.media])).toEqual([
+    [null, null],
+    [[{ role: "user", content: "a" }], "media_1.mp4"],
+  ]);
 });
 
 test("a pattern that this browser cannot read marks nothing, and its case flag is understood", () => {
