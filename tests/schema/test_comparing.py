@@ -126,7 +126,9 @@ async def test_environments_need_their_integration(api: Api, new_run: NewRun) ->
     made = (await api.data("query($id: ID!) { job(id: $id) { dataset { id } } }", id=run.id))["job"]
     wanted = {"baseModel": "tiny", "datasetId": made["dataset"]["id"], "outputName": "sums", "hardware": {"type": "CPU"}}
     create = "mutation($input: TrainingJobInput!) { createTrainingJob(input: $input) { errors { path reason } } }"
-    (error,) = (await api.data(create, input=wanted | {"environments": {"maze": {"splits": ["train"]}}}))["createTrainingJob"]["errors"]
+    (error,) = (await api.data(create, input=wanted | {"environments": {"maze": {"splits": ["train"]}}}))["createTrainingJob"][
+        "errors"
+    ]
     assert error == {"path": ["environments"], "reason": "integration_not_configured"}
     (error,) = (await api.data(create, input=wanted))["createTrainingJob"]["errors"]
     assert error["path"] == ["rewardFunctionId"]
