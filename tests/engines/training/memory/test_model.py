@@ -151,7 +151,7 @@ WRONG: list[tuple[str, Any]] = [
     ("head_dim", "x"),
     ("head_dim", 1e999),
     ("num_experts_per_tok", [2]),
-    ("hidden_size", 10**400),
+    ("hidden_size", 10**40),
     ("intermediate_size", -1),
     ("vocab_size", 1.5),
 ]
