@@ -62,19 +62,32 @@ async def url(ctx: Context, job_id: str, checkpoint_id: str | None = None, weigh
     NotFound for a job or checkpoint of nobody or of another, Invalid (`job_not_completed`) where there is no trained model yet,
     Invalid for weights that it has not.
     """
-    row, checkpoint, form = await _owned(ctx, job_id, checkpoint_id, weights)
-    return signed_url(ctx.core, _archive_name(row, checkpoint), job=job_id, checkpoint=checkpoint.id, weights=form or parts.BOTH)
+    return checkpoint_url(ctx, *await _owned(ctx, job_id, checkpoint_id), weights)
+
+
+def checkpoint_url(ctx: Context, row: Job, checkpoint: Checkpoint, weights: str | None = None) -> str:
+    """Return the URL of a checkpoint of a job that the caller was given already; Invalid for weights that it has not."""
+    ctx.require("read")
+    form = _form(row, checkpoint, weights) or parts.BOTH
+    return signed_url(ctx.core, _archive_name(row, checkpoint), job=row.id, checkpoint=checkpoint.id, weights=form)
 
 
 async def files(ctx: Context, job_id: str, checkpoint_id: str | None = None, weights: str | None = None) -> list[StoredFile]:
     """Return every file of a checkpoint; errors as in `url`."""
-    _, checkpoint, form = await _owned(ctx, job_id, checkpoint_id, weights)
+    return await checkpoint_files(ctx, *await _owned(ctx, job_id, checkpoint_id), weights)
+
+
+async def checkpoint_files(ctx: Context, row: Job, checkpoint: Checkpoint, weights: str | None = None) -> list[StoredFile]:
+    """Return every file of a checkpoint of a job that the caller was given already, from storage alone; errors as in
+    `checkpoint_url`.
+    """
+    ctx.require("read")
 
     def shown(part: Part) -> StoredFile:
-        where = signed_url(ctx.core, part.path, job=job_id, checkpoint=checkpoint.id, path=part.stored)
+        where = signed_url(ctx.core, part.path, job=row.id, checkpoint=checkpoint.id, path=part.stored)
         return StoredFile(part.path, where, part.size_bytes, part.sha256)
 
-    return [shown(part) for part in await _stored(ctx.core.storage, checkpoint, form)]
+    return [shown(part) for part in await _stored(ctx.core.storage, checkpoint, _form(row, checkpoint, weights))]
 
 
 async def open(platform: Platform, token: str) -> Download:
@@ -142,16 +155,13 @@ def claims_of(core: Core, token: str) -> dict[str, Any]:
     return claims
 
 
-async def _owned(
-    ctx: Context, job_id: str, checkpoint_id: str | None, weights: str | None
-) -> tuple[Job, Checkpoint, Weights | None]:
+async def _owned(ctx: Context, job_id: str, checkpoint_id: str | None) -> tuple[Job, Checkpoint]:
     row = await jobs.get(ctx, job_id)
     if checkpoint_id is None:
-        found = await jobs.final_checkpoint(ctx, job_id)
-        return row, found, _form(row, found, weights)
+        return row, await jobs.final_checkpoint(ctx, job_id)
     for checkpoint in await jobs.checkpoints(ctx, job_id):
         if checkpoint.id == checkpoint_id:
-            return row, checkpoint, _form(row, checkpoint, weights)
+            return row, checkpoint
     raise NotFound(f"No such checkpoint: {checkpoint_id}")
 
 

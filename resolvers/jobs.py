@@ -30,7 +30,7 @@ from resolvers.destinations import CheckpointDestination
 from resolvers.hardware import GpuInput, Offer
 from resolvers.inputs import Input, problems_of
 from resolvers.job_checks import Found
-from resolvers.memory import Fit
+from resolvers.memory import Asked, Fit
 from resolvers.methods import VIDEO
 from resolvers.streams import Streams
 
@@ -151,7 +151,8 @@ def _row(ctx: Context, spec: JobInput, found: Found) -> Job:
 
 async def _memory(ctx: Context, spec: JobInput, found: Found) -> Fit | str:
     assert found.method is not None and found.hyperparameters is not None and found.shape is not None
-    return await memory.estimate(ctx, found.method, spec.base_model, found.hyperparameters, found.shape)
+    shares = spec.environments is None
+    return await memory.estimate(ctx, Asked(found.method, spec.base_model, found.hyperparameters, found.shape, shares))
 
 
 def _defaulted(hyperparameters: BaseModel) -> list[str]:

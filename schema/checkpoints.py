@@ -89,11 +89,13 @@ class Checkpoint(Node):
         "limited time."
     )
     async def download_url(self, info: Info, weights: Weights = None) -> str:
-        return await downloads.url(info.context.known, self.row.job_id, self.row.id, _value(weights))
+        row = await need(info.context.loaders.job, self.row.job_id)
+        return downloads.checkpoint_url(info.context.known, row, self.row, _value(weights))
 
     @strawberry.field(description="Its files, each with a URL that needs no key and works for a limited time.")
     async def files(self, info: Info, weights: Weights = None) -> list[CheckpointFile]:
-        found = await downloads.files(info.context.known, self.row.job_id, self.row.id, _value(weights))
+        row = await need(info.context.loaders.job, self.row.job_id)
+        found = await downloads.checkpoint_files(info.context.known, row, self.row, _value(weights))
         return [CheckpointFile.of(file) for file in found]
 
 

@@ -4,19 +4,19 @@ Read from the model's own files, their headers alone: no weights are loaded and 
 this machine, a count of parameters in the model's name stands for a typical model of that size, and `basis` says so.
 """
 
-import json
 import re
-import struct
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engines.training.memory_files import Unknown, headers, number, read_json, remembered
+
 PARAMETERS = re.compile(r"(?<![A-Za-z0-9.])(?:([0-9]{1,3})x)?([0-9]{1,4}(?:\.[0-9]{1,3})?)([BbMm])(?![A-Za-z0-9])")
+# How many experts a model has: `Llama-4-Scout-17B-16E` has 17 billion parameters for each token, and many more in all.
+EXPERTS = re.compile(r"(?<![A-Za-z0-9.])[0-9]{1,4}E(?![A-Za-z0-9])", re.IGNORECASE)
 SIZES = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1}
 # The file without which a folder is no model.
 SIGN = "config.json"
-HEADER_MAX_BYTES = 100 * 2**20
 # What a name without files is taken for: parameters, layers, hidden, intermediate, attention and key-value heads of 128, as the
 # Qwen 2.5 and 3 models of these sizes and Llama 3 of 70B and 405B have them (their config.json); vocabularies of 152k.
 TYPICAL = (
@@ -32,10 +32,6 @@ TYPICAL = (
 )
 HEAD, VOCABULARY = 128, 151_936
 NAMED_BYTES = 2
-
-
-class Unknown(Exception):
-    """Nothing can be told of a model; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -73,21 +69,22 @@ class TextModel:
         return self.weight_bytes <= 3 * self.parameters
 
 
+@remembered("")
 def of_folder(folder: Path) -> TextModel:
     """Return what a folder with `config.json` says, and the headers of its safetensors where it has some; else Unknown."""
     config = text_config(read_json(folder / SIGN))
-    heads = _number(config, "num_attention_heads")
-    hidden = _number(config, "hidden_size")
-    experts = config.get("num_experts_per_tok") if config.get("num_experts") or config.get("num_local_experts") else None
-    wide = _number(config, "moe_intermediate_size" if experts and "moe_intermediate_size" in config else "intermediate_size")
+    heads, hidden = number(config, "num_attention_heads"), number(config, "hidden_size")
+    has_experts = bool(config.get("num_experts") or config.get("num_local_experts"))
+    experts = _optional(config, "num_experts_per_tok", 0) if has_experts else 0
+    wide = number(config, "moe_intermediate_size" if experts and "moe_intermediate_size" in config else "intermediate_size")
     shape = {
-        "layers": _number(config, "num_hidden_layers"),
+        "layers": number(config, "num_hidden_layers"),
         "hidden": hidden,
-        "intermediate": wide * int(experts or 1),
+        "intermediate": wide * max(1, experts),
         "heads": heads,
-        "kv_heads": int(config.get("num_key_value_heads") or heads),
-        "head_dim": int(config.get("head_dim") or hidden // heads),
-        "vocabulary": _number(config, "vocab_size"),
+        "kv_heads": _optional(config, "num_key_value_heads", heads),
+        "head_dim": _optional(config, "head_dim", hidden // heads),
+        "vocabulary": number(config, "vocab_size"),
     }
     tensors = dict(headers(folder))
     if not tensors:
@@ -109,6 +106,10 @@ def of_folder(folder: Path) -> TextModel:
 def of_name(name: str) -> TextModel:
     """Return a typical model of the size that a name tells, such as `Qwen3-4B` or `8x7B`; Unknown where it tells none."""
     parameters = named_parameters(name)
+    if parameters is not None and EXPERTS.search(name):
+        raise Unknown(
+            "its files are not on this machine, and its name tells the parameters that a token takes and not all of them"
+        )
     if parameters is None:
         raise Unknown("its files are not on this machine, and its name does not tell how many parameters it has")
     count, layers, hidden, intermediate, heads, kv_heads = min(TYPICAL, key=lambda one: abs(one[0] / parameters - 1))
@@ -129,37 +130,9 @@ def of_name(name: str) -> TextModel:
 
 
 def named_parameters(name: str) -> int | None:
-    """Return how many parameters a model's name tells."""
-    found = PARAMETERS.search(name)
-    if found is None or not float(found[2]):
-        return None
-    return round(int(found[1] or 1) * float(found[2]) * (1e9 if found[3].lower() == "b" else 1e6))
-
-
-def headers(folder: Path) -> Iterator[tuple[str, tuple[list[int], str]]]:
-    """Yield name, shape and dtype of every tensor in a folder's safetensors; Unknown where a file is none."""
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            with path.open("rb") as file:
-                (size,) = struct.unpack("<Q", file.read(8))
-                if size > HEADER_MAX_BYTES:
-                    raise ValueError("a header that long is none")
-                found = json.loads(file.read(size))
-            for name, tensor in found.items():
-                if name != "__metadata__":
-                    yield name, ([int(side) for side in tensor["shape"]], str(tensor["dtype"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-            raise Unknown(f"its file {path.name} cannot be read") from error
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise Unknown(f"its {path.name} cannot be read") from error
-    if not isinstance(found, dict):
-        raise Unknown(f"its {path.name} is not an object")
-    return found
+    """Return how many parameters a model's name tells: the most, as `1M` may be the tokens that it reads."""
+    told = [int(found[1] or 1) * float(found[2]) * (1e9 if found[3] in "Bb" else 1e6) for found in PARAMETERS.finditer(name)]
+    return round(max(told, default=0)) or None
 
 
 def text_config(config: dict[str, Any]) -> dict[str, Any]:
@@ -168,11 +141,9 @@ def text_config(config: dict[str, Any]) -> dict[str, Any]:
     return config | inner if isinstance(inner, dict) else config
 
 
-def _number(config: Mapping[str, Any], name: str) -> int:
-    value = config.get(name)
-    if not isinstance(value, int) or value < 1:
-        raise Unknown(f"its config.json has no {name}")
-    return value
+def _optional(config: dict[str, Any], name: str, default: int) -> int:
+    """Return a size that a configuration may leave out, as null or 0 too."""
+    return number(config, name) if config.get(name) not in (None, 0) else default
 
 
 def _elements(shape: list[int]) -> int:

@@ -11,13 +11,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines.training import memory_model
 from engines.training.memory import Device, Estimate, Part, at_peak
-from engines.training.memory_model import Unknown
+from engines.training.memory_files import Unknown, headers, number, read_json, remembered
 from engines.training.video_spec import FRAMES_AT_ONCE, VideoHyperparameters
 
 # The file without which a folder is no pipeline.
 SIGN = "model_index.json"
+PIPELINE = "CogVideoXPipeline"
 FLOAT, HALF = 4, 2
 ADAM_BYTES = 2 * FLOAT
 # An adapter is put beside four projections of each block (video_model.TARGETS), all as wide as the hidden states.
@@ -61,27 +61,25 @@ KNOWN = {
 }
 
 
+@remembered("", "transformer", "text_encoder", "vae")
 def of_folder(folder: Path) -> VideoModel:
     """Return what a pipeline's folder says by its configuration and the headers of its safetensors."""
-    index = memory_model.read_json(folder / SIGN).get("_class_name")
-    if index != "CogVideoXPipeline":
-        raise Unknown(f"it is a {index}, and only CogVideoXPipeline is trained")
-    transformer = memory_model.read_json(folder / "transformer" / "config.json")
-    autoencoder = memory_model.read_json(folder / "vae" / "config.json")
-    try:
-        return VideoModel(
-            "the model's own files",
-            transformer=_parameters(folder / "transformer"),
-            text_encoder=_parameters(folder / "text_encoder"),
-            autoencoder=_parameters(folder / "vae"),
-            layers=int(transformer["num_layers"]),
-            width=int(transformer["num_attention_heads"]) * int(transformer["attention_head_dim"]),
-            patch=int(transformer["patch_size"]),
-            text_tokens=int(transformer["max_text_seq_length"]),
-            autoencoder_width=int(autoencoder["block_out_channels"][0]),
-        )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise Unknown("its configuration lacks what tells its size") from error
+    if read_json(folder / SIGN).get("_class_name") != PIPELINE:
+        raise Unknown(f"it is no {PIPELINE}, and only that is trained")
+    transformer = read_json(folder / "transformer" / "config.json")
+    widths = read_json(folder / "vae" / "config.json").get("block_out_channels")
+    narrowest = {"block_out_channels": widths[0]} if isinstance(widths, list) and widths else {}
+    return VideoModel(
+        "the model's own files",
+        transformer=_parameters(folder / "transformer"),
+        text_encoder=_parameters(folder / "text_encoder"),
+        autoencoder=_parameters(folder / "vae"),
+        layers=number(transformer, "num_layers"),
+        width=number(transformer, "num_attention_heads") * number(transformer, "attention_head_dim"),
+        patch=number(transformer, "patch_size"),
+        text_tokens=number(transformer, "max_text_seq_length"),
+        autoencoder_width=number(narrowest, "block_out_channels"),
+    )
 
 
 def of_name(name: str) -> VideoModel:
@@ -143,7 +141,7 @@ def _tokens(hyper: VideoHyperparameters, model: VideoModel) -> int:
 
 
 def _parameters(folder: Path) -> int:
-    count = sum(math.prod(shape) for _, (shape, _) in memory_model.headers(folder))
+    count = sum(math.prod(shape) for _, (shape, _) in headers(folder))
     if not count:
         raise Unknown(f"the weights of its {folder.name} are not on this machine")
     return count

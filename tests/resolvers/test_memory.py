@@ -10,10 +10,10 @@ from burnish.kit import clock, ids
 from engines.compute import local
 from models.base_model import BaseModel
 from models.host import Host
-from resolvers import jobs
+from resolvers import jobs, memory
 from resolvers.context import Context
 from resolvers.memory import Fit
-from tests.engines.training.memory.test_model import model
+from tests.engines.training.memory.test_model import CONFIG, model
 from tests.resolvers.test_jobs import make, request
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +71,65 @@ async def test_a_gpu_has_what_its_name_says(ctx: Context, jsonl: Path, monkeypat
     found = await planned(ctx, await request(ctx, jsonl, hyperparameters={"lora_rank": 8, "load_in_4bit": False}))
     assert found.available_bytes == 80 * 10**9
     assert "CUDA context" in [part["name"] for part in found.parts]
+
+
+@pytest.mark.parametrize(
+    ("size", "changes", "told"),
+    [
+        ("8B", {"lora_rank": 8}, "The smallest shape on which it fits is 1 × A100-80GB."),
+        ("8B", {}, "The smallest shape on which it fits is 1 × B300-270GB."),
+        ("32B", {}, "The smallest shape on which it fits is 4 × B300-270GB."),
+        ("32B", {"global_batch_size": 63, "rollouts_per_prompt": 7}, "The smallest shape on which it fits is 7 × B200-180GB."),
+        ("8B", {"global_batch_size": 2**16}, "There is no GPU type on which it fits as it is."),
+    ],
+)
+async def test_what_does_not_fit_is_told_with_the_smallest_shape_that_does(
+    size: str, changes: dict[str, Any], told: str, ctx: Context, jsonl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "falls_back", lambda settings: False)
+    monkeypatch.setattr(memory, "_has_vllm", lambda: False)
+    gpu = {"type": "T4-16GB", "count": 1}
+    found = await planned(ctx, await request(ctx, jsonl, base_model=f"org/some-{size}", gpu=gpu, hyperparameters=changes))
+    assert found.advice is not None and found.fits is False
+    assert found.advice.endswith(f". {told}")
+    shape = told.removesuffix(".").rpartition(" is ")[2].partition(" × ")
+    if shape[1]:
+        # The shape that it names is one on which the plan itself says that it fits.
+        gpu = {"type": shape[2], "count": int(shape[0])}
+        again = await planned(ctx, await request(ctx, jsonl, base_model=f"org/some-{size}", gpu=gpu, hyperparameters=changes))
+        assert (again.fits, again.advice) == (True, None)
+
+
+async def test_jobs_that_cannot_share_a_step_are_sent_to_one_gpu(
+    ctx: Context, jsonl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "falls_back", lambda settings: False)
+    changes: dict[str, Any] = {"reward_function_id": None, "base_model": "org/some-70B", "method": "sft"}
+    found = await planned(ctx, await request(ctx, jsonl, **changes, hyperparameters={}))
+    assert found.advice is not None and found.advice.endswith("There is no GPU type on which it fits as it is.")
+    found = await planned(ctx, await request(ctx, jsonl, **changes, hyperparameters={"lora_rank": 8}))
+    assert found.advice is not None and found.advice.endswith("The smallest shape on which it fits is 1 × B200-180GB.")
+
+
+async def test_on_the_cpu_the_smallest_shape_is_told_as_one_with_gpus(ctx: Context, jsonl: Path) -> None:
+    await host(ctx, 2 * 10**9)
+    found = await planned(ctx, await request(ctx, jsonl, base_model="org/some-1B", hyperparameters={"lora_rank": 8}))
+    assert found.advice is not None and found.advice.endswith("The smallest shape with GPUs on which it fits is 1 × T4-16GB.")
+
+
+async def test_a_model_whose_files_are_wrong_is_not_told_and_nothing_breaks(ctx: Context, jsonl: Path) -> None:
+    folder = ctx.core.settings.cache / "hub" / "public" / "models--org--odd" / "snapshots" / "c0ffee"
+    folder.mkdir(parents=True)
+    body = await request(ctx, jsonl, base_model="org/odd")
+    for wrong, why in (
+        ({"num_key_value_heads": [8]}, "the num_key_value_heads in its config.json is not a size"),
+        ({"num_experts": 2, "num_experts_per_tok": [2]}, "the num_experts_per_tok in its config.json is not a size"),
+    ):
+        model(folder, CONFIG | wrong)
+        plan = await jobs.plan(ctx, body)
+        assert (plan.memory, plan.memory_unknown) == (None, f"The memory that it takes cannot be told: {why}.")
+    (folder / "config.json").write_text("[" * 200_000)
+    assert (await make(ctx, body)).memory_estimate is None
 
 
 async def test_a_registered_model_is_judged_by_its_files(ctx: Context, jsonl: Path, tmp_path: Path) -> None:

@@ -40,3 +40,12 @@ async def test_what_cannot_be_told_is_null_with_a_reason(api: Api, new_run: NewR
     assert plan["memoryUnknown"].startswith("The memory that it takes cannot be told: its files are not on this machine")
     made = (await api.data(CREATE, input=wanted))["createTrainingJob"]["job"]
     assert made["memoryEstimate"] is None
+
+
+async def test_more_than_a_number_carries_is_not_told(api: Api, new_run: NewRun) -> None:
+    wanted = await inputs(api, await new_run()) | {"baseModel": "org/small-0.5B"}
+    wanted |= {"hyperparameters": {"max_prompt_length": 2**31 - 1, "max_response_length": 2**31 - 1}}
+    plan = (await api.data(PLAN, input=wanted))["planTrainingJob"]["plan"]
+    assert plan == {"memory": None, "memoryUnknown": "The memory that it takes cannot be told: it is more than can be told."}
+    made = (await api.data(CREATE, input=wanted))["createTrainingJob"]["job"]
+    assert made["memoryEstimate"] is None

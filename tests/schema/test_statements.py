@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
+from sqlmodel import select
 
 from burnish.kit import clock, ids
 from burnish.kit.db import Session
@@ -16,7 +17,7 @@ from models.deployment import Deployment
 from models.job import Checkpoint, Job
 from models.replica import Replica
 from models.reward_function import RewardFunction
-from resolvers import deployments, jobs, related
+from resolvers import deployments, downloads, jobs, related
 from tests.conftest import Server
 from tests.schema.conftest import REWARD, Api
 
@@ -28,6 +29,8 @@ JOBS = """query($first: Int!) { jobs(first: $first) { nodes { id status viewerCa
 DEPLOYMENTS = """query($first: Int!) { deployments(first: $first) { nodes { id name viewerCan replicas { status }
   stats { requestCount } checkpoint { step } job { outputName } hourlyCost { amount }
   versions { number model checkpoint { step } } } } }"""
+CHECKPOINTS = """query($first: Int!) { jobs(first: $first) { nodes { id
+  checkpoints { id step downloadUrl best score files { path downloadUrl } } } } }"""
 DATASETS = """query($first: Int!) {
   datasets(first: $first) { nodes { name jobs(first: 3) { nodes { id rewardFunction { name } } } } }
   rewardFunctions(first: $first) { nodes { name jobs(first: 3) { nodes { id } } } } }"""
@@ -139,6 +142,31 @@ async def test_a_page_of_jobs_takes_as_many_statements_however_long_it_is(api: A
     assert last["error"]["lastLogs"] == [{"message": "Status: queued"}]
     # The jobs, their datasets, reward functions, checkpoints, deployments and logs; the replicas, and two for the stats.
     assert (of_5, of_50) == (9, 9)
+
+
+async def test_the_checkpoints_of_a_page_of_jobs_are_signed_without_a_statement_for_each(api: Api) -> None:
+    await fill(api, 10)
+    account_id = api.tenant.account.id
+    await api.server.platform.core.storage.put("p/model.bin", b"abc")
+    async with api.server.platform.db.transaction() as session:
+        newest = (await session.exec(select(Job).where(Job.output_name == "run-9"))).one()
+        newest.best_step = 7
+        made: dict[str, Any] = {"account_id": account_id, "job_id": newest.id, "attempt": 1, "created_at": clock.now()}
+        stored: dict[str, Any] = {"final": False, "storage_prefix": "p", "file_count": 1, "size_bytes": 3}
+        session.add_all(Checkpoint(id=ids.new("ckpt"), step=step, score=step / 10, **stored, **made) for step in range(20))
+    short, of_2 = await counted(api, CHECKPOINTS, 2)
+    long, of_10 = await counted(api, CHECKPOINTS, 10)
+    assert [len(job["checkpoints"]) for job in short["jobs"]["nodes"]] == [21, 1]
+    assert len(long["jobs"]["nodes"]) == 10
+    seventh = long["jobs"]["nodes"][0]["checkpoints"][7]
+    assert (seventh["step"], seventh["best"], seventh["score"]) == (7, True, 0.7)
+    assert [one["best"] for one in long["jobs"]["nodes"][0]["checkpoints"]].count(True) == 1
+    assert seventh["downloadUrl"].endswith("/run-9-step-7.tar.gz")
+    token = seventh["downloadUrl"].split("/downloads/")[1].split("/")[0]
+    assert downloads.claims_of(api.server.platform.core, token)["checkpoint"] == seventh["id"]
+    assert [file["path"] for file in seventh["files"]] == ["model.bin"]
+    # The jobs, their checkpoints, and the jobs of these.
+    assert (of_2, of_10) == (3, 3)
 
 
 async def test_a_page_of_deployments_takes_as_many_statements_however_long_it_is(api: Api) -> None:
