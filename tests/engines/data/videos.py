@@ -5,6 +5,7 @@ import tempfile
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -51,7 +52,7 @@ def growing(first: tuple[int, int], later: tuple[int, int], codec: str = "libvpx
         stream.pix_fmt = "yuv420p"
         packets = []
         for size in (first, later):
-            encoder = av.VideoCodecContext.create(codec, "w")
+            encoder: Any = av.VideoCodecContext.create(codec, "w")
             encoder.width, encoder.height, encoder.pix_fmt = *size, "yuv420p"
             encoder.time_base, encoder.framerate = Fraction(1, 8), Fraction(8)
             blank = [av.VideoFrame(*size, "yuv420p") for _ in range(3)]
