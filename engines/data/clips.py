@@ -44,6 +44,7 @@ def opened(path: Path) -> Iterator[Any]:
             closing(av.open(file, container_options=dict(OPTIONS), io_open=_refuse, metadata_errors="replace")) as held,
         ):
             _check(held)
+            _bind(held.streams.video[0].codec_context)
             yield held
     except _Refused:
         raise Problem("is not a clip of its own: it names another file") from None
@@ -60,15 +61,26 @@ def _refuse(url: str, flags: int, options: dict[str, str]) -> Any:
 def _check(container: Any) -> None:
     if not container.streams.video:
         raise Problem("holds no video")
-    stream = container.streams.video[0]
-    width, height = stream.codec_context.width, stream.codec_context.height
+    codec = container.streams.video[0].codec_context
+    if codec is None:
+        raise Problem("cannot be read: there is no decoder for its video")
+    check_size(codec.width, codec.height)
+
+
+def _bind(codec: Any) -> None:
+    """Hold a decoder to one thread, as each more has frames of its own in memory, and to the size that the header was held to."""
+    codec.thread_type, codec.thread_count = "NONE", 1
+    codec.options = {"max_pixels": str(MAX_PIXELS)}
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise Problem for frames larger than are decoded. A later frame may be larger than the header says."""
     if width * height > MAX_PIXELS:
         raise Problem(f"has frames of {width} x {height}, which is more than are decoded here")
 
 
 def _looked(container: Any) -> Clip:
     stream = container.streams.video[0]
-    stream.thread_type = "AUTO"
     frames, size = _counted(container, stream)
     if not frames:
         raise Problem("holds no frame")
@@ -92,6 +104,7 @@ def _counted(container: Any, stream: Any) -> tuple[int, tuple[int, int]]:
         for frame in packet.decode():
             if frame.is_corrupt:
                 raise Problem("is damaged")
+            check_size(frame.width, frame.height)
             if not decoded:
                 lying = round(frame.rotation / 90) % 2
                 size = (frame.height, frame.width) if lying else (frame.width, frame.height)

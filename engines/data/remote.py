@@ -85,8 +85,8 @@ class HttpFile:
                     with self._elsewhere(url)._opened(headers) as response:
                         yield response
                     return
-                request = client.build_request("GET", url, headers={"Accept-Encoding": "identity", **own, **headers})
                 try:
+                    request = client.build_request("GET", url, headers={"Accept-Encoding": "identity", **own, **headers})
                     response = client.send(request, stream=True)
                 except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                     raise self._unreachable(error) from None
@@ -110,8 +110,11 @@ class HttpFile:
         return self._trusted is not None and _origin(url) == _origin(self._trusted)
 
     def _target(self, url: str, response: httpx2.Response) -> str:
-        target = urljoin(url, response.headers.get("location", ""))
-        scheme = urlsplit(target).scheme
+        try:
+            target = urljoin(url, response.headers.get("location", ""))
+            scheme = urlsplit(target).scheme
+        except ValueError:
+            raise SourceError("source_unreachable", f"{self._host} redirects to what is no URL.") from None
         if scheme not in ("https", "http") or (scheme == "http" and url.startswith("https:")):
             raise SourceError("source_unreachable", f"{self._host} redirects to what is not https.")
         return target

@@ -76,7 +76,13 @@ def video(row: Row, *, archived: bool = False) -> str:
         raise Problem(NO_CLIP)
     if not isinstance(rules.prompt_of(row), str):
         raise Problem("'prompt' of a clip is a text")
-    if not archived and not path.startswith(HTTPS):
+    if path.startswith(HTTPS):
+        try:
+            rules.check_url(path)
+        except Problem as problem:
+            # What is behind the question mark may be a signature.
+            raise Problem(f"'{path.partition('?')[0][:200]}' {problem}") from None
+    elif not archived:
         raise Problem(f"'{path[:200]}' is no https URL, and without an archive there is no file")
     return "a clip and its caption"
 

@@ -9,10 +9,13 @@ import math
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 MAX_DEPTH = 64
 ROLES = ("system", "user", "assistant", "tool", "developer")
 VIDEO_KEYS = ("video", "video_path", "file_name")
+NO_URL = "is no URL that can be fetched"
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 HALF_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -79,6 +82,19 @@ def _has_content(message: Mapping[str, Any]) -> bool:
 def video_of(row: Mapping[str, Any]) -> str | None:
     """Return the URL or path of a video row's clip; None for any other row."""
     return next((row[key] for key in VIDEO_KEYS if isinstance(row.get(key), str) and row[key]), None)
+
+
+def check_url(url: str) -> None:
+    """Raise Problem where no client could ask for a URL: no host, a port that is none, control characters, halves of letters."""
+    try:
+        url.encode()
+        parts = urlsplit(url)
+        # The port is read as it is asked for.
+        is_whole = bool(parts.hostname) and parts.port != 0 and UNPRINTABLE.search(url) is None
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        raise Problem(NO_URL)
 
 
 def _is_suspect(line: bytes) -> bool:

@@ -8,8 +8,10 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Protocol
 
+from engines.data import rows as row_rules
+from engines.data.rules import Problem
 from engines.protocol import ChildFailure
 
 Messages = list[dict[str, Any]]
@@ -64,16 +66,11 @@ def _row(index: int, line: str) -> Row:
         raise _problem(index, f"not JSON: {error}") from error
     if not isinstance(record, dict):
         raise _problem(index, "not a JSON object")
-    prompt = record.get("prompt")
-    if not _is_prompt(prompt):
-        raise _problem(index, "prompt must be a text or a list of messages with role and content")
-    return Row(index, prompt, _columns(record))
-
-
-def _is_prompt(value: Any) -> TypeGuard[str | Messages]:
-    if isinstance(value, list):
-        return bool(value) and all(isinstance(message, dict) and {"role", "content"} <= message.keys() for message in value)
-    return isinstance(value, str) and bool(value)
+    try:
+        row_rules.grpo(record)
+    except Problem as refused:
+        raise _problem(index, str(refused)) from None
+    return Row(index, record["prompt"], _columns(record))
 
 
 def _columns(record: dict[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 from engines.data import rows, rules
 from engines.data.rules import Problem
 from engines.protocol import ChildFailure
+from engines.training import text_rows
 from engines.training.prompts import Row, token_ids
-from engines.training.text_rows import Example, Pair, problem
 from engines.training.text_tokens import Reader
 
 NO_TEMPLATE = "The prompts are message lists, but the base model has no chat template."
@@ -45,7 +45,7 @@ class RowReader:
         try:
             return self._read(index, row)
         except Problem as refused:
-            raise problem(index, str(refused)) from None
+            raise text_rows.problem(index, str(refused)) from None
 
     def _prompt(self, index: int, row: Mapping[str, Any]) -> Tokens:
         prompt = rules.prompt_of(row)
@@ -56,17 +56,11 @@ class RowReader:
 
     def _example(self, index: int, row: Mapping[str, Any]) -> Tokens:
         rows.sft(row)
-        if row.get("messages") is not None:
-            example = Example(index, [], row["messages"], rows.tools_of(row))
-        elif row.get("completion") is not None:
-            example = Example(index, row["prompt"], row["completion"], rows.tools_of(row))
-        else:
-            example = Example(index, "", row["text"])
-        found = self._reader.example(example)
+        found = self._reader.example(text_rows.example(index, row))
         return Tokens(list(found[-1].ids), max(map(len, found)), found[-1].spans)
 
     def _pair(self, index: int, row: Mapping[str, Any]) -> Tokens:
         rows.dpo(row)
-        (found,) = self._reader.pair(Pair(index, row["prompt"], row["chosen"], row["rejected"], rows.tools_of(row)))
+        (found,) = self._reader.pair(text_rows.pair(index, row))
         ids = [*found.prompt, *found.chosen]
         return Tokens(ids, len(found), ((len(found.prompt), len(ids)),), tuple(found.rejected))

@@ -4,8 +4,7 @@ What a line must hold is `engines.data.rows`'; here each becomes what is asked a
 tokenizer: a dataset that cannot be used fails before anything is fetched.
 """
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,12 +67,12 @@ class Pair:
 
 def examples(path: Path) -> list[Example]:
     """Return every row of an SFT dataset; `dataset_error` names the first line that cannot be used."""
-    return _read(path, rows.sft, _example)
+    return _read(path, rows.sft, example)
 
 
 def pairs(path: Path) -> list[Pair]:
     """Return every row of a DPO dataset; `dataset_error` names the first line that cannot be used."""
-    return _read(path, rows.dpo, _pair)
+    return _read(path, rows.dpo, pair)
 
 
 def problem(index: int, message: str) -> ChildFailure:
@@ -106,29 +105,19 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 yield index, line
 
 
-def _example(index: int, row: dict[str, Any]) -> Example:
-    tools = _tools(row)
+def example(index: int, row: Mapping[str, Any]) -> Example:
+    """Return a row that `rows.sft` takes. Only a conversation has tools: a text has no template that could be given them."""
     if row.get("messages") is not None:
-        return Example(index, [], row["messages"], tools)
+        return Example(index, [], row["messages"], rows.tools_of(row))
     if row.get("completion") is not None:
-        return Example(index, row["prompt"], row["completion"], tools)
-    return Example(index, "", row["text"], tools)
+        return Example(index, row["prompt"], row["completion"], _tools_beside(row["prompt"], row))
+    return Example(index, "", row["text"])
 
 
-def _pair(index: int, row: dict[str, Any]) -> Pair:
-    return Pair(index, row["prompt"], row["chosen"], row["rejected"], _tools(row))
+def pair(index: int, row: Mapping[str, Any]) -> Pair:
+    """Return a row that `rows.dpo` takes."""
+    return Pair(index, row["prompt"], row["chosen"], row["rejected"], _tools_beside(row["prompt"], row))
 
 
-def _tools(row: dict[str, Any]) -> Tools | None:
-    """Return the tools that the conversation may call, which the chat template is given; as a list or as the JSON of one."""
-    tools = row.get("tools")
-    if isinstance(tools, str):
-        try:
-            tools = json.loads(tools)
-        except ValueError:
-            raise Problem("'tools' is not JSON") from None
-    if not tools:
-        return None
-    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        raise Problem("'tools' is a list of objects")
-    return tools
+def _tools_beside(prompt: str | Messages, row: Mapping[str, Any]) -> Tools | None:
+    return None if isinstance(prompt, str) else rows.tools_of(row)

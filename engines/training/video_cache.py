@@ -87,7 +87,8 @@ class Cache:
 
 def _pixels(frames: torch.Tensor, device: str) -> torch.Tensor:
     """Return bytes [frames, height, width, RGB] as the autoencoder takes them: [1, RGB, frames, height, width] from -1 to 1."""
-    pixels = frames.to(device).permute(3, 0, 1, 2)[None].float() / 127.5 - 1.0
+    # In place: of the largest clips one such copy is 3 GiB.
+    pixels = frames.to(device).permute(3, 0, 1, 2)[None].float().div_(127.5).sub_(1.0)
     return pixels.to(video_model.dtype_on(device))
 
 

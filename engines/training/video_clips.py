@@ -11,9 +11,9 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 
-from engines.data.clips import opened
+from engines.data.clips import check_size, opened
 from engines.data.rules import Problem
-from engines.training.video_shapes import Shape, cover, taken
+from engines.training.video_shapes import Shape, cover, is_coverable, taken, too_narrow
 
 # By default the conversion rounds as the place of a picture in memory happens to suggest; a resumed job must see the same bytes.
 SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT
@@ -25,19 +25,20 @@ QUALITY = {"libx264": {"crf": "18", "x264-params": "cpu-independent=1"}, "libvpx
 
 def read(path: Path, shape: Shape, fps: int) -> "np.ndarray[Any, Any]":
     """Return a clip's frames as bytes [frames, height, width, RGB], scaled and cut to the shape; Problem where it has fewer."""
-    found: list[np.ndarray[Any, Any]] = []
+    found: np.ndarray[Any, Any] = np.empty((shape.frames, shape.height, shape.width, 3), dtype=np.uint8)
+    count = 0
     with opened(path) as held:
         stream = held.streams.video[0]
         wanted = taken(stream.average_rate or None, fps)
         due = next(wanted)
         for number, frame in enumerate(held.decode(stream)):
+            check_size(frame.width, frame.height)
             if number == due:
-                found.append(_cut(frame, shape))
-                due = next(wanted)
-            if len(found) == shape.frames:
-                whole: np.ndarray[Any, Any] = np.stack(found)
-                return whole
-    raise Problem(f"has only {len(found)} of the {shape.frames} frames that were counted before")
+                found[count] = _cut(frame, shape)
+                count, due = count + 1, next(wanted)
+            if count == shape.frames:
+                return found
+    raise Problem(f"has only {count} of the {shape.frames} frames that were counted before")
 
 
 def _turns(frame: VideoFrame) -> int:
@@ -52,12 +53,14 @@ def _size(frame: VideoFrame) -> tuple[int, int]:
 def _cut(frame: VideoFrame, shape: Shape) -> "np.ndarray[Any, Any]":
     """Return a picture of the shape: scaled to cover it, turned upright, its middle cut out."""
     turns = _turns(frame)
+    if not is_coverable(*_size(frame), shape):
+        raise Problem(too_narrow(shape))
     height, width = cover(*_size(frame), shape)
     scaled = (width, height) if turns % 2 == 0 else (height, width)
     picture = frame.reformat(*scaled, format="rgb24", interpolation=SCALING).to_ndarray()
     picture = np.rot90(picture, turns)
     top, left = (height - shape.height) // 2, (width - shape.width) // 2
-    cut: np.ndarray[Any, Any] = np.ascontiguousarray(picture[top : top + shape.height, left : left + shape.width])
+    cut: np.ndarray[Any, Any] = picture[top : top + shape.height, left : left + shape.width]
     return cut
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from burnish.kit import network
-from engines.data import tunnel
+from engines.data import rules, tunnel
 from engines.data.remote import HttpFile
 from engines.data.source import SourceError
 
@@ -47,7 +47,10 @@ def fetch(urls: Sequence[str], folder: Path, open_networks: str, on_fetched: OnF
 
     def one(url: str) -> Path | NotFetched:
         try:
+            rules.check_url(url)
             return _one(url, folder, guard, budget)
+        except rules.Problem as problem:
+            return NotFetched(str(problem))
         except NotFetched as problem:
             return problem
 

@@ -1,18 +1,22 @@
-"""From rows to clips that can be trained on: each found or fetched, decoded once, given its shape, before a model is loaded."""
+"""From rows to clips that can be trained on: each found or fetched, decoded once, given its shape, before a model is loaded.
+
+No decoder runs here: each clip is first decoded whole in a process of its own with bounded memory.
+"""
 
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines.data import clip_counts, clips
+from engines.data import clip_counts
 from engines.data.archive import media_name
+from engines.data.probing import Prober
 from engines.data.rules import Problem
 from engines.protocol import Reporter
 from engines.training import video_fetch
 from engines.training.video_fetch import NotFetched
 from engines.training.video_rows import Problems, VideoRow
-from engines.training.video_shapes import Shape, frames_at, least_frames, shape_for
+from engines.training.video_shapes import Shape, frames_at, is_coverable, least_frames, shape_for, too_narrow
 from engines.training.video_spec import VideoHyperparameters, VideoSpec
 
 FETCHED = "fetched"
@@ -35,21 +39,22 @@ def gather(rows: list[VideoRow], job: VideoSpec, problems: Problems, reporter: R
     paths = _locate(rows, job, reporter)
     looked: dict[Path, clip_counts.Clip | Problem] = {}
     told, found = time.monotonic(), list[Clip]()
-    for number, row in enumerate(rows, 1):
-        path = paths[row.video]
-        if isinstance(path, Exception):
-            problems.note(row.index, f"{shown(row.video)} {path}")
-            continue
-        if path not in looked:
-            looked[path] = _look(path)
-        clip = _clip(row, path, looked[path], job.hyperparameters)
-        if isinstance(clip, Clip):
-            found.append(clip)
-        else:
-            problems.note(row.index, f"{shown(row.video)} {clip}")
-        if time.monotonic() - told >= TOLD_S:
-            told = time.monotonic()
-            reporter.log(f"looked at {number} of {len(rows)} clips")
+    with Prober() as prober:
+        for number, row in enumerate(rows, 1):
+            path = paths[row.video]
+            if isinstance(path, Exception):
+                problems.note(row.index, f"{shown(row.video)} {path}")
+                continue
+            if path not in looked:
+                looked[path] = _look(path, prober)
+            clip = _clip(row, path, looked[path], job.hyperparameters)
+            if isinstance(clip, Clip):
+                found.append(clip)
+            else:
+                problems.note(row.index, f"{shown(row.video)} {clip}")
+            if time.monotonic() - told >= TOLD_S:
+                told = time.monotonic()
+                reporter.log(f"looked at {number} of {len(rows)} clips")
     problems.refuse()
     reporter.log(_described(found))
     return found
@@ -89,9 +94,9 @@ def _unpacked(video: str, media_dir: str | None) -> Path | Exception:
     return path if path.is_file() else NotFetched("is not in the uploaded archive")
 
 
-def _look(path: Path) -> clip_counts.Clip | Problem:
+def _look(path: Path, prober: Prober) -> clip_counts.Clip | Problem:
     try:
-        return clips.probe(path)
+        return prober.probe(path)
     except Problem as problem:
         return problem
 
@@ -102,7 +107,7 @@ def _clip(row: VideoRow, path: Path, found: clip_counts.Clip | Problem, hyper: V
     frames = frames_at(found.frames, found.rate, hyper.fps)
     shape = shape_for(hyper, frames, found.height, found.width)
     if shape is not None:
-        return Clip(row, path, shape)
+        return Clip(row, path, shape) if is_coverable(found.height, found.width, shape) else too_narrow(shape)
     least = least_frames(hyper)
     needed = f"{least} are needed" if least != hyper.num_frames else f"num_frames is {least}"
     has = f"{frames} frames" if frames == found.frames else f"{frames} frames at {hyper.fps} a second ({found.frames} in all)"

@@ -15,6 +15,8 @@ from engines.training.video_spec import FRAMES_AT_ONCE, PIXELS_AT_ONCE, VideoHyp
 FRAME_SHARES = (Fraction(1), Fraction(3, 4), Fraction(1, 2), Fraction(1, 4))
 # Width to height. Few, so that the clips of a batch, which are all of one shape, are not too few.
 ASPECTS = tuple(Fraction(w, h) for w, h in ((21, 9), (16, 9), (3, 2), (4, 3), (1, 1), (3, 4), (2, 3), (9, 16), (9, 21)))
+# Pixels of a picture that is scaled to cover a shape, four times the largest: what is hardly more than a line becomes far larger.
+MAX_COVER = 2**26
 
 
 @dataclass(frozen=True, order=True)
@@ -87,3 +89,13 @@ def cover(height: int, width: int, shape: Shape) -> tuple[int, int]:
     """Return the height and width to which a picture is scaled so that it just covers the shape, which is cut from its middle."""
     scale = max(Fraction(shape.height, height), Fraction(shape.width, width))
     return max(shape.height, round(height * scale)), max(shape.width, round(width * scale))
+
+
+def is_coverable(height: int, width: int, shape: Shape) -> bool:
+    """Return whether a picture covers the shape without becoming too large on the way."""
+    return math.prod(cover(height, width, shape)) <= MAX_COVER
+
+
+def too_narrow(shape: Shape) -> str:
+    """Return what is said of a clip that is not coverable."""
+    return f"has a picture too long and narrow to be cut to {shape.width}x{shape.height}"

@@ -1,12 +1,17 @@
 """What fine-tuning of a video model is told to do: its hyperparameters and their limits."""
 
-from pydantic import Field, field_validator
+from typing import Any, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from engines.training.spec import INT_MAX, Count, JobSpec, Strict
 
 # How many frames, and how many pixels each way, become one of what the model sees.
 FRAMES_AT_ONCE = 4
 PIXELS_AT_ONCE = 16
+# Pixels of all frames of a clip together: as bytes 768 MiB, as what the autoencoder takes 3 GiB.
+MAX_CLIP_PIXELS = 2**28
 
 
 class VideoHyperparameters(Strict):
@@ -51,6 +56,23 @@ class VideoHyperparameters(Strict):
         if value % PIXELS_AT_ONCE:
             raise ValueError(f"must be a multiple of {PIXELS_AT_ONCE}; {value} is not")
         return value
+
+    @model_validator(mode="after")
+    def _fits_memory(self) -> Self:
+        pixels = self.num_frames * self.height * self.width
+        if pixels > MAX_CLIP_PIXELS:
+            told = (
+                f"{self.num_frames} frames of {self.width} x {self.height} are {pixels:,} pixels, and a clip has at most "
+                f"{MAX_CLIP_PIXELS:,}; lower num_frames, height or width"
+            )
+            raise _at("num_frames", self.num_frames, told)
+        return self
+
+
+def _at(field: str, value: Any, message: str) -> ValidationError:
+    """Return an error of one field that only all of them together show."""
+    error = PydanticCustomError("value_error", "Value error, {error}", {"error": message})
+    return ValidationError.from_exception_data(field, [InitErrorDetails(type=error, loc=(field,), input=value)])
 
 
 class VideoSpec(JobSpec):

@@ -146,6 +146,7 @@ async def test_environments_need_their_integration(ctx: Context, jsonl: Path) ->
     ("hyperparameters", "param"),
     [
         ({"num_frames": 48}, "num_frames"),
+        ({"num_frames": 257, "height": 1024, "width": 1024}, "num_frames"),
         ({"height": 481}, "height"),
         ({"width": 8}, "width"),
         ({"lora_rank": 0}, "lora_rank"),

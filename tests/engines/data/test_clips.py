@@ -9,7 +9,7 @@ import pytest
 from engines.data import clips
 from engines.data.clip_counts import Clip, ClipCounts, lengths_of
 from engines.data.rules import Problem
-from tests.engines.data.videos import clip
+from tests.engines.data.videos import clip, growing
 
 
 def probe(content: bytes, folder: Path) -> Clip:
@@ -77,6 +77,29 @@ def test_frames_that_are_too_large_are_not_decoded(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(clips, "MAX_PIXELS", 64 * 48 - 1)
     with pytest.raises(Problem, match="has frames of 64 x 48, which is more than are decoded here"):
         probe(clip(5), tmp_path)
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_a_later_frame_may_be_no_larger_than_a_header_may_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
+) -> None:
+    content = growing((64, 48), (128, 96), codec)
+    assert probe(content, tmp_path) == Clip(6, Fraction(8), 64, 48)
+    monkeypatch.setattr(clips, "MAX_PIXELS", 64 * 48)
+    with pytest.raises(Problem):
+        probe(content, tmp_path)
+    # Should a decoder pay no heed to its option, the frame is looked at.
+    monkeypatch.setattr(clips, "_bind", lambda codec: None)
+    with pytest.raises(Problem, match="has frames of 128 x 96, which is more than are decoded here"):
+        probe(content, tmp_path)
+
+
+def test_a_clip_is_decoded_by_one_thread(tmp_path: Path) -> None:
+    (tmp_path / "clip").write_bytes(clip(5, codec="libx264"))
+    with clips.opened(tmp_path / "clip") as held:
+        codec = held.streams.video[0].codec_context
+        assert len(list(held.decode(video=0))) == 5
+        assert (codec.thread_count, codec.thread_type.name) == (1, "NONE")
 
 
 @pytest.mark.parametrize(

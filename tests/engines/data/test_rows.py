@@ -31,6 +31,7 @@ CALLED = [
         ("dpo", {"prompt": "a", "chosen": "b", "rejected": "c"}, "'prompt', 'chosen' and 'rejected' as texts"),
         ("dpo", {"prompt": ASKED, "chosen": SAID, "rejected": SAID}, "'prompt', 'chosen' and 'rejected' as messages"),
         ("sft_video_gen", {"caption": "a", "video": "https://a.b/c.mp4"}, "a clip and its caption"),
+        ("sft_video_gen", {"caption": "a", "video": "https://a.b:8443/my clip.mp4?key=1"}, "a clip and its caption"),
         ("sft_video_gen", {"prompt": None, "caption": "a", "file_name": "https://a.b/c.mp4"}, "a clip and its caption"),
     ],
 )
@@ -63,6 +64,15 @@ def test_a_row_that_serves_has_a_form(method: str, row: dict[str, Any], form: st
         ("dpo", {"prompt": ASKED, "chosen": SAID, "rejected": "c"}, "'rejected' is a list of messages where 'prompt' is one"),
         ("sft_video_gen", {"prompt": "a"}, "no clip: a row has one of video, video_path, file_name"),
         ("sft_video_gen", {"prompt": ASKED, "video": "https://a.b/c.mp4"}, "'prompt' of a clip is a text"),
+        ("sft_video_gen", {"prompt": "a", "video": "https://[x/a.mp4?key=1"}, "'https://[x/a.mp4' is no URL that can be fetched"),
+        (
+            "sft_video_gen",
+            {"prompt": "a", "video": "https://\u2100.com/a"},
+            "'https://\u2100.com/a' is no URL that can be fetched",
+        ),
+        ("sft_video_gen", {"prompt": "a", "video": "https:///a.mp4"}, "'https:///a.mp4' is no URL that can be fetched"),
+        ("sft_video_gen", {"prompt": "a", "video": "https://a.b:99999/c"}, "'https://a.b:99999/c' is no URL that can be fetched"),
+        ("sft_video_gen", {"prompt": "a", "video": "https://a.b/\n"}, "'https://a.b/\n' is no URL that can be fetched"),
         ("sft_video_gen", {"prompt": "a", "video": "http://a.b/c"}, "'http://a.b/c' is no https URL, and without an archive"),
     ],
 )
@@ -75,6 +85,14 @@ def test_a_clip_may_be_named_by_its_path_in_an_archive_only() -> None:
     row = {"prompt": "a", "video": "a.mp4"}
     assert rows.forms_of(row, archived=True)["sft_video_gen"] == "a clip and its caption"
     assert isinstance(rows.forms_of(row)["sft_video_gen"], Problem)
+    assert isinstance(rows.forms_of({"prompt": "a", "video": "https://[x/a.mp4"}, archived=True)["sft_video_gen"], Problem)
+
+
+def test_an_upload_names_the_line_of_a_url_that_is_none(tmp_path: Path) -> None:
+    good = {"caption": "a", "video": "https://a.b/c.mp4"}
+    assert inspect([good, good | {"video": "https://[x/a.mp4"}], tmp_path).problems == [
+        {"line": 2, "message": "'https://[x/a.mp4' is no URL that can be fetched"}
+    ]
 
 
 def inspect(content: list[dict[str, Any]], folder: Path) -> jsonl.Report:

@@ -1,8 +1,11 @@
 """Small real clips, made by the encoder that the platform has."""
 
+import io
 import tempfile
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -37,3 +40,25 @@ def _make(path: Path, frames: int, rate: int, size: tuple[int, int], codec: str,
 def clips(cat: int = 17, dog: int = 9) -> dict[str, bytes]:
     """Return the clips that `ROWS` name, of so many frames."""
     return {"clips/cat.mp4": clip(cat), "dog.mp4": clip(dog, size=(48, 64))}
+
+
+def growing(first: tuple[int, int], later: tuple[int, int], codec: str = "libvpx") -> bytes:
+    """Return a clip whose header tells the size of its first three frames; three larger ones follow."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="webm") as made:
+        stream = made.add_stream(codec, rate=8)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height = first
+        stream.pix_fmt = "yuv420p"
+        packets = []
+        for size in (first, later):
+            encoder: Any = av.VideoCodecContext.create(codec, "w")
+            encoder.width, encoder.height, encoder.pix_fmt = *size, "yuv420p"
+            encoder.time_base, encoder.framerate = Fraction(1, 8), Fraction(8)
+            blank = [av.VideoFrame(*size, "yuv420p") for _ in range(3)]
+            packets += [packet for frame in (*blank, None) for packet in encoder.encode(frame)]
+        for number, packet in enumerate(packets):
+            packet.stream, packet.time_base = stream, Fraction(1, 8)
+            packet.pts = packet.dts = number
+            made.mux(packet)
+    return file.getvalue()

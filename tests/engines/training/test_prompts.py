@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from engines.data import rows as row_rules
+from engines.data.rules import Problem
 from engines.protocol import ChildFailure
 from engines.training.prompts import Row, columns_of, fit, read_rows
 
@@ -64,10 +66,18 @@ def test_blank_lines_keep_the_numbers_of_the_others(tmp_path: Path) -> None:
     assert [row.index for row in read_rows(write(tmp_path, {"prompt": "a"}, "", {"prompt": "b"}))] == [0, 2]
 
 
-@pytest.mark.parametrize("prompt", [None, 7, "", [], [{"role": "user"}], ["hi"]])
-def test_a_row_without_a_usable_prompt_is_named(tmp_path: Path, prompt: object) -> None:
-    message = failure_of(write(tmp_path, {"prompt": "a"}, {"prompt": prompt}))
-    assert message == "Line 2 of the dataset: prompt must be a text or a list of messages with role and content."
+@pytest.mark.parametrize("prompt", [None, 7, "", " ", [], [{"role": "user"}], ["hi"], [{"role": "bot", "content": "a"}]])
+def test_a_row_without_a_usable_prompt_is_named_as_an_upload_names_it(tmp_path: Path, prompt: object) -> None:
+    row = {"prompt": prompt}
+    with pytest.raises(Problem) as caught:
+        row_rules.grpo(row)
+    assert failure_of(write(tmp_path, {"prompt": "a"}, row)) == f"Line 2 of the dataset: {caught.value}."
+
+
+def test_a_prompt_may_hold_a_message_that_only_calls_tools(tmp_path: Path) -> None:
+    call = {"role": "assistant", "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": {}}}]}
+    prompt = [*user("1+1"), call, {"role": "tool", "content": "2"}]
+    assert [row.prompt for row in read_rows(write(tmp_path, {"prompt": prompt}))] == [prompt]
 
 
 def test_texts_and_messages_are_not_mixed(tmp_path: Path) -> None:

@@ -164,6 +164,10 @@ def test_the_forms_of_sft_rows(tmp_path: Path) -> None:
         ({"prompt": "1", "completion": "2", "id": 7}, Example(0, "1", "2")),
         ({"prompt": chat[:1], "completion": answer}, Example(0, chat[:1], answer)),
         ({"text": "1 2"}, Example(0, "", "1 2")),
+        ({"text": "1 2", "tools": "none"}, Example(0, "", "1 2")),
+        ({"prompt": "1", "completion": "2", "tools": "none"}, Example(0, "1", "2")),
+        ({"prompt": chat[:1], "completion": answer, "tools": tools}, Example(0, chat[:1], answer, tools)),
+        ({"messages": chat, "tools": ""}, Example(0, [], chat)),
     ):
         assert text_rows.examples(written(tmp_path / "rows.jsonl", row)) == [expected]
 
@@ -196,6 +200,7 @@ def test_what_is_no_pair_is_named_by_its_line(tmp_path: Path) -> None:
     with pytest.raises(ChildFailure, match=re.escape("Line 2 of the dataset: no 'rejected'.")):
         text_rows.pairs(path)
     assert text_rows.pairs(written(path, good)) == [Pair(0, "1", "2", "3")]
+    assert text_rows.pairs(written(path, good | {"tools": "none"})) == [Pair(0, "1", "2", "3")]
     same = text_rows.pairs(written(path, good | {"rejected": "2"}))
     assert [pair.teaches for pair in same] == [False]
 

@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engines.data import clips as data_clips
 from engines.data.archive import media_name
+from engines.data.rules import Problem
 from engines.protocol import ChildFailure, Reporter
 from engines.training import video, video_clips, video_fetch
 from engines.training.video_gather import Clip
 from engines.training.video_shapes import Shape
 from engines.training.video_spec import VideoSpec
 from tests.engines.data.files import Files, serving
+from tests.engines.data.videos import growing
 from tests.engines.training.video.clips import COLOURS, clip, decoded, frames
 
 
@@ -200,6 +203,59 @@ def test_clips_that_cannot_be_fetched_are_told_with_the_others(
     assert "Line 3: " in said and "10.0.0.1 is a private or reserved address" in said
     assert f"Line 4: '{served.url}/large.mp4' is larger than" in said
     assert "secret" not in said
+
+
+def test_a_url_that_is_none_is_told_with_its_line(tmp_path: Path) -> None:
+    urls = ["https://[x/a.mp4?signature=secret", "https://\u2100.com/a.mp4", "https://127.0.0.1:99999/a.mp4"]
+    said = refusal(tmp_path, [{"prompt": "p", "video": url} for url in urls])
+    assert said == (
+        "3 lines of the dataset cannot be used. Line 1: 'https://[x/a.mp4' is no URL that can be fetched."
+        " Line 2: 'https://\u2100.com/a.mp4' is no URL that can be fetched."
+        " Line 3: 'https://127.0.0.1:99999/a.mp4' is no URL that can be fetched."
+    )
+
+
+def test_fetching_what_is_no_url_fails_for_it_alone(tmp_path: Path, served: Files) -> None:
+    served.files["/a.mp4"] = b"clip"
+    good, bad = f"{served.url}/a.mp4", ["https://[x/a.mp4", "https://\u2100.com/a.mp4", "https://a.b/\ud800", "https:///a.mp4"]
+    found = video_fetch.fetch([*bad, good], tmp_path / "fetched", "127.0.0.0/8", lambda count: None)
+    assert [str(found[url]) for url in bad] == ["is no URL that can be fetched"] * 4
+    path = found[good]
+    assert isinstance(path, Path) and path.read_bytes() == b"clip"
+
+
+def test_a_redirect_to_what_is_no_url_is_told(tmp_path: Path, served: Files) -> None:
+    said = refusal(tmp_path, [{"prompt": "p", "video": f"{served.url}/to?url=https://[x/a.mp4"}])
+    assert said.endswith("redirects to what is no URL.")
+
+
+def test_no_clip_is_decoded_by_the_trainer_before_a_bounded_process_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = clip(9)
+    monkeypatch.setattr("av.open", None)
+    (found,) = gather(tmp_path, [{"prompt": "p", "video": "a"}], {"a": content})
+    assert found.shape == Shape(9, 32, 32)
+
+
+def test_a_caption_serves_where_the_prompt_is_null(tmp_path: Path) -> None:
+    (found,) = gather(tmp_path, [{"prompt": None, "caption": "c", "video": "a"}], {"a": clip(9)})
+    assert found.row.caption == "c"
+
+
+def test_a_picture_that_is_hardly_a_line_is_not_blown_up(tmp_path: Path) -> None:
+    rows = [{"prompt": "p", "video": "a"}]
+    said = refusal(tmp_path, rows, {"a": clip(9, 2, 4096)}, height=480, width=720)
+    assert said == "Line 1 of the dataset: 'a' has a picture too long and narrow to be cut to 720x480."
+    (tmp_path / "line").write_bytes(clip(9, 2, 4096))
+    with pytest.raises(Problem, match="has a picture too long and narrow to be cut to 720x480"):
+        video_clips.read(tmp_path / "line", Shape(9, 480, 720), 8)
+
+
+def test_a_frame_that_is_larger_than_the_header_says_is_not_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "growing").write_bytes(growing((64, 48), (128, 96)))
+    assert video_clips.read(tmp_path / "growing", Shape(5, 32, 32), 8).shape == (5, 32, 32, 3)
+    monkeypatch.setattr(data_clips, "MAX_PIXELS", 64 * 48)
+    with pytest.raises(Problem):
+        video_clips.read(tmp_path / "growing", Shape(5, 32, 32), 8)
 
 
 def test_an_https_url_is_what_rows_name(tmp_path: Path) -> None:
