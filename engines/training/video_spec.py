@@ -3,7 +3,6 @@
 from typing import Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from engines.training.spec import INT_MAX, Count, JobSpec, Strict
 
@@ -71,8 +70,8 @@ class VideoHyperparameters(Strict):
 
 def _at(field: str, value: Any, message: str) -> ValidationError:
     """Return an error of one field that only all of them together show."""
-    error = PydanticCustomError("value_error", "Value error, {error}", {"error": message})
-    return ValidationError.from_exception_data(field, [InitErrorDetails(type=error, loc=(field,), input=value)])
+    ctx = {"error": ValueError(message)}
+    return ValidationError.from_exception_data(field, [{"type": "value_error", "loc": (field,), "input": value, "ctx": ctx}])
 
 
 class VideoSpec(JobSpec):
