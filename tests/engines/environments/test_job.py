@@ -84,7 +84,8 @@ class CutOff:
         yield {"type": "failed", "code": "worker_lost", "message": "No environment answers.", "attribution": "platform"}
 
     async def log(self) -> AsyncIterator[str]:
-        for line in ():
+        no_lines: tuple[str, ...] = ()
+        for line in no_lines:
             yield line
 
     async def wait(self) -> int:
