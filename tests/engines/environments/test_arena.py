@@ -194,6 +194,7 @@ def test_a_count_of_tasks_that_cannot_be_is_refused(
 
 
 def test_what_an_environment_says_is_cut(environments: EnvironmentServer, listener: Listener) -> None:
+    before = environments.state()["open"]
     with arena_of(environments, listener, source("loud")) as arena:
         tasks = [Task("owner/loud", spec={"x": 1, "y": 1}), Task("owner/loud", spec={"words": 600_000})]
         episode, windy = arena.open(tasks)
@@ -204,7 +205,8 @@ def test_what_an_environment_says_is_cut(environments: EnvironmentServer, listen
         assert (windy.prompt, windy.tools, windy.left_out) == ([], [], True)
         assert str(windy.error).startswith("the prompt and the tools have 600")
         assert str(windy.error).endswith(" characters, and 524288 are the most")
-    assert environments.state()["open"] == 0
+        assert environments.state()["open"] == before + 2
+    assert environments.state()["open"] == before
 
 
 def test_of_the_conversations_of_a_step_no_more_is_told_than_fits_a_message() -> None:
