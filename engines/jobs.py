@@ -295,6 +295,9 @@ class _Session:
                 each.cancel()
             await asyncio.gather(watching, *listening, return_exceptions=True)
         await self.run_of.flush()
+        if self.failure is not None and self.failure.code == "worker_lost":
+            # Said with its last breath, of an outage perhaps: as good as any other death, and tried again like one.
+            return _Died(self.failure.message.rstrip("."))
         if self.failure is not None or self.done:
             return self.failure
         return _Died(f"exit code {code}")

@@ -44,6 +44,8 @@ PASSED_PREFIXES = (
 )
 READ_BYTES = 2**16
 MAX_LOG_LINE = 2**14
+# A step's rollouts are one line. A child that says more at once has gone wrong.
+MAX_MESSAGE_BYTES = 2**26
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -112,7 +114,10 @@ class Child:
             return
 
     async def messages(self) -> AsyncIterator[protocol.Message]:
-        """Yield what the child says, a message at a time; nothing more is read before a message has been dealt with."""
+        """Yield what the child says, a message at a time; nothing more is read before a message has been dealt with.
+
+        ChildFailure where it says more than `MAX_MESSAGE_BYTES` at once.
+        """
         assert self._messages is not None
         async for line in _lines(self._messages):
             yield protocol.decode(line, _loads)
@@ -156,16 +161,22 @@ async def _reader(fd: int) -> asyncio.StreamReader:
 
 async def _lines(reader: asyncio.StreamReader, most: int | None = None) -> AsyncIterator[bytes]:
     """Yield whole lines; longer ones than `most` are cut there. A carriage return ends a line too, so that progress bars become
-    lines.
+    lines. Without `most` a line is whole, and ChildFailure where it does not end within `MAX_MESSAGE_BYTES`.
     """
-    rest = b""
+    pieces: list[bytes] = []
+    size = 0
     while data := await reader.read(READ_BYTES):
         if most is not None:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        *whole, rest = (rest + data).split(b"\n")
-        for line in whole:
-            yield line[:most]
-        if most is not None:
-            rest = rest[:most]
-    if rest:
-        yield rest
+        first, *others = data.split(b"\n")
+        for ended in others:
+            yield b"".join([*pieces, first])[:most]
+            pieces, size, first = [], 0, ended
+        if most is None or size < most:
+            pieces.append(first)
+            size += len(first)
+        if most is None and size > MAX_MESSAGE_BYTES:
+            message = f"The child said more than {MAX_MESSAGE_BYTES // 2**20} MiB in one message."
+            raise protocol.ChildFailure("worker_lost", message, "platform")
+    if size:
+        yield b"".join(pieces)[:most]

@@ -8,6 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# What an environment says at once is cut after so many characters.
+MOST_CHARS = 2**16
+
+
+def cut(text: str, most: int = MOST_CHARS) -> str:
+    return text if len(text) <= most else f"{text[:most]}… (cut)"
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -44,6 +51,10 @@ class Episode:
     tools: list[dict[str, Any]] = field(default_factory=list)
     answer_tool: str | None = None
     error: str | None = None
+    # Whether the error is that nobody answered, and no doing of the environment.
+    unreachable: bool = False
+    # Whether it never began, because its prompt is too long.
+    left_out: bool = False
     finished: bool = False
     rewards: list[float] = field(default_factory=list)
 
@@ -65,7 +76,7 @@ class Episode:
         self.finished = finished
         return Reply(text, finished=finished, failed=True)
 
-    def fail(self, reason: str) -> Reply:
+    def fail(self, reason: str, *, unreachable: bool = False) -> Reply:
         """Note that the environment is of no more use to this rollout."""
-        self.error = reason
+        self.error, self.unreachable = reason, unreachable
         return Reply(f"Error: {reason}", failed=True)

@@ -13,20 +13,21 @@ import json
 import math
 import os
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 # It would ask a package index for a newer release of itself, at each start.
 os.environ["OPENREWARD_DISABLE_UPDATE_CHECK"] = "1"
 
+import aiohttp
 from openreward.api._session.http import AuthenticationError, SessionResponseError
 from openreward.api.environments.client import AsyncEnvironment, AsyncEnvironmentsAPI, AsyncSession
 from openreward.api.environments.types import Task as NamedTask
-from openreward.api.errors import ToolCallError
+from openreward.api.errors import HeartbeatTimeoutError, MaxRetriesError, SessionTerminatedError, ToolCallError
 
 from engines.protocol import ChildFailure, Reporter
-from engines.rewards.episode import Episode, Reply, Task
+from engines.rewards.episode import Episode, Reply, Task, cut
 from engines.training.grpo_spec import EnvironmentSource, OpenRewardHosts
 from engines.training.interrupt import Stopped
 
@@ -36,7 +37,23 @@ POLL_S = 0.2
 # The client tries a deletion three times itself.
 DELETE_S = 30.0
 OPENED_AT_ONCE = 32
+# What the prompt and the tools of a session may be, in characters, and the tasks of a split.
+MOST_OPENING = 2**19
+MOST_TASKS = 1_000_000
+# How soon a server says something where a tool has said nothing for too long.
+PROBE_S = 20.0
+# The pauses after which an outage is looked at again.
+PAUSES_S = (5.0, 20.0, 60.0)
+# What stands before OpenReward says with these that nothing behind it answers.
+GATEWAY_STATUSES = (502, 503, 504)
 LEFT_OUT = "[an image is left out: the model reads text]"
+
+
+class Unreachable(ChildFailure):
+    """Nobody answers: an outage, which is not the user's, and which another attempt at the job may outlast."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("worker_lost", message, "platform")
 
 
 class Session(AsyncSession):  # type: ignore[misc]
@@ -88,8 +105,21 @@ class Arena:
         return self._sources[environment].splits
 
     def counts(self) -> dict[tuple[str, str], int]:
-        """Return how many tasks each split of each environment has; `config_error` naming what is not there or not allowed."""
-        return self._run(self._counts())
+        """Return how many tasks each split of each environment has; `config_error` naming what is not there or not allowed,
+        `Unreachable` where after all pauses still nobody answers.
+        """
+        return self.persist(lambda: self._run(self._counts()))
+
+    def persist(self, work: Callable[[], T]) -> T:
+        """Return `work()`, which is begun again where nobody answers; `Unreachable` where after all pauses still nobody does."""
+        for pause_s in PAUSES_S:
+            try:
+                return work()
+            except Unreachable as outage:
+                self._reporter.log(f"{outage.message} Tried again in {pause_s:g} s", level="warning")
+                if self._reporter.stop_requested.wait(pause_s):
+                    raise Stopped from None
+        return work()
 
     def open(self, tasks: Sequence[Task]) -> list[Episode]:
         """Open a session for each task, at once. One that cannot be opened gives an episode with an `error`."""
@@ -146,7 +176,11 @@ class Arena:
             if missing := [split for split in source.splits if split not in known]:
                 raise _refused(name, f"no split {missing[0]!r}; there are {', '.join(known)}", "splits")
             for split in source.splits:
-                found[name, split] = int(await self._asked(name, environment.num_tasks(split)))
+                count = await self._asked(name, environment.num_tasks(split))
+                if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MOST_TASKS:
+                    said = f"it says that {split} has {cut(repr(count), 100)} tasks, which is no number from 0 to {MOST_TASKS}"
+                    raise _refused(name, said, "splits")
+                found[name, split] = count
         return found
 
     async def _asked(self, name: str, question: Coroutine[Any, Any, T]) -> T:
@@ -154,10 +188,12 @@ class Arena:
             return await asyncio.wait_for(question, self._hosts.timeout_s)
         except AuthenticationError:
             raise _refused(name, "OpenReward does not take the key of the account's integration") from None
-        except SessionResponseError as error:
-            raise _refused(name, f"OpenReward refuses it with {error.status}: {error.message}") from error
         except Exception as error:
-            raise _refused(name, f"it cannot be reached: {_said(error)}") from error
+            if _is_outage(error):
+                raise Unreachable(f"environments.{name}: it cannot be reached: {_said(error)}.") from error
+            if isinstance(error, SessionResponseError):
+                raise _refused(name, f"OpenReward refuses it with {error.status}: {_said(error)}") from error
+            raise _refused(name, f"it cannot be used: {_said(error)}") from error
 
     async def _open_all(self, tasks: Sequence[Task]) -> list[Episode]:
         gate = asyncio.Semaphore(OPENED_AT_ONCE)
@@ -169,7 +205,8 @@ class Arena:
                         return Episode(task, error="the job was stopped")
                     return await asyncio.wait_for(self._opened(task), self._hosts.timeout_s)
                 except Exception as error:
-                    return Episode(task, error=f"the session could not be opened: {_said(error)}")
+                    reason = f"the session could not be opened: {_said(error)}"
+                    return Episode(task, error=reason, unreachable=_is_outage(error))
 
         opening = [asyncio.create_task(one(task)) for task in tasks]
         self._opening = set(opening)
@@ -186,6 +223,9 @@ class Arena:
         tools = [_tool(spec) for spec in await session.list_tools()]
         terminal = await session.terminal_tool()
         prompt = [{**message, "content": _plain(message.get("content"))} for message in messages]
+        if (size := len(json.dumps([prompt, tools]))) > MOST_OPENING:
+            reason = f"the prompt and the tools have {size} characters, and {MOST_OPENING} are the most"
+            return Episode(task, session, error=reason, left_out=True)
         return Episode(task, session, prompt, tools, answer_tool=None if terminal is None else terminal.name)
 
     async def _call_each(self, episode: Episode, wanted: Sequence[Mapping[str, Any]]) -> list[Reply]:
@@ -203,14 +243,24 @@ class Arena:
         try:
             output = await asyncio.wait_for(call, self._hosts.timeout_s)
         except ToolCallError as error:
-            return episode.refuse(f"Error: {error.detail}", finished=error.reason == "episode_finished")
+            return episode.refuse(cut(f"Error: {error.detail}"), finished=error.reason == "episode_finished")
+        except (TimeoutError, SessionTerminatedError) as error:
+            # Where the server answers otherwise it is the tool that takes too long, or the session that it has ended.
+            return episode.fail(_said(error), unreachable=not await self._answers(episode.task))
         except Exception as error:
-            return episode.fail(_said(error))
+            return episode.fail(_said(error), unreachable=_is_outage(error))
         reward = output.reward
         if reward is not None and (isinstance(reward, bool) or not isinstance(reward, int | float) or not math.isfinite(reward)):
-            return episode.fail(f"the environment gave the reward {reward!r}, which is no number")
+            return episode.fail(f"the environment gave the reward {cut(repr(reward), 100)}, which is no number")
         text = "\n".join(_block(block) for block in output.blocks or [])
-        return episode.take(text or "(no output)", None if reward is None else float(reward), bool(output.finished))
+        return episode.take(cut(text) or "(no output)", None if reward is None else float(reward), bool(output.finished))
+
+    async def _answers(self, task: Task) -> bool:
+        try:
+            await asyncio.wait_for(self._environments[task.environment].list_splits(), PROBE_S)
+        except Exception as error:
+            return not _is_outage(error)
+        return True
 
     async def _delete_all(self) -> None:
         if self._opening:
@@ -269,13 +319,25 @@ def _block(block: Any) -> str:
 
 def _refused(name: str, reason: str, field: str = "") -> ChildFailure:
     where = f"environments.{name}" + (f".{field}" if field else "")
-    return ChildFailure("config_error", f"{where}: {reason}.")
+    return ChildFailure("config_error", f"{where}: {cut(reason)}.")
 
 
 def _said(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    return (error.message if isinstance(error, SessionResponseError) else str(error)) or type(error).__name__
+    return cut(str(error.message if isinstance(error, SessionResponseError) else error)) or type(error).__name__
+
+
+def _is_outage(error: BaseException) -> bool:
+    """Whether nobody answered: no connection, a broken one, or none in time. What the fence refuses is none."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return error.status in GATEWAY_STATUSES
+    if isinstance(getattr(error, "os_error", error), PermissionError):
+        return False
+    if isinstance(error, MaxRetriesError):
+        return all(_is_outage(each) for each in error.errors)
+    broken = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, HeartbeatTimeoutError, OSError)
+    return isinstance(error, broken)
 
 
 async def _gather(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

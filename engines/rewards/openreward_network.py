@@ -22,30 +22,32 @@ def hosts_of(urls: Iterable[str], environment: Mapping[str, str] = os.environ) -
     return frozenset(name for name in names if name)
 
 
-def close_to(urls: Iterable[str]) -> None:
-    """From here on reach the hosts of the URLs alone."""
-    Fence(hosts_of(urls)).close()
-
-
 class Fence:
-    """Refuses, with OSError, to look up a host that is not one of `hosts`, and to connect to what no such look-up gave."""
+    """Refuses, with OSError, to look up a host that is not one of `hosts`, and to connect to what no such look-up gave.
+
+    It is built before anything is looked up: from then on it notes the addresses of the hosts, which a client may go on using
+    without asking again. It refuses from `close` on.
+    """
 
     def __init__(self, hosts: frozenset[str]) -> None:
         self._hosts = hosts
         self._addresses = {address for host in hosts if (address := _address(host))}
+        self._closed = False
         self._look_up = socket.getaddrinfo
+        socket.getaddrinfo = self.getaddrinfo
 
     def close(self) -> None:
-        """Put up the fence, for the rest of this process's life."""
-        socket.getaddrinfo = self.getaddrinfo
+        """Refuse from here on, for the rest of this process's life."""
+        self._closed = True
         sys.addaudithook(self._audit)
 
     def getaddrinfo(self, host: Any, *args: Any, **kwargs: Any) -> Any:
         name = host.decode() if isinstance(host, bytes) else host
-        if name not in self._hosts:
+        if self._closed and name not in self._hosts:
             raise PermissionError(f"this training may not look up {name}")
         found = self._look_up(host, *args, **kwargs)
-        self._addresses |= {str(entry[4][0]) for entry in found}
+        if name in self._hosts:
+            self._addresses |= {str(entry[4][0]) for entry in found}
         return found
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:

@@ -73,12 +73,17 @@ class ActingTrainer(RolloutTrainer):
         self._actors = actors
         self._max_tool_turns = hyper.max_tool_turns
         self._max_prompt_length = hyper.max_prompt_length
+        self._actors.task_count = len(kwargs["rows"])
         super().__init__(environment_factory=Environment, **kwargs)
         # A row's prompt becomes what its task opened with: by that the trained model is compared in the end.
         self._openings = {index: row.prompt for index, row in self.rows.items()}
         self.rows = {index: replace(row, prompt=row.prompt or NOTHING) for index, row in self.rows.items()}
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        return self._actors.arena.persist(lambda: self._rolled_out(inputs))
+
+    def _rolled_out(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return what a batch of rollouts came to; `Unreachable` where nobody answered any of a step's."""
         self._on_phase("generating")
         self._environment_s = self._generate_s = 0.0
         rows = [self.rows[example["row"]] for example in inputs]
@@ -89,7 +94,7 @@ class ActingTrainer(RolloutTrainer):
             begun = [_begun(self._openings[row.index], episode) for row, episode in zip(rows, episodes, strict=True)]
             seen = {row.index: rollout.prompt for row, rollout in zip(rows, begun, strict=True) if not rollout.episode.error}
             self.rows = {**self.rows, **{index: replace(self.rows[index], prompt=prompt) for index, prompt in seen.items()}}
-            self._actors.rollouts = begun
+            self._actors.begin(begun, training=self.model.training)
             return super()._generate_and_score_completions(inputs)
         finally:
             self._actors.arena.close()
@@ -99,6 +104,7 @@ class ActingTrainer(RolloutTrainer):
         encoded = [self._encode(rollout.prompt, rollout.episode.tools) for rollout in self._actors.rollouts]
         for at, (ids, rollout) in enumerate(zip(encoded, self._actors.rollouts, strict=True)):
             if len(ids) > self._max_prompt_length and rollout.episode.error is None:
+                rollout.episode.left_out = True
                 rollout.episode.error = f"the prompt has {len(ids)} tokens, and max_prompt_length is {self._max_prompt_length}"
             if rollout.episode.error is not None:
                 encoded[at] = self._encode(NOTHING, [])

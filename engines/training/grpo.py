@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from engines.bases import hub
 from engines.protocol import ChildFailure, Reporter
-from engines.rewards import openreward_network
 from engines.rewards.jail import Jail, Rules
+from engines.rewards.openreward_network import Fence, hosts_of
 from engines.training import environment, interrupt, prompts, ranks, tasks
 from engines.training.grpo_spec import GrpoHyperparameters, GrpoSpec, RewardSource
 from engines.training.spec import ModelSource
@@ -27,6 +27,8 @@ def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Train and return `{steps}`; after a stop return `{}`, with nothing final made."""
     job = _parse(spec)
     Path(job.work_dir).mkdir(parents=True, exist_ok=True)
+    # Before the environments are first asked: it must know the addresses that their client keeps.
+    fence = None if job.openreward is None else Fence(hosts_of([job.openreward.api_url, job.openreward.session_url]))
     try:
         with judged(job, reporter) as (judge, rows):
             reporter.phase("pulling_model")
@@ -34,8 +36,8 @@ def main(spec: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
             job = pinned(job, revision)
             threads = max(1, environment.thread_count(base, job.threads) // job.gpus)
             environment.settle(threads, job.device, job.gpus, samples=True)
-            if job.openreward is not None:
-                openreward_network.close_to([job.openreward.api_url, job.openreward.session_url])
+            if fence is not None:
+                fence.close()
             reporter.phase("starting")
             with ranks.Ranks(job, base, threads, reporter):
                 from engines.training import run

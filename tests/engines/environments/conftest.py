@@ -54,7 +54,7 @@ def environments() -> Iterator[EnvironmentServer]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         try:
             assert process.stdout is not None
-            yield EnvironmentServer(f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}")
+            yield EnvironmentServer(f"http://localhost:{json.loads(process.stdout.readline())['port']}")
         finally:
             process.kill()
 

@@ -109,6 +109,35 @@ class Endless(Sums):
         raise AssertionError
 
 
+class Loud(Environment):
+    """Says too much: of its tasks, in its prompt where the task wants that, and when it is looked at."""
+
+    counts: ClassVar[dict[str, Any]] = {"most": 1_000_000, "more": 1_000_001, "less": -1, "part": 1.5, "yes": True, "word": "3"}
+
+    def __init__(self, task_spec: dict[str, Any], secrets: dict[str, str] | None = None) -> None:
+        super().__init__(task_spec, secrets or {})
+
+    @classmethod
+    def list_splits(cls) -> list[str]:
+        return list(cls.counts)
+
+    @classmethod
+    def list_tasks(cls, split: str) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+    @classmethod
+    async def num_tasks(cls, split: str) -> Any:
+        return cls.counts[split]
+
+    def get_prompt(self) -> list[TextBlock]:
+        return [TextBlock(text="-" * self.task_spec.get("words", 1))]
+
+    @tool
+    def look(self) -> ToolOutput:
+        """See the sum."""
+        return said("x" * 200_000, 0.1)
+
+
 class Plain(Environment):
     """Takes the model's first message as its answer; there is no tool to call."""
 
@@ -149,7 +178,7 @@ class Watched:
 
 
 def main() -> None:
-    server = Server([Sums, Broken, Shut, Endless, Plain])
+    server = Server([Sums, Broken, Shut, Endless, Plain, Loud])
     with socket.create_server(("127.0.0.1", 0)) as listening:
         print(json.dumps({"port": listening.getsockname()[1]}), flush=True)
         # It logs every request there, and a pipe that nobody reads would stop it.

@@ -214,6 +214,23 @@ def test_a_prompt_that_is_too_long_is_left_out(mixed: Run) -> None:
         assert each["score_error"] == "the prompt has 65 tokens, and max_prompt_length is 40"
 
 
+def test_a_step_of_prompts_that_are_too_long_is_none_and_the_next_is_trained_on(
+    make_spec: Callable[..., Spec], parent: Parent
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {"task_index": 0, "prompt": "This goes before the task, and it is too long."},
+        {"task_index": 1},
+    ]
+    run = parent.run(make_spec(rows, [source("sums")], max_steps=2, rollouts_per_prompt=4, global_batch_size=4))
+
+    assert run.exit_code == protocol.EXIT_OK
+    steps = {message["groups"][0]["dataset_row"]: message["groups"][0]["completions"] for message in run.of("rollouts")}
+    assert {each["score_error"] for each in steps[0]} == {"the prompt has 65 tokens, and max_prompt_length is 40"}
+    assert {each["score_error"] for each in steps[1]} == {None}
+    assert run.series("reward_none_fraction") in ([0.0, 1.0], [1.0, 0.0])
+    assert None not in run.series("loss")
+
+
 def test_a_stop_in_the_middle_of_a_call_leaves_no_session(
     make_spec: Callable[..., Spec], environments: EnvironmentServer, parent: Parent
 ) -> None:

@@ -2,13 +2,15 @@
 
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from engines.protocol import ChildFailure
+from engines.rewards import openreward
 from engines.rewards.episode import Episode, Reply, Task
-from engines.rewards.openreward import Arena
+from engines.rewards.openreward import Arena, Unreachable
 from engines.training.entering import Actors, Rollout
 from engines.training.grpo_spec import EnvironmentSource, OpenRewardHosts
 from engines.training.interrupt import Stopped
@@ -106,6 +108,8 @@ def test_a_call_that_takes_too_long_ends_the_episode(environments: EnvironmentSe
         arena.call([(episode, [call("look")])])
 
         assert (episode.reward, episode.error) == (None, "no answer in time")
+        # The server answers otherwise, so that this is no outage.
+        assert not episode.unreachable
     assert environments.state()["open"] == 0
 
 
@@ -174,11 +178,117 @@ def test_what_cannot_be_trained_in_is_refused_by_name(
     assert (caught.value.code, caught.value.attribution, caught.value.message) == ("config_error", "user", message)
 
 
-def test_a_server_that_is_not_there_is_said(listener: Listener) -> None:
-    nowhere = EnvironmentServer("http://127.0.0.1:9")
-    with arena_of(nowhere, listener, source("sums"), timeout_s=1.0) as arena, pytest.raises(ChildFailure) as caught:
+@pytest.mark.parametrize(
+    ("split", "said"), [("more", "1000001"), ("less", "-1"), ("part", "1.5"), ("yes", "True"), ("word", "'3'")]
+)
+def test_a_count_of_tasks_that_cannot_be_is_refused(
+    environments: EnvironmentServer, listener: Listener, split: str, said: str
+) -> None:
+    with arena_of(environments, listener, source("loud", splits=["most"])) as arena:
+        assert arena.counts() == {("owner/loud", "most"): 1_000_000}
+    with arena_of(environments, listener, source("loud", splits=[split])) as arena, pytest.raises(ChildFailure) as caught:
         arena.counts()
-    assert caught.value.message.startswith("environments.owner/sums: it cannot be reached: ")
+    assert (caught.value.code, caught.value.attribution) == ("config_error", "user")
+    reason = f"it says that {split} has {said} tasks, which is no number from 0 to 1000000."
+    assert caught.value.message == f"environments.owner/loud.splits: {reason}"
+
+
+def test_what_an_environment_says_is_cut(environments: EnvironmentServer, listener: Listener) -> None:
+    before = environments.state()["open"]
+    with arena_of(environments, listener, source("loud")) as arena:
+        tasks = [Task("owner/loud", spec={"x": 1, "y": 1}), Task("owner/loud", spec={"words": 600_000})]
+        episode, windy = arena.open(tasks)
+        ((looked, sung),) = arena.call([(episode, [call("look"), call("sing" * 50_000)])])
+
+        assert looked == Reply("x" * 65_536 + "… (cut)", 0.1)
+        assert (len(sung.text), sung.text[-7:], sung.failed) == (65_543, "… (cut)", True)
+        assert (windy.prompt, windy.tools, windy.left_out) == ([], [], True)
+        assert str(windy.error).startswith("the prompt and the tools have 600")
+        assert str(windy.error).endswith(" characters, and 524288 are the most")
+        assert environments.state()["open"] == before + 2
+    assert environments.state()["open"] == before
+
+
+def test_of_the_conversations_of_a_step_no_more_is_told_than_fits_a_message() -> None:
+    def told(length: int) -> list[str]:
+        said = [{"role": "tool", "content": "x" * length}]
+        rollouts = [Rollout(Episode(Task("e", "train", 0)), [{"role": "user", "content": "sum?"}], said) for _ in range(256)]
+        actors = Actors(arena=None, from_dataset=False)  # type: ignore[arg-type]
+        actors.begin(rollouts, training=True)
+        completions: list[Any] = [{} for _ in rollouts]
+        actors.tell([{"dataset_row": 0, "prompt": "-", "completions": completions, "weights": {}}])
+        return [message["content"] for completion in completions for message in completion["messages"]]
+
+    assert told(100) == ["sum?", "x" * 100] * 256
+    assert told(65_536) == ["sum?", "x" * 16_384 + "… (cut)"] * 256
+
+
+def test_a_server_that_is_not_there_is_an_outage(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openreward, "PAUSES_S", (0.0, 0.0))
+    nowhere = EnvironmentServer("http://127.0.0.1:9")
+    with arena_of(nowhere, listener, source("sums"), timeout_s=1.0) as arena:
+        with pytest.raises(ChildFailure) as caught:
+            arena.counts()
+        assert (caught.value.code, caught.value.attribution) == ("worker_lost", "platform")
+        assert caught.value.message.startswith("environments.owner/sums: it cannot be reached: ")
+        assert [level for level, _ in listener.lines] == ["warning", "warning"]
+        assert listener.lines[0][1].endswith("Tried again in 0 s")
+
+        actors = Actors(arena, from_dataset=False)
+        begun: list[list[Episode]] = []
+
+        def begin() -> str:
+            begun.append(arena.open([Task("owner/sums", "train", number) for number in range(2)]))
+            actors.begin([Rollout(episode, []) for episode in begun[-1]], training=True)
+            return "went on"
+
+        with pytest.raises(Unreachable, match=r"^No environment answers\. The first, owner/sums, train 0: the session could not"):
+            arena.persist(begin)
+        assert len(begun) == 3
+        # Of a look at held-out tasks it is left out.
+        actors.begin([Rollout(begun[-1][0], [])], training=False)
+        assert actors.score([], [], {}).rewards == [None]
+
+
+def test_an_outage_that_ends_is_outlasted_and_a_stop_does_not_wait_for_it(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openreward, "PAUSES_S", (0.0, 3600.0))
+    outcomes = iter([Unreachable("away."), "back"])
+
+    def work() -> str:
+        match next(outcomes, Unreachable("away again.")):
+            case Unreachable() as outage:
+                raise outage
+            case answer:
+                return str(answer)
+
+    with arena_of(EnvironmentServer("http://127.0.0.1:9"), listener, source("sums")) as arena:
+        assert arena.persist(work) == "back"
+        assert listener.lines == [("warning", "away. Tried again in 0 s")]
+        listener.stop_requested.set()
+        with pytest.raises(Stopped):
+            arena.persist(work)
+
+
+def test_prompts_that_are_too_long_fail_no_job_that_has_others() -> None:
+    actors = Actors(arena=SimpleNamespace(names=["e"]), from_dataset=False)  # type: ignore[arg-type]
+    actors.task_count = 2
+    tasks = [Task("e", "train", 0), Task("e", "train", 1)]
+
+    def step(task: Task, **changes: Any) -> list[float | None]:
+        actors.begin([Rollout(Episode(task, **changes), []) for _ in range(2)], training=True)
+        return actors.score([], [], {}).rewards
+
+    long: dict[str, Any] = {"error": "too long", "left_out": True}
+    assert step(tasks[0], **long) == [None, None]
+    assert step(tasks[0], **long) == [None, None]
+    assert step(tasks[1]) == [0.0, 0.0]
+    assert step(tasks[0], **long) == [None, None]
+    with pytest.raises(ChildFailure) as caught:
+        step(tasks[1], **long)
+    message = "No task can be trained on. The first, e, train 1: too long."
+    assert (caught.value.code, caught.value.message) == ("config_error", message)
 
 
 def test_environments_that_break_every_rollout_of_a_step_fail_the_job(
@@ -187,7 +297,10 @@ def test_environments_that_break_every_rollout_of_a_step_fail_the_job(
     with arena_of(environments, listener, source("sums"), source("shut")) as arena:
         actors = Actors(arena, from_dataset=False)
         shut = arena.open([Task("owner/shut", "train", 0), Task("owner/shut", "train", 1)])
-        actors.rollouts = [Rollout(episode, []) for episode in shut]
+        actors.begin([Rollout(episode, []) for episode in shut], training=False)
+        # A look may be at a single task, which says nothing of the others.
+        assert actors.score([], [], {}).rewards == [None, None]
+        actors.begin([Rollout(episode, []) for episode in shut], training=True)
         with pytest.raises(ChildFailure) as caught:
             actors.score([], [], {})
         assert (caught.value.code, caught.value.attribution) == ("reward_function_error", "user")

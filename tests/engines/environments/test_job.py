@@ -1,18 +1,21 @@
 """A whole job in an environment: the integration's key over REST, the job by its resolver, the host, its child, a real server."""
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from burnish.kit.settings import Settings
+from engines import jobs as job_runs
+from engines import protocol
 from models.job import Job
 from resolvers import base_models, datasets, jobs, metrics
 from tests.conftest import Server
 from tests.engines.environments.conftest import EnvironmentServer
 from tests.engines.environments.names import KEY
-from tests.engines.test_supervise import ended, supervising, until
+from tests.engines.test_supervise import ended, new_job, supervising, until
 
 pytestmark = pytest.mark.anyio
 
@@ -68,3 +71,41 @@ async def test_a_job_learns_in_an_environment_and_leaves_no_session(
     state = environments.state()
     assert (state["open"], state["set_up"] - state["torn_down"]) == (0, 0)
     assert state["set_up"] == 32
+
+
+class CutOff:
+    """A trainer that nobody answers."""
+
+    @classmethod
+    async def task(cls, task: str, spec: dict[str, Any], **_: Any) -> "CutOff":
+        return cls()
+
+    async def messages(self) -> AsyncIterator[protocol.Message]:
+        yield {"type": "failed", "code": "worker_lost", "message": "No environment answers.", "attribution": "platform"}
+
+    async def log(self) -> AsyncIterator[str]:
+        no_lines: tuple[str, ...] = ()
+        for line in no_lines:
+            yield line
+
+    async def wait(self) -> int:
+        return protocol.EXIT_FAILED
+
+    def kill(self) -> None:
+        pass
+
+
+async def test_an_outage_is_tried_again_by_the_host_and_costs_nothing(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_runs, "Child", CutOff)
+    ctx = await server.context()
+    job = await new_job(server, ctx, tmp_path)
+    async with supervising(server):
+        row: Job = await until(ended(ctx, job.id), 20)
+
+    assert (row.status, row.attempt, row.cost_micros) == ("failed", 3, 0)
+    assert row.error is not None
+    assert (row.error["code"], row.error["attribution"]) == ("worker_lost", "platform")
+    reason = "The trainer died 3 times without getting further; the last time of No environment answers."
+    assert row.error["message"] == reason

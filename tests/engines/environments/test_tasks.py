@@ -116,10 +116,10 @@ def test_the_hosts_are_those_of_the_urls_and_of_the_proxies() -> None:
 
 FENCED = """
 import json, socket
-from engines.rewards import openreward_network
+from engines.rewards.openreward_network import Fence, hosts_of
 servers = [socket.create_server((host, 0)) for host in ("127.0.0.1", "127.0.0.2")]
 urls = [f"http://{server.getsockname()[0]}:{server.getsockname()[1]}" for server in servers]
-openreward_network.close_to(urls[:1])
+Fence(hosts_of(urls[:1], {})).close()
 def tried(work):
     try:
         work()
@@ -135,6 +135,41 @@ print(json.dumps([
     tried(lambda: socket.getaddrinfo("example.org", 443)),
 ]))
 """
+
+
+KEPT = """
+import asyncio, json
+import aiohttp
+from aiohttp import web
+from engines.rewards.openreward_network import Fence, hosts_of
+async def main():
+    app = web.Application()
+    app.router.add_get("/", lambda request: web.Response(text="here"))
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://localhost:{site._server.sockets[0].getsockname()[1]}/"
+    fence = Fence(hosts_of([url], {}))
+    # Each request makes a connection of its own, by the address that the connector has kept.
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as client:
+        async def said():
+            async with client.get(url) as answer:
+                return await answer.text()
+        heard = [await said()]
+        fence.close()
+        heard += [await said() for _ in range(3)]
+    await runner.cleanup()
+    print(json.dumps(heard))
+asyncio.run(main())
+"""
+
+
+def test_the_fence_lets_through_to_the_addresses_that_a_client_keeps() -> None:
+    done = subprocess.run([sys.executable, "-c", KEPT], capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["here"] * 4
 
 
 def test_the_fence_lets_through_what_it_was_told_of_and_nothing_else() -> None:
