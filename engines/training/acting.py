@@ -245,7 +245,7 @@ class ActingTrainer(RolloutTrainer):
 def _begun(given: str | Messages, episode: Episode) -> Rollout:
     """Return the rollout of a session: the dataset's messages, then the environment's, in one where both are the user's."""
     opening, prompt = [*given] if isinstance(given, list) else [], episode.prompt
-    if opening and prompt and opening[-1]["role"] == prompt[0]["role"] == "user":
+    if opening and prompt and opening[-1]["role"] == prompt[0]["role"] == "user" and opening[-1].get("content") is not None:
         merged = {"role": "user", "content": f"{opening[-1]['content']}\n\n{prompt[0]['content']}"}
         return Rollout(episode, [*opening[:-1], merged, *prompt[1:]])
     return Rollout(episode, [*opening, *prompt] or NOTHING)
