@@ -13,6 +13,7 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from engines.evidence import ADAPTED, ADAPTER, MODEL, Base, Evidence, Form, Prompt, template_hash
+from engines.protocol import Reporter
 from engines.training import weights
 from engines.training.prompts import Row, token_ids
 from engines.training.spec import ModelSource
@@ -25,6 +26,17 @@ COMPLETION_TOKENS = 16
 # Longer prompts only where the dataset has no shorter ones: an engine may be told to take less than the model could.
 PROMPT_TOKENS = 512
 PLAIN_ROLES = ("system", "user", "assistant")
+
+
+def give(
+    folder: Path, base: Path, source: ModelSource, tokenizer: Any, asked: list[Any], device: str, reporter: Reporter
+) -> None:
+    """Put beside a text model what a replica of it will be held against: its answers to what it was asked."""
+    try:
+        write(folder, base, source, tokenizer, asked, device)
+    except Exception as error:
+        # Hours of training are not thrown away for want of a comparison: the model is served, and the log says uncompared.
+        reporter.log(f"the trained model could not be asked for what it says: {error}", level="warning")
 
 
 def write(

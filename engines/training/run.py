@@ -15,11 +15,10 @@ import transformers
 from transformers.trainer_callback import PrinterCallback
 
 from engines.protocol import ChildFailure, Reporter
-from engines.training import accelerators, heldout, parity, ranks, weights
+from engines.training import accelerators, handover, heldout, parity, ranks, weights
 from engines.training.checkpoints import Checkpoints
 from engines.training.grpo_spec import GrpoHyperparameters, GrpoSpec
 from engines.training.heldout import HeldOut
-from engines.training.interrupt import Stopped
 from engines.training.peak import PeakMemory
 from engines.training.progress import Agreement, Progress
 from engines.training.prompts import Row, fit, token_ids
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
 # How long a step may go on after a stop before it is broken off between two forward passes.
 STOP_GRACE_S = 2.0
 PHASE_INTERVAL_S = 1.0
-ACK_POLL_S = 0.5
-CPU_ALLOCATION = "can't allocate memory"
+LESS_MEMORY = "A smaller global_batch_size or max_response_length, or lora_rank, takes less."
 # Which rows are held out depends on the dataset alone: a run with another seed, or one that goes on from a checkpoint, has never
 # trained on what it is asked about.
 SPLIT_SEED = 0
@@ -224,23 +222,12 @@ def check_resume(job: GrpoSpec | SftSpec | DpoSpec) -> None:
 def learn(trainer: RolloutTrainer, resume_path: str | None) -> None:
     """Run all steps; turn what the hardware and the numbers can do into failures of the job."""
     try:
-        trainer.train(resume_from_checkpoint=resume_path)
-    except torch.OutOfMemoryError as error:
-        raise _out_of_memory(error) from error
+        handover.held(lambda: trainer.train(resume_from_checkpoint=resume_path), LESS_MEMORY)
     except RuntimeError as error:
-        if CPU_ALLOCATION in str(error):
-            raise _out_of_memory(error) from error
         if BROKEN_SAMPLING in str(error):
             message = f"Training diverged: no valid probabilities after step {trainer.state.global_step}."
             raise ChildFailure("config_error", message) from error
         raise
-
-
-def _out_of_memory(error: Exception) -> ChildFailure:
-    first = str(error).partition("\n")[0]
-    return ChildFailure(
-        "oom", f"Out of memory: {first} A smaller global_batch_size or max_response_length, or lora_rank, takes less."
-    )
 
 
 def whole_weights(job: GrpoSpec, prepared: Prepared) -> Path | None:
@@ -268,19 +255,6 @@ def finish(job: GrpoSpec, prepared: Prepared, whole: Path | None, base: Path, re
     adapted = job.hyperparameters.lora_rank is not None
     model = trainer.accelerator.unwrap_model(trainer.model) if whole is None else weights.load_trained(base, whole, adapted)
     weights.save_final(model, base, job.model.called, prepared.dtype, folder)
-    give_evidence(job, trainer, base, folder, reporter)
-    reporter.phase("uploading")
-    reporter.checkpoint(step, str(folder), final=True, score=score)
-    while not reporter.wait_uploaded(step, ACK_POLL_S):
-        if reporter.stop_requested.is_set():
-            raise Stopped
-    return {"steps": step}
-
-
-def give_evidence(job: GrpoSpec, trainer: RolloutTrainer, base: Path, folder: Path, reporter: Reporter) -> None:
-    """Put beside the model what a replica of it will be held against."""
-    try:
-        parity.write(folder, base, job.model, trainer.processing_class, list(trainer.rows.values()), job.device)
-    except Exception as error:
-        # Hours of training are not thrown away for want of a comparison: the model is served, and the log says uncompared.
-        reporter.log(f"the trained model could not be asked for what it says: {error}", level="warning")
+    asked = list(trainer.rows.values())
+    parity.give(folder, base, job.model, trainer.processing_class, asked, job.device, reporter)
+    return handover.hand_over(step, folder, score, reporter)

@@ -10,19 +10,19 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from engines.protocol import ChildFailure, Reporter
-from engines.training import parity, weights
+from engines.training import handover, parity, weights
 from engines.training.checkpoints import Checkpoints
 from engines.training.heldout import HeldOut, digest, split
-from engines.training.interrupt import Stopped
 from engines.training.peak import PeakMemory
 from engines.training.prompts import NAMED_ROWS_MAX
-from engines.training.run import ACK_POLL_S, CPU_ALLOCATION, SPLIT_SEED, StopClock, check_resume, quieten
+from engines.training.run import SPLIT_SEED, StopClock, check_resume, quieten
 from engines.training.text_metrics import DPO_LINE, SFT_LINE, TextProgress
 from engines.training.text_rows import Example, Pair
 from engines.training.text_spec import DpoSpec, SftSpec
 from engines.training.text_tokens import Fitted, Reader, fit
 from engines.training.text_trainer import ExampleTrainer, PairTrainer
 
+LESS_MEMORY = "A smaller max_length, or lora_rank, takes less."
 Trainer = ExampleTrainer | PairTrainer
 Job = SftSpec | DpoSpec
 
@@ -175,7 +175,7 @@ def _run(
     for callback in (held_out, TextProgress(reporter, checkpoints, held_out, line), PeakMemory(reporter, job.device)):
         if callback is not None:
             trainer.add_callback(callback)
-    _learn(trainer, job.resume_path)
+    handover.held(lambda: trainer.train(resume_from_checkpoint=job.resume_path), LESS_MEMORY)
     step = trainer.state.global_step
     if reporter.stop_requested.is_set():
         reporter.log(f"stopped after step {step}")
@@ -187,23 +187,6 @@ def _run(
         return {}
     asked = [prompt for row, _ in fitted.rows if (prompt := row.prompt) is not None]
     return _finish(job, base, trainer, held_out, dtype, asked, reporter)
-
-
-def _learn(trainer: Trainer, resume_path: str | None) -> None:
-    """Run all steps; turn what the hardware can do into failures of the job."""
-    try:
-        trainer.train(resume_from_checkpoint=resume_path)
-    except torch.OutOfMemoryError as error:
-        raise _out_of_memory(error) from error
-    except RuntimeError as error:
-        if CPU_ALLOCATION in str(error):
-            raise _out_of_memory(error) from error
-        raise
-
-
-def _out_of_memory(error: Exception) -> ChildFailure:
-    first = str(error).partition("\n")[0]
-    return ChildFailure("oom", f"Out of memory: {first} A smaller max_length, or lora_rank, takes less.")
 
 
 def _finish(
@@ -219,15 +202,6 @@ def _finish(
             reporter.log(f"the trained model is that of step {held_out.best_step}, which did best on the held-out rows")
             model, score = weights.load_trained(base, better, job.hyperparameters.lora_rank is not None), held_out.best_score
     weights.save_final(model, base, job.model.called, dtype, folder)
-    try:
-        if asked:
-            parity.write(folder, base, job.model, trainer.processing_class, asked, job.device)
-    except Exception as error:
-        # Hours of training are not thrown away for want of a comparison: the model is served, and the log says uncompared.
-        reporter.log(f"the trained model could not be asked for what it says: {error}", level="warning")
-    reporter.phase("uploading")
-    reporter.checkpoint(step, str(folder), final=True, score=score)
-    while not reporter.wait_uploaded(step, ACK_POLL_S):
-        if reporter.stop_requested.is_set():
-            raise Stopped
-    return {"steps": step}
+    if asked:
+        parity.give(folder, base, job.model, trainer.processing_class, asked, job.device, reporter)
+    return handover.hand_over(step, folder, score, reporter)

@@ -21,6 +21,7 @@ from transformers.trainer_callback import PrinterCallback
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from trl.data_utils import pack_dataset
 
+from engines.training import schedule
 from engines.training.interrupt import Stopped
 from engines.training.micro_batch import micro_batch
 from engines.training.text_spec import DpoHyperparameters, SftHyperparameters
@@ -75,15 +76,8 @@ class _Opened:
         """Take the optimizer's moments from the checkpoint, and learning rate and decay from the job that goes on."""
         this: Any = self
         super()._load_optimizer_and_scheduler(checkpoint)  # type: ignore[misc]
-        if checkpoint is None:
-            return
-        schedule: Any = getattr(this.lr_scheduler, "scheduler", this.lr_scheduler)
-        rate = this.args.learning_rate
-        schedule.base_lrs = [rate for _ in schedule.base_lrs]
-        for group, factor in zip(schedule.optimizer.param_groups, schedule.lr_lambdas, strict=True):
-            group["initial_lr"], group["lr"] = rate, rate * factor(schedule.last_epoch)
-            group["weight_decay"] = this.args.weight_decay if group["weight_decay"] else 0.0
-        schedule._last_lr = [group["lr"] for group in schedule.optimizer.param_groups]
+        if checkpoint is not None:
+            schedule.renew(this.lr_scheduler, this.args.learning_rate, this.args.weight_decay)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Write none: what TRL would say of a job is in the job."""

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerContro
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
-from engines.training import ranks
+from engines.training import ranks, schedule
 from engines.training.grpo_spec import GrpoHyperparameters, GrpoSpec
 from engines.training.interrupt import Stopped
 from engines.training.micro_batch import micro_batch
@@ -146,14 +146,8 @@ class RolloutTrainer(GRPOTrainer):  # type: ignore[misc]
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         """Take the optimizer's moments from the checkpoint, and the learning rate from the job that goes on."""
         super()._load_optimizer_and_scheduler(checkpoint)
-        if checkpoint is None:
-            return
-        schedule: Any = getattr(self.lr_scheduler, "scheduler", self.lr_scheduler)
-        rate = self.args.learning_rate
-        schedule.base_lrs = [rate for _ in schedule.base_lrs]
-        for group, factor in zip(schedule.optimizer.param_groups, schedule.lr_lambdas, strict=True):
-            group["initial_lr"], group["lr"] = rate, rate * factor(schedule.last_epoch)
-        schedule._last_lr = [group["lr"] for group in schedule.optimizer.param_groups]
+        if checkpoint is not None:
+            schedule.renew(self.lr_scheduler, self.args.learning_rate)
 
     def _get_train_sampler(self, dataset: Dataset | None = None) -> EpochSampler:
         self._sampler = EpochSampler(

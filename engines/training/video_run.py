@@ -12,7 +12,7 @@ import torch
 import transformers
 
 from engines.protocol import ChildFailure, Reporter
-from engines.training import video_model, video_objective, video_state
+from engines.training import handover, video_model, video_objective, video_state
 from engines.training.checkpoints import Checkpoints
 from engines.training.interrupt import Stopped
 from engines.training.metrics import refuse_divergence
@@ -25,8 +25,7 @@ from engines.training.video_objective import Objective
 from engines.training.video_samples import Sampler
 from engines.training.video_spec import VideoSpec
 
-ACK_POLL_S = 0.5
-CPU_ALLOCATION = "can't allocate memory"
+LESS_MEMORY = "Fewer num_frames, a smaller height and width or batch_size take less."
 # AdamW and its clipping as diffusers' own training of CogVideoX has them.
 BETAS, EPSILON, WEIGHT_DECAY, MAX_GRAD_NORM = (0.9, 0.95), 1e-8, 1e-4, 1.0
 
@@ -39,14 +38,7 @@ def train(job: VideoSpec, base: Base, clips: Sequence[Clip], threads: int, repor
     """Train, save, and hand over the adapter; `{}` where the parent stopped the run, with a checkpoint where it asked for one."""
     quieten()
     torch.set_num_threads(threads)
-    try:
-        return _Run(job, base, clips, reporter).whole()
-    except torch.OutOfMemoryError as error:
-        raise _out_of_memory(error) from error
-    except RuntimeError as error:
-        if CPU_ALLOCATION in str(error):
-            raise _out_of_memory(error) from error
-        raise
+    return handover.held(lambda: _Run(job, base, clips, reporter).whole(), LESS_MEMORY)
 
 
 def quieten() -> None:
@@ -56,11 +48,6 @@ def quieten() -> None:
         library.utils.logging.disable_progress_bar()
         library.utils.logging.set_verbosity_error()
     logging.getLogger("torch").setLevel(logging.ERROR)
-
-
-def _out_of_memory(error: Exception) -> ChildFailure:
-    first = str(error).partition("\n")[0]
-    return ChildFailure("oom", f"Out of memory: {first} Fewer num_frames, a smaller height and width or batch_size take less.")
 
 
 class _Run:
@@ -214,9 +201,4 @@ class _Run:
         folder = self._work / "final"
         video_model.save_adapter(self._model, folder)
         self._peak.look(end=True)
-        self._reporter.phase("uploading")
-        self._reporter.checkpoint(self._step, str(folder), final=True)
-        while not self._reporter.wait_uploaded(self._step, ACK_POLL_S):
-            if self._reporter.stop_requested.is_set():
-                raise Stopped
-        return {"steps": self._step}
+        return handover.hand_over(self._step, folder, None, self._reporter)

@@ -244,7 +244,7 @@ def test_a_bad_dataset_fails_before_anything_is_loaded(parent: Parent, make_spec
     assert run.exit_code == protocol.EXIT_FAILED
     assert run.failure == {
         "code": "dataset_error",
-        "message": "Line 2 of the dataset: prompt must be a text or a list of messages with role and content.",
+        "message": "Line 2 of the dataset: 'prompt' is a text or a list of messages.",
         "attribution": "user",
         "user_code_line": None,
     }
