@@ -1,6 +1,5 @@
 """Reading the hardware that a caller asks for."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,12 +14,12 @@ from burnish.kit.errors import Invalid
 from burnish.kit.money import cost_micros
 from engines.compute import hardware, local, rates
 from engines.compute.hardware import LOCAL, PROVIDERS, Shape
+from engines.training.memory_model import named_parameters
 from models.host import Host
 from models.ledger import HOUR_S
 from resolvers.context import Context
 from resolvers.inputs import Input
 
-PARAMETERS = re.compile(r"(?<![A-Za-z0-9.])(?:([0-9]{1,3})x)?([0-9]{1,4}(?:\.[0-9]{1,3})?)([BbMm])(?![A-Za-z0-9])")
 BYTES_PER_PARAMETER = 2
 # For the cache, and for what is worked on.
 ROOM_BESIDE_WEIGHTS = 1.25
@@ -142,10 +141,7 @@ def cheapest(offers: Sequence[Configuration], model: str) -> Configuration | Non
 
 def _weights_gb(model: str) -> float:
     """Return how large the weights of a model are at two bytes a parameter, as far as its name tells: `Qwen3-4B`, `8x7B`."""
-    found = PARAMETERS.search(model)
-    if found is None:
-        return 0.0
-    return int(found[1] or 1) * float(found[2]) * BYTES_PER_PARAMETER * (1 if found[3].lower() == "b" else 0.001)
+    return (named_parameters(model) or 0) * BYTES_PER_PARAMETER / 1e9
 
 
 def hour_micros(core: Core, asked: Shape) -> int:
