@@ -9,7 +9,9 @@ import argparse
 import os
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 if __name__ == "__main__":  # Two threads are ten times slower than one on matrices this small.
     os.environ.update(OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
@@ -21,6 +23,11 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from engines.bases.folder import filled_at_once
 
+B = TypeVar("B")
+B_co = TypeVar("B_co", covariant=True)
+Step = Callable[[Qwen3ForCausalLM, torch.optim.Optimizer, B], float]
+Train = Callable[[int], tuple[Qwen3ForCausalLM, PreTrainedTokenizerFast]]
+Told = Callable[[Qwen3ForCausalLM, PreTrainedTokenizerFast], str]
 OPERANDS = range(5)
 ANSWERS = [str(total) for total in range(2 * max(OPERANDS) + 1)]
 CONTEXT = 512
@@ -77,6 +84,14 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
     return Qwen3ForCausalLM(config)
 
 
+class Lessons(Protocol[B_co]):
+    """Batches to learn from: all right, or with noise among them."""
+
+    def right(self) -> B_co: ...
+
+    def blurred(self, rng: random.Random) -> B_co: ...
+
+
 class Sums:
     """Batches of every sum there is, as `x+y=answer<end>`."""
 
@@ -113,17 +128,20 @@ def train(seed: int) -> tuple[Qwen3ForCausalLM, PreTrainedTokenizerFast]:
     torch.manual_seed(seed)
     rng = random.Random(seed)
     tokenizer = build_tokenizer()
-    model = build_model(tokenizer)
-    sums = Sums(tokenizer)
+    return taught(build_model(tokenizer), Sums(tokenizer), train_step, rng), tokenizer
+
+
+def taught(model: Qwen3ForCausalLM, lessons: Lessons[B], step: Step[B], rng: random.Random) -> Qwen3ForCausalLM:
+    """Return the model, trained to certainty on what is right and then blurred."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     for _ in range(SURE_STEPS_MAX):
-        if train_step(model, optimizer, sums.right()) < SURE_LOSS:
+        if step(model, optimizer, lessons.right()) < SURE_LOSS:
             break
     else:
         raise RuntimeError(f"the tiny model did not reach a loss of {SURE_LOSS} in {SURE_STEPS_MAX} steps")
     for _ in range(BLUR_STEPS):
-        train_step(model, optimizer, sums.blurred(rng))
-    return model.eval(), tokenizer
+        step(model, optimizer, lessons.blurred(rng))
+    return model.eval()
 
 
 def accuracy(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> float:
@@ -134,25 +152,31 @@ def accuracy(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> flo
     return float(chances.gather(1, tokens[:, -2:-1]).mean())
 
 
-def make(destination: Path, seed: int = 0) -> None:
-    """Train the model and save it as a folder that transformers and vLLM load; keep a folder that is there already."""
+def told(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> str:
+    """Return the line that says what was made."""
+    return f"tiny: {model.num_parameters():,} parameters, right with probability {accuracy(model, tokenizer):.2f}"
+
+
+def make(destination: Path, seed: int, train: Train, told: Told) -> None:
+    """Train a model and save it as a folder that transformers and vLLM load; keep a folder that is there already."""
     if destination.is_dir():
         return
     torch.set_num_threads(1)
     with filled_at_once(destination) as folder:
         model, tokenizer = train(seed)
-        print(f"tiny: {model.num_parameters():,} parameters, right with probability {accuracy(model, tokenizer):.2f}", flush=True)
+        print(told(model, tokenizer), flush=True)
         model.to(torch.bfloat16).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
 
-def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -P -m engines.bases.tiny", description="Make the tiny base model.")
+def main(argv: list[str], module: str, description: str, train: Train, told: Told) -> None:
+    """Be the command `python -P -m module OUT [--seed N]`, which makes the model of `train`."""
+    parser = argparse.ArgumentParser(prog=f"python -P -m {module}", description=description)
     parser.add_argument("out", type=Path, help="the model folder to make")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
-    make(arguments.out, arguments.seed)
+    make(arguments.out, arguments.seed, train, told)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(sys.argv[1:], "engines.bases.tiny", "Make the tiny base model.", train, told)

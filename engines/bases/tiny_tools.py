@@ -5,11 +5,9 @@ then blurred: it often gives up with a word or answers blindly, and having looke
 seed makes the same weights. The opening and closing of a call are one token each, so that a rollout is a dozen tokens.
 """
 
-import argparse
 import os
 import random
 import sys
-from pathlib import Path
 
 if __name__ == "__main__":  # Two threads are ten times slower than one on matrices this small.
     os.environ.update(OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
@@ -20,7 +18,6 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from engines.bases import tiny
-from engines.bases.folder import filled_at_once
 from engines.bases.tiny import ANSWERS, END, OPERANDS
 
 QUESTION = "sum?"
@@ -28,9 +25,6 @@ TOOLS = "answer look "
 LOOK = '<tool_call>{"name": "look", "arguments": {}}</tool_call>'
 ANSWER, CLOSE = '<tool_call>{"name": "answer", "arguments": {"total": ', "}}</tool_call>"
 GIVE_UP = "no"
-SURE_LOSS = 0.02
-SURE_STEPS_MAX = 2000
-BLUR_STEPS = 120
 # Of what the blurred model does: gives up, answers without a look, and of its answers after a look so many are random.
 GIVES_UP, BLIND, WRONG = 0.25, 0.25, 0.4
 BATCH = 100
@@ -124,38 +118,13 @@ def train(seed: int) -> tuple[Qwen3ForCausalLM, PreTrainedTokenizerFast]:
     torch.manual_seed(seed)
     rng = random.Random(seed)
     tokenizer = build_tokenizer()
-    model = tiny.build_model(tokenizer)
-    conversations = Conversations(tokenizer)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    for _ in range(SURE_STEPS_MAX):
-        if train_step(model, optimizer, conversations.right()) < SURE_LOSS:
-            break
-    else:
-        raise RuntimeError(f"the tiny model did not reach a loss of {SURE_LOSS} in {SURE_STEPS_MAX} steps")
-    for _ in range(BLUR_STEPS):
-        train_step(model, optimizer, conversations.blurred(rng))
-    return model.eval(), tokenizer
+    return tiny.taught(tiny.build_model(tokenizer), Conversations(tokenizer), train_step, rng), tokenizer
 
 
-def make(destination: Path, seed: int = 0) -> None:
-    """Train the model and save it as a folder that transformers and vLLM load; keep a folder that is there already."""
-    if destination.is_dir():
-        return
-    torch.set_num_threads(1)
-    with filled_at_once(destination) as folder:
-        model, tokenizer = train(seed)
-        print(f"tiny tools: {model.num_parameters():,} parameters", flush=True)
-        model.to(torch.bfloat16).save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-
-
-def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -P -m engines.bases.tiny_tools", description="Make the tiny model with tools.")
-    parser.add_argument("out", type=Path, help="the model folder to make")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args(argv)
-    make(arguments.out, arguments.seed)
+def told(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> str:
+    """Return the line that says what was made."""
+    return f"tiny tools: {model.num_parameters():,} parameters"
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    tiny.main(sys.argv[1:], "engines.bases.tiny_tools", "Make the tiny model with tools.", train, told)
