@@ -181,11 +181,14 @@ class JobRun(LeasedRun):
         row.updated_at = clock.now()
         session.add(row)
 
-    async def set_phase(self, phase: str) -> None:
+    async def _note(self, **values: Any) -> None:
+        """Write columns of the job's row."""
         async with self.writing() as session:
             row = await session.get_one(Job, self.id)
-            row.phase = phase
-            session.add(row)
+            session.add(row.sqlmodel_update(values))
+
+    async def set_phase(self, phase: str) -> None:
+        await self._note(phase=phase)
 
     async def begin(self, total_steps: int) -> None:
         """The model is loaded and training begins."""
@@ -199,10 +202,7 @@ class JobRun(LeasedRun):
                 await transitions.move(session, row, job.RUNNING, token=self.token, line=line, started_at=clock.now())
 
     async def pin(self, revision: str) -> None:
-        async with self.writing() as session:
-            row = await session.get_one(Job, self.id)
-            row.base_revision = revision
-            session.add(row)
+        await self._note(base_revision=revision)
 
     async def take_prompts(self, total: int, dropped: int, limit: int) -> None:
         """Note how many prompts, or rows, are longer than the limit; the first attempt tells of it."""
@@ -224,10 +224,7 @@ class JobRun(LeasedRun):
 
     async def take_best(self, step: int) -> None:
         """Note the step with the best score on the held-out rows so far."""
-        async with self.writing() as session:
-            row = await session.get_one(Job, self.id)
-            row.best_step = step
-            session.add(row)
+        await self._note(best_step=step)
 
     async def keep_media(self, path: Path) -> str:
         """Store a clip that a step made, delete it here, and return its key."""

@@ -5,7 +5,7 @@ the reward sees exactly what the user uploaded.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -108,6 +108,22 @@ def token_ids(row: Row, tokenizer: Tokenizer) -> list[int]:
     return list(encoded["input_ids"])
 
 
+class Numbered(Protocol):
+    """A row with its number in the dataset, from 0."""
+
+    @property
+    def index(self) -> int: ...
+
+
+def left_out(rows: Sequence[Numbered], total: int, what: str) -> str | None:
+    """Return the line that names the rows left out, `what` they are; None where there are none."""
+    if not rows:
+        return None
+    lines = ", ".join(str(row.index + 1) for row in rows[:NAMED_ROWS_MAX])
+    more = ", …" if len(rows) > NAMED_ROWS_MAX else ""
+    return f"left out {len(rows)} of {total} {what}: line {lines}{more}"
+
+
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """The rows within the token limit, the length of the longest, and those that were too long."""
@@ -118,12 +134,8 @@ class Fitted:
 
     def notice(self, limit: int) -> str | None:
         """Return what the user must know about the rows left out."""
-        if not self.too_long:
-            return None
-        lines = ", ".join(str(row.index + 1) for row in self.too_long[:NAMED_ROWS_MAX])
-        more = ", …" if len(self.too_long) > NAMED_ROWS_MAX else ""
         total = len(self.rows) + len(self.too_long)
-        return f"left out {len(self.too_long)} of {total} prompts longer than {limit} tokens: line {lines}{more}"
+        return left_out(self.too_long, total, f"prompts longer than {limit} tokens")
 
 
 def fit(rows: list[Row], tokenizer: Tokenizer, limit: int) -> Fitted:

@@ -14,7 +14,7 @@ from engines.training import handover, parity, weights
 from engines.training.checkpoints import Checkpoints
 from engines.training.heldout import HeldOut, digest, split
 from engines.training.peak import PeakMemory
-from engines.training.prompts import NAMED_ROWS_MAX
+from engines.training.prompts import left_out
 from engines.training.run import SPLIT_SEED, StopClock, check_resume, quieten
 from engines.training.text_metrics import DPO_LINE, SFT_LINE, TextProgress
 from engines.training.text_rows import Example, Pair
@@ -102,9 +102,8 @@ def _teaching(rows: Sequence[Pair], reporter: Reporter) -> list[Pair]:
     equal = [row for row in rows if not row.teaches]
     if len(equal) == len(rows):
         raise ChildFailure("dataset_error", "In every row 'chosen' and 'rejected' are the same.")
-    if equal:
-        lines = ", ".join(str(row.index + 1) for row in equal[:NAMED_ROWS_MAX]) + (", …" if len(equal) > NAMED_ROWS_MAX else "")
-        reporter.log(f"left out {len(equal)} of {len(rows)} pairs whose answers are the same: line {lines}", level="warning")
+    if notice := left_out(equal, len(rows), "pairs whose answers are the same"):
+        reporter.log(notice, level="warning")
     return [row for row in rows if row.teaches]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from engines.protocol import ChildFailure
-from engines.training.prompts import NAMED_ROWS_MAX, Messages
+from engines.training.prompts import Messages, left_out
 from engines.training.text_rows import Example, Pair, Tools, problem
 
 # What the loss of torch leaves out.
@@ -152,12 +152,8 @@ class Fitted(Generic[R, E]):
 
     def notice(self, limit: int) -> str | None:
         """Return what the user must know of the rows left out."""
-        if not self.too_long:
-            return None
-        lines = ", ".join(str(row.index + 1) for row in self.too_long[:NAMED_ROWS_MAX])
-        more = ", …" if len(self.too_long) > NAMED_ROWS_MAX else ""
         total = len(self.rows) + len(self.too_long)
-        return f"left out {len(self.too_long)} of {total} rows longer than {limit} tokens: line {lines}{more}"
+        return left_out(self.too_long, total, f"rows longer than {limit} tokens")
 
 
 def fit(rows: Sequence[R], read: Callable[[R], list[E]], limit: int) -> Fitted[R, E]:
